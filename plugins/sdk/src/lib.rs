@@ -1,0 +1,1 @@
+//! Write a todohost plugin.

@@ -1,0 +1,1 @@
+//! Whole-program tests of todohost: `cli` against scripted worlds, `cluster` against a real one.
