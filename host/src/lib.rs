@@ -1,1 +1,15 @@
-//! The deployment host.
+//! A deployment host: it owns the deploy transaction and hands every step to a sandboxed component.
+//!
+//! Data goes one way: arguments → Plan → steps → capabilities → events.
+
+
+
+
+// run, plan, project, values, digest, ui, cli, environment: the frame
+pub mod event;
+pub mod exit;
+pub mod object;
+
+// plugin, grant, capability: components and what they may call
+
+// cluster, release, secret: the transaction's two ends

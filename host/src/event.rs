@@ -1,0 +1,272 @@
+//! The one typed stream of everything that a run does or finds out (invariant I6).
+//!
+//! Owns the event types and the bus. It does not decide how an event looks: terminal, plain text and
+//! JSON lines are renderers in `ui`. Text inside events is redacted before it gets here
+//! by the vault and escaped where it is shown.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::object::ObjectRef;
+
+/// Something that happened, when, and for which target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
+    /// The target of the deploy that it belongs to; absent for what belongs to the whole run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The step of the plan that it belongs to, e.g. `build:todo-backend`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The run began; `command` is the subcommand.
+    RunStarted {
+        /// Subcommand, e.g. `deploy`.
+        command: String,
+    },
+    /// A step began.
+    StepStarted {
+        /// For people, e.g. `build todo-backend`.
+        title: String,
+    },
+    /// A live line of a step: `message` replaces the last one with the same `id`.
+    StepProgress {
+        /// Identifies the line within the step.
+        id: u64,
+        /// What is going on now.
+        message: String,
+        /// How much is done, in units of `total`.
+        done: u64,
+        /// How much there is to do, where known.
+        total: Option<u64>,
+        /// The line is over and goes away.
+        closed: bool,
+    },
+    /// A line that a tool printed.
+    StepOutput {
+        /// The line, without its end.
+        line: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// How it ended.
+        outcome: StepOutcome,
+        /// One line for people: why skipped, what was made, what went wrong.
+        detail: String,
+        /// Milliseconds that it took.
+        elapsed_ms: u64,
+    },
+    /// A component wrote to its log.
+    PluginLog {
+        /// Plugin id.
+        plugin: String,
+        /// `trace`, `debug`, `info`, `warn` or `error`.
+        level: String,
+        /// The text.
+        message: String,
+    },
+    /// A component was called.
+    PluginCall {
+        /// Plugin id.
+        plugin: String,
+        /// Plugin version.
+        version: String,
+        /// E.g. `target.detect`.
+        export: String,
+        /// Milliseconds that it took.
+        elapsed_ms: u64,
+        /// Whether it gave an answer rather than an error or a trap.
+        ok: bool,
+    },
+    /// A component called the host.
+    HostCall {
+        /// Plugin id.
+        plugin: String,
+        /// E.g. `process.run`.
+        function: String,
+        /// The arguments in one line, redacted.
+        detail: String,
+        /// Whether the call was granted.
+        granted: bool,
+        /// Milliseconds that it took.
+        elapsed_ms: u64,
+    },
+    /// A check or the verifier judged something.
+    Finding(Finding),
+    /// An object in the cluster was handled.
+    ObjectChanged {
+        /// Which.
+        object: ObjectRef,
+        /// What became of it.
+        change: ObjectChange,
+        /// Why, where that is not plain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// An object is being waited for.
+    ObjectWaiting {
+        /// Which.
+        object: ObjectRef,
+        /// What it waits for.
+        reason: String,
+        /// `true` once it is ready.
+        ready: bool,
+    },
+    /// A remark for the user, not an error.
+    Note {
+        /// `info` or `warn`.
+        level: String,
+        /// One line.
+        message: String,
+    },
+    /// The run ended; the last event of a run.
+    RunFinished {
+        /// Exit code of the process.
+        exit_code: u8,
+        /// One line.
+        summary: String,
+        /// Revision that is now deployed, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        revision: Option<u32>,
+        /// Where the app's services answer.
+        addresses: Vec<String>,
+        /// The error, its code, causes and help, where it failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// It did its work.
+    Done,
+    /// Nothing had to be done (invariant I7).
+    Unchanged,
+    /// It was not reached.
+    Skipped,
+    /// It failed.
+    Failed,
+    /// The user stopped it.
+    Cancelled,
+}
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectChange {
+    /// It is new.
+    Created,
+    /// Something in it changed.
+    Configured,
+    /// The server had nothing to change.
+    Unchanged,
+    /// It left the release and was removed.
+    Deleted,
+    /// It left the release but stays, by rule.
+    Kept,
+    /// It was put back to the previous revision.
+    RolledBack,
+}
+
+/// A judgement with evidence; mirrors `types.finding` of the WIT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Check or plugin that found it.
+    pub source: String,
+    /// `passed`, `warning`, `failed` or `not-judged`.
+    pub outcome: FindingOutcome,
+    /// Stable dotted code.
+    pub code: String,
+    /// One line.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Project-relative file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// JSON pointer in the file or object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Object in the cluster or the rendered output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectRef>,
+}
+
+/// The four outcomes of a judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingOutcome {
+    /// Good, with evidence.
+    Passed,
+    /// Worth a look.
+    Warning,
+    /// Stops the deploy.
+    Failed,
+    /// No program can judge it.
+    NotJudged,
+}
+
+/// An error as machines read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// Stable code, e.g. `todohost::apply::conflict`.
+    pub code: String,
+    /// One line that says what and where.
+    pub message: String,
+    /// Cause chain, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// Where events are put. Cheap to clone; a clone may be bound to a target and a step.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    began: Instant,
+    sender: mpsc::UnboundedSender<Event>,
+    target: Option<String>,
+    step: Option<String>,
+}
+
+impl Bus {
+    /// A bus and the end that a renderer reads.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { began: Instant::now(), sender, target: None, step: None }, receiver)
+    }
+
+    /// The same bus for what belongs to `target`.
+    #[must_use]
+    pub fn for_target(&self, target: &str) -> Self {
+        Self { target: Some(target.to_owned()), ..self.clone() }
+    }
+
+    /// The same bus for what belongs to `step`.
+    #[must_use]
+    pub fn for_step(&self, step: &str) -> Self {
+        Self { step: Some(step.to_owned()), ..self.clone() }
+    }
+
+    /// Puts an event on the bus. Once the renderer is gone, events fall silent.
+    pub fn send(&self, kind: EventKind) {
+        let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let event = Event { at_ms, target: self.target.clone(), step: self.step.clone(), kind };
+        // A closed channel means that the run is over and nobody is left to tell.
+        let _ = self.sender.send(event);
+    }
+}
