@@ -1,0 +1,27 @@
+# Everything a contributor types. Each recipe is one script in tests/scripts, readable on its own.
+SHELL := bash
+TARGET ?=
+.DEFAULT_GOAL := help
+
+.PHONY: help up down test plugins cross bench
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Set everything up and deploy the Todo app; TARGET=docker-desktop|kind picks the cluster
+	@tests/scripts/up "$(TARGET)"
+
+down: ## Take away what `make up` made
+	@tests/scripts/down
+
+test: ## Run every test, the end-to-end ones on a real cluster included
+	@tests/scripts/test
+
+plugins: ## Build the core plugins and the host
+	@tests/scripts/build
+
+cross: ## Build the host for Linux arm64 and Windows, type-check it for macOS
+	@tests/scripts/cross
+
+bench: ## Print the figures: whole commands beside their peers, ratios from one run
+	@tests/scripts/bench

@@ -1,0 +1,29 @@
+# Sourced by every script here: where things are built and kept, and how a stage is shown.
+# Everything expensive lives outside the checkout, so that a fresh clone starts warm.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/todohost
+state=${XDG_STATE_HOME:-$HOME/.local/state}/todohost
+machine=$root/tests/machine/machine
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+export TODOHOST_CORE_PLUGINS=$CARGO_TARGET_DIR/plugins/core.json
+export TODOHOST_PLUGINS=$CARGO_TARGET_DIR/plugins
+export TODOHOST_BIN=$CARGO_TARGET_DIR/release/todohost
+mkdir -p "$CARGO_TARGET_DIR" "$state"
+cd "$root"
+
+# say TEXT: one line of progress, with the seconds since the script began
+say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
+# die TEXT: one line that says what to do
+die() { printf '%s\n' "$*" >&2; exit 1; }
+# has PROGRAM...: are all of them there?
+has() { command -v "$@" >/dev/null 2>&1; }
+# install_missing PACKAGE=PROGRAM...: Debian packages for programs that are not there
+install_missing() {
+  local missing=() pair
+  for pair in "$@"; do has "${pair#*=}" || missing+=("${pair%%=*}"); done
+  [ ${#missing[@]} -eq 0 ] && return
+  has apt-get && [ "$(id -u)" = 0 ] || die "install these first: ${missing[*]}"
+  say "installing ${missing[*]}"
+  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+    -o DPkg::Lock::Timeout=600 "${missing[@]}"; } >"$state/apt.log" 2>&1 || die "apt-get failed; see $state/apt.log"
+}
