@@ -2,9 +2,6 @@
 //!
 //! Data goes one way: arguments → Plan → steps → capabilities → events.
 
-
-
-
 // run, plan, project, values, digest, ui, cli, environment: the frame
 pub mod event;
 pub mod exit;
@@ -13,3 +10,6 @@ pub mod object;
 // plugin, grant, capability: components and what they may call
 
 // cluster, release, secret: the transaction's two ends
+pub mod cluster;
+pub mod release;
+pub mod secret;

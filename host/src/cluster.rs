@@ -1,0 +1,90 @@
+//! The Kubernetes API server as the host speaks with it.
+//!
+//! Owns connecting, discovery of kinds, reading, server-side apply, deleting and watching, with their
+//! deadlines and retries. It does not decide what is applied, nor what healthy means: components do.
+//! Dropping a future of this module cancels its request; retries have a bound, so every call ends.
+
+mod connection;
+mod diagnostics;
+mod discovery;
+mod error;
+mod objects;
+mod transport;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use connection::{Connection, ContextInfo, contexts};
+pub use diagnostics::{HttpAnswer, LogRequest};
+pub use discovery::Kind;
+pub use error::{ClusterError, FieldConflict};
+pub use objects::{Applied, ApplyOptions, Query};
+pub use watch::{Snapshot, Watch};
+
+/// The field manager of everything that the host applies; stock Helm 4 uses the same name, so that
+/// either may upgrade what the other deployed.
+pub const FIELD_MANAGER: &str = "helm";
+
+/// Requests that may be under way at the same time on one client.
+const PARALLEL_REQUESTS: usize = 24;
+
+/// How long the client waits before it calls the API server unreachable.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For the connection to open.
+    pub connect: Duration,
+    /// For one request to be answered in full.
+    pub request: Duration,
+    /// For one call with all its retries.
+    pub call: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            request: Duration::from_secs(30),
+            call: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the API server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// E.g. `v1.35.4`.
+    pub git_version: String,
+    /// E.g. `1`.
+    pub major: String,
+    /// E.g. `35`; some distributions append a `+`.
+    pub minor: String,
+}
+
+/// A connection to one cluster. Cheap to clone; clones share connections and what was discovered.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    http: kube::Client,
+    context: String,
+    version: Version,
+    timeouts: Timeouts,
+    discovery: discovery::Discovery,
+    requests: tokio::sync::Semaphore,
+}
+
+impl Client {
+    /// The context that it was made from; for a kubeconfig given as text, that one's current context.
+    pub fn context(&self) -> &str {
+        &self.shared.context
+    }
+
+    /// The API server's version, read when the connection was made.
+    pub fn version(&self) -> &Version {
+        &self.shared.version
+    }
+}

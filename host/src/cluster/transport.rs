@@ -1,0 +1,1 @@
+//! One request, its deadline, its retries and its errors.

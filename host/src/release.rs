@@ -1,0 +1,18 @@
+//! Releases: their revisions in the cluster, and the transaction that makes a new one.
+//!
+//! Owns Helm's storage format, the manifest in it, the salt of a release, and carrying out and taking
+//! back what the apply step planned. It does not judge readiness: that is the verify step's.
+
+mod error;
+mod manifest;
+mod record;
+mod rollback;
+mod store;
+mod transaction;
+
+pub use error::ReleaseError;
+pub use manifest::{Document, parse_manifest, print_manifest};
+pub use record::{Facts, HookRecord, Info, Record, Status};
+pub use rollback::RolledBack;
+pub use store::{NewRevision, RevisionSummary, Store};
+pub use transaction::{Done, Operation, Prospect, ReadyGate, Transaction, Wave};

@@ -1,0 +1,237 @@
+//! Secret values: kept here, named by placeholders everywhere else.
+//!
+//! Owns the vault: placeholders for the renderer, tokens for what components read from the cluster,
+//! substitution on the way to the API server, the double-render rule, and redaction of text.
+//! It does not know where values come from (`values`), nor which component may have one revealed (`grant`).
+
+mod compare;
+mod needles;
+mod placeholder;
+mod substitute;
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use indexmap::IndexMap;
+use miette::Diagnostic;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+pub use compare::{SecretFault, SecretFinding};
+pub use placeholder::Nonce;
+
+use crate::exit::Exit;
+use crate::object::ObjectRef;
+
+/// A secret's text: wiped when dropped, and neither printed nor serialised.
+#[derive(Clone)]
+pub struct SecretValue(SecretString);
+
+impl SecretValue {
+    /// Takes a value over.
+    pub fn new(value: String) -> Self {
+        Self(SecretString::from(value))
+    }
+
+    /// The value itself, for those that may have it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// An empty value stays empty everywhere.
+    pub fn is_empty(&self) -> bool {
+        self.expose().is_empty()
+    }
+}
+
+/// What keys the hashes of a release; kept with it in the cluster, so that two laptops agree.
+#[derive(Clone)]
+pub struct Salt(Zeroizing<[u8; 32]>);
+
+impl Salt {
+    /// A new one from the operating system's randomness.
+    ///
+    /// # Errors
+    /// Where the operating system has none.
+    pub fn random() -> Result<Self, SecretError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|_| SecretError::Randomness)?;
+        Ok(Self::from_bytes(bytes))
+    }
+
+    /// One that was kept.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// For keeping it, and for seeding what must agree between two renders.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// A secret is where it may not be, or cannot be put where it should.
+#[derive(Debug, Error, Diagnostic)]
+pub enum SecretError {
+    /// A placeholder outside of a Secret reached the way to the cluster.
+    #[error("secret {path} leaks into {object} {place}")]
+    #[diagnostic(
+        code(todohost::secret::leak),
+        help(
+            "use the secret only in the data of a Secret, and refer to that by secretKeyRef or a volume"
+        )
+    )]
+    Leak {
+        /// Value path of the secret.
+        path: String,
+        /// Where to.
+        object: String,
+        /// JSON pointer in it.
+        place: String,
+    },
+    /// A value does not fit where it goes.
+    #[error("secret {path} cannot be put into {object} {place}: {reason}")]
+    #[diagnostic(
+        code(todohost::secret::unfit),
+        help("give the secret a key of its own in the Secret")
+    )]
+    Unfit {
+        /// Value path of the secret.
+        path: String,
+        /// Where to.
+        object: ObjectRef,
+        /// JSON pointer in it.
+        place: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The operating system gives no randomness.
+    #[error("the operating system gives no random bytes")]
+    #[diagnostic(code(todohost::secret::randomness))]
+    Randomness,
+}
+
+impl SecretError {
+    /// Exit code of a run that ends with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Leak { .. } | Self::Unfit { .. } => Exit::Secret,
+            Self::Randomness => Exit::Internal,
+        }
+    }
+}
+
+/// The one place where secret values are. Shared by reference; it has its own locks.
+pub struct Vault {
+    salt: Salt,
+    contents: RwLock<Contents>,
+}
+
+#[derive(Default)]
+struct Contents {
+    secrets: IndexMap<String, Entry>,
+    /// What tokens stand for: values read from the cluster.
+    tokens: HashMap<String, Zeroizing<Vec<u8>>>,
+    needles: needles::Needles,
+}
+
+struct Entry {
+    value: SecretValue,
+    first: String,
+    second: String,
+}
+
+impl Vault {
+    /// An empty vault.
+    pub fn new(salt: Salt) -> Self {
+        Self { salt, contents: RwLock::default() }
+    }
+
+    /// Keeps the value of the secret at a value path, e.g. `secrets.databaseUrl`; a later one replaces it.
+    pub fn insert(&self, path: &str, value: SecretValue) {
+        let (first, second) = placeholder::pair(&self.salt, path, &value);
+        let mut contents = self.write();
+        contents.secrets.insert(path.to_owned(), Entry { value, first, second });
+        let values: Vec<_> = contents
+            .secrets
+            .iter()
+            .map(|(path, entry)| (path.clone(), entry.value.clone()))
+            .collect();
+        contents.needles = needles::Needles::of(&values);
+    }
+
+    /// What components get in place of the value: `None` where there is none, empty where it is empty.
+    pub fn placeholder(&self, path: &str, nonce: Nonce) -> Option<String> {
+        let contents = self.read();
+        let entry = contents.secrets.get(path)?;
+        Some(entry.placeholder(nonce).to_owned())
+    }
+
+    /// The value itself, for the values check and for components to which it was revealed.
+    pub fn value(&self, path: &str) -> Option<SecretValue> {
+        self.read().secrets.get(path).map(|entry| entry.value.clone())
+    }
+
+    /// Value paths of all secrets that have a value.
+    pub fn paths(&self) -> Vec<String> {
+        self.read().secrets.keys().cloned().collect()
+    }
+
+    /// `text` without any secret: values and their usual encodings become `[secret PATH]`, placeholders too.
+    pub fn redact(&self, text: &str) -> String {
+        let contents = self.read();
+        let mut clean = contents.needles.redact(text);
+        for (path, entry) in &contents.secrets {
+            for form in [&entry.first, &entry.second] {
+                if !form.is_empty() && clean.contains(form.as_str()) {
+                    clean = clean.replace(form.as_str(), &format!("[secret {path}]"));
+                }
+            }
+        }
+        clean
+    }
+
+    /// Host and port that a secret URL names; `None` where it is not a URL with a host.
+    pub fn connect_host(&self, path: &str) -> Option<(String, u16)> {
+        let value = self.value(path)?;
+        let url = url::Url::parse(value.expose()).ok()?;
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let scheme = url.scheme().split('+').next().unwrap_or_default();
+        let port = url.port_or_known_default().or_else(|| default_port(scheme))?;
+        Some((host, port))
+    }
+
+    // A panic while the lock was held cannot leave the maps half-changed in a way that matters.
+    fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Contents> {
+        self.contents.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn placeholder(&self, nonce: Nonce) -> &str {
+        match nonce {
+            Nonce::First => &self.first,
+            Nonce::Second => &self.second,
+        }
+    }
+}
+
+/// Ports of schemes that URLs without a port name, beyond those of the web.
+fn default_port(scheme: &str) -> Option<u16> {
+    Some(match scheme {
+        "postgres" | "postgresql" => 5432,
+        "mysql" | "mariadb" => 3306,
+        "redis" => 6379,
+        "rediss" => 6380,
+        "amqp" => 5672,
+        "amqps" => 5671,
+        "mongodb" => 27017,
+        "nats" => 4222,
+        _ => return None,
+    })
+}
