@@ -1,0 +1,37 @@
+//! The one macro of a plugin: exports its steps and embeds its manifest.
+
+/// Exports a type's steps and embeds `plugin.toml`: `export!(MyPlugin: target, check);`
+///
+/// Each name after the colon is a step whose trait the type implements: `target`, `build`, `render`, `apply`,
+/// `verify`, `check`. Call it once, at the top level of the plugin's crate. The manifest is the file
+/// `plugin.toml` next to `Cargo.toml`.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ident: $($step:ident),+ $(,)?) => {
+        $($crate::export!(@step $step $plugin);)+
+
+        // A custom section exists only in WebAssembly; other targets are for tests.
+        #[cfg(target_arch = "wasm32")]
+        #[used]
+        #[unsafe(link_section = "todohost:manifest")]
+        static TODOHOST_MANIFEST: [u8; include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/plugin.toml")).len()] =
+            *include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/plugin.toml"));
+    };
+    (@step target $plugin:ident) => { $crate::export!(@guest target $plugin); };
+    (@step build $plugin:ident) => { $crate::export!(@guest build $plugin); };
+    (@step render $plugin:ident) => { $crate::export!(@guest render $plugin); };
+    (@step apply $plugin:ident) => { $crate::export!(@guest apply $plugin); };
+    (@step verify $plugin:ident) => { $crate::export!(@guest verify $plugin); };
+    (@step check $plugin:ident) => { $crate::export!(@guest check $plugin); };
+    (@step $other:ident $plugin:ident) => {
+        compile_error!(concat!(
+            "`", stringify!($other), "` is no step: target, build, render, apply, verify or check"
+        ));
+    };
+    (@guest $step:ident $plugin:ident) => {
+        const _: () = {
+            type Guest = $crate::$step::Adapter<$plugin>;
+            $crate::bindings::$step::export!(Guest with_types_in $crate::bindings::$step);
+        };
+    };
+}

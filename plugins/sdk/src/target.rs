@@ -1,0 +1,133 @@
+//! The step `target`: where the app goes. One plugin knows one kind of cluster.
+
+use crate::bindings::target::exports::todohost::plugin::target as wit;
+use crate::{Error, Image, Result, options, panic};
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+
+pub use wit::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
+
+impl Status {
+    /// A state with a line that says more about it.
+    pub fn new(state: State, detail: impl Into<String>) -> Self {
+        Self { state, detail: Some(detail.into()), kubernetes_version: None, local: false }
+    }
+
+    /// Whether the cluster is one that the host may choose by itself.
+    #[must_use]
+    pub fn local(mut self, local: bool) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// The version of Kubernetes, where it is known without asking the cluster.
+    #[must_use]
+    pub fn kubernetes_version(mut self, version: impl Into<String>) -> Self {
+        self.kubernetes_version = Some(version.into());
+        self
+    }
+}
+
+/// One kind of cluster. Everything that differs between targets is in these answers, nothing in the host.
+pub trait Target {
+    /// What the project may set under `[targets.NAME] options`.
+    type Options: DeserializeOwned;
+
+    /// Whether the cluster is there. Cheap (under a second): every candidate is asked when the user named none.
+    ///
+    /// # Errors
+    /// Only when the question cannot be answered; a cluster that is not there is an answer.
+    fn detect(options: Self::Options) -> Result<Status>;
+
+    /// Starts or creates what [`detect`](Self::detect) found stopped or absent.
+    ///
+    /// # Errors
+    /// When it cannot: say what the user has to do.
+    fn ensure(options: Self::Options) -> Result<Status>;
+
+    /// How the host comes to a Kubernetes client: a context of the user's, or a command that prints a kubeconfig.
+    ///
+    /// # Errors
+    /// When there is no way.
+    fn connect(options: Self::Options) -> Result<Connection>;
+
+    /// How a built image comes to the cluster's nodes.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    fn images_via(options: Self::Options) -> Result<ImageRoute>;
+
+    /// Which of these images the cluster does not have.
+    ///
+    /// # Errors
+    /// When the cluster's image store cannot be asked.
+    fn missing_images(options: Self::Options, images: Vec<Image>) -> Result<Vec<Image>>;
+
+    /// Brings images to the cluster, or makes sure that they are there.
+    ///
+    /// # Errors
+    /// When an image cannot be brought there.
+    fn deliver_images(options: Self::Options, images: Vec<Image>) -> Result<Vec<Delivered>>;
+
+    /// How the user's browser comes to a Service.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    fn reach_service(_options: Self::Options, _service: Service) -> Result<Reach> {
+        Ok(Reach::PortForward)
+    }
+
+    /// Takes away what [`ensure`](Self::ensure) made.
+    ///
+    /// # Errors
+    /// When something is left.
+    fn teardown(_options: Self::Options) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Turns a [`Target`] into the export.
+#[doc(hidden)]
+pub struct Adapter<T>(PhantomData<T>);
+
+impl<T: Target> wit::Guest for Adapter<T> {
+    fn detect(options: String) -> Result<Status, Error> {
+        panic::report_panics();
+        T::detect(options::parse(&options)?)
+    }
+
+    fn ensure(options: String) -> Result<Status, Error> {
+        panic::report_panics();
+        T::ensure(options::parse(&options)?)
+    }
+
+    fn connect(options: String) -> Result<Connection, Error> {
+        panic::report_panics();
+        T::connect(options::parse(&options)?)
+    }
+
+    fn images_via(options: String) -> Result<ImageRoute, Error> {
+        panic::report_panics();
+        T::images_via(options::parse(&options)?)
+    }
+
+    fn missing_images(options: String, images: Vec<Image>) -> Result<Vec<Image>, Error> {
+        panic::report_panics();
+        T::missing_images(options::parse(&options)?, images)
+    }
+
+    fn deliver_images(options: String, images: Vec<Image>) -> Result<Vec<Delivered>, Error> {
+        panic::report_panics();
+        T::deliver_images(options::parse(&options)?, images)
+    }
+
+    fn reach_service(options: String, service: Service) -> Result<Reach, Error> {
+        panic::report_panics();
+        T::reach_service(options::parse(&options)?, service)
+    }
+
+    fn teardown(options: String) -> Result<(), Error> {
+        panic::report_panics();
+        T::teardown(options::parse(&options)?)
+    }
+}

@@ -1,0 +1,44 @@
+//! The judgement itself: objects in, findings out.
+
+use serde_json::Value;
+use todohost_plugin::{Finding, ObjectRef};
+
+/// The label that tools group objects by.
+pub const LABEL: &str = "app.kubernetes.io/name";
+
+/// A finding for each Deployment without the label.
+pub fn judge(objects: &[Value]) -> Vec<Finding> {
+    let deployments = objects.iter().filter(|object| object["kind"] == "Deployment");
+    deployments
+        .filter(|object| !object["metadata"]["labels"][LABEL].is_string())
+        .map(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap_or("?");
+            Finding::failed(
+                "labels-check.missing",
+                format!("Deployment/{name} lacks the label {LABEL}"),
+            )
+            .help(format!("add `{LABEL}: {name}` to metadata.labels in its template"))
+            .pointer("/metadata/labels")
+            .object(ObjectRef::of(object))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_deployments_without_the_label_are_found() {
+        let objects = [
+            json!({"kind": "Deployment", "metadata": {"name": "good", "labels": {LABEL: "good"}}}),
+            json!({"kind": "Deployment", "metadata": {"name": "bad", "labels": {"app": "bad"}}}),
+            json!({"kind": "Service", "metadata": {"name": "other"}}),
+        ];
+        let findings = judge(&objects);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].message, "Deployment/bad lacks the label app.kubernetes.io/name");
+        assert_eq!(findings[0].object.as_ref().unwrap().name, "bad");
+    }
+}
