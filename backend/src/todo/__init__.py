@@ -1,0 +1,1 @@
+"""The API of the Todo app: accounts and their todos, in PostgreSQL."""

@@ -1,0 +1,69 @@
+"""Puts the parts together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from sqlalchemy import URL
+from sqlalchemy.exc import OperationalError
+
+from todo import accounts, health, todos
+from todo.database import create_engine
+from todo.health import Readiness
+from todo.migrate import migrate
+from todo.problem import add_problem_handlers, describe_database_error
+from todo.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+
+
+async def migrate_when_reachable(url: URL, readiness: Readiness) -> None:
+    """Keep trying: a database that is not there yet is no reason to die, only not to be ready."""
+    while True:
+        try:
+            await asyncio.to_thread(migrate, url)
+        except OperationalError as error:
+            log.warning("cannot migrate yet: %s", describe_database_error(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("the migration failed: not ready until it is put right and restarted")
+            return
+        else:
+            readiness.schema_is_there()
+            return
+
+
+def create_app(settings: Settings) -> FastAPI:
+    engine = create_engine(settings.sqlalchemy_url)
+    readiness = Readiness(engine)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        migration: asyncio.Task[None] | None = None
+        if settings.migrate_at_start:
+            migration = asyncio.create_task(
+                migrate_when_reachable(settings.sqlalchemy_url, readiness)
+            )
+        else:
+            readiness.schema_is_there()
+        try:
+            yield
+        finally:
+            if migration:
+                migration.cancel()
+                with suppress(asyncio.CancelledError):
+                    await migration
+            await engine.dispose()
+
+    app = FastAPI(title="Todo", version="0.1.0", lifespan=lifespan)
+    app.state.settings = settings
+    app.state.engine = engine
+    app.state.readiness = readiness
+    add_problem_handlers(app)
+    for part in (health, accounts, todos):
+        app.include_router(part.router)
+    return app

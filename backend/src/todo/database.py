@@ -1,0 +1,44 @@
+"""The connection pool and what a request gets of it."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """What a connection needs besides its URL."""
+    arguments: dict[str, Any] = {
+        # A pooler in front of the database may give each transaction another connection,
+        # which does not know statements prepared on the last one.
+        "prepare_threshold": None,
+    }
+    if "connect_timeout" not in url.query:
+        arguments["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
+    return arguments
+
+
+def create_engine(url: URL) -> AsyncEngine:
+    """Make a pool for a small database elsewhere, which may close idle connections."""
+    return create_async_engine(
+        url,
+        pool_size=5,
+        max_overflow=5,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        pool_recycle=300,
+        connect_args=connect_arguments(url),
+    )
+
+
+async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
+    engine: AsyncEngine = request.app.state.engine
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+Session = Annotated[AsyncSession, Depends(open_session)]

@@ -1,0 +1,88 @@
+"""Register, log in, and what a token is good for."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from fastapi.testclient import TestClient
+
+from todo import security
+from todo.settings import Settings
+
+ANNA = {"email": "anna@example.com", "password": "correct horse"}
+
+
+def test_registered_user_logs_in_and_is_known(client: TestClient) -> None:
+    assert client.post("/auth/register", json=ANNA).status_code == 201
+    answer = client.post("/auth/login", json=ANNA)
+    assert answer.status_code == 200
+    token = answer.json()
+    assert token["token_type"] == "bearer"
+    assert token["expires_in"] == 12 * 60 * 60
+    me = client.get("/auth/me", headers={"Authorization": f"Bearer {token['access_token']}"})
+    assert me.json()["email"] == ANNA["email"]
+
+
+def test_email_is_one_whatever_its_case(client: TestClient) -> None:
+    client.post("/auth/register", json=ANNA)
+    again = client.post("/auth/register", json=ANNA | {"email": " Anna@Example.com"})
+    assert again.status_code == 409
+    assert again.headers["content-type"] == "application/problem+json"
+    assert again.json()["code"] == "email-taken"
+
+
+@pytest.mark.parametrize("change", [{"password": "wrong horse"}, {"email": "nobody@example.com"}])
+def test_wrong_credentials_are_told_apart_by_nobody(
+    client: TestClient, change: dict[str, str]
+) -> None:
+    client.post("/auth/register", json=ANNA)
+    answer = client.post("/auth/login", json=ANNA | change)
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "wrong-credentials"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "field"),
+    [
+        ({"email": "no address", "password": "long enough"}, "email"),
+        ({"email": "anna@example.com", "password": "short"}, "password"),
+        ({"email": "anna@example.com"}, "password"),
+    ],
+)
+def test_invalid_registration_names_the_field_and_not_the_input(
+    client: TestClient, credentials: dict[str, str], field: str
+) -> None:
+    answer = client.post("/auth/register", json=credentials)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["code"] == "invalid-request"
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert "short" not in [error["message"] for error in problem["errors"]]
+    assert credentials.get("password", "absent") not in answer.text
+
+
+def test_password_is_kept_as_argon2_only(client: TestClient) -> None:
+    portal = client.portal
+    assert portal is not None
+    hashed = portal.call(security.hash_password, "correct horse")
+    assert hashed.startswith("$argon2id$")
+    assert "correct horse" not in hashed
+
+
+def test_expired_forged_and_missing_tokens_are_refused(
+    client: TestClient, settings: Settings
+) -> None:
+    client.post("/auth/register", json=ANNA)
+    token = client.post("/auth/login", json=ANNA).json()["access_token"]
+    user_id = security.read_token(settings, token)
+    assert isinstance(user_id, UUID)
+    expired = security.issue_token(
+        settings.model_copy(update={"token_lifetime": timedelta(seconds=-1)}), user_id
+    )
+    head, body, signature = token.split(".")
+    forged = f"{head}.{body}.{signature[::-1]}"
+    for wrong in (expired, forged, "x"):
+        answer = client.get("/auth/me", headers={"Authorization": f"Bearer {wrong}"})
+        assert answer.status_code == 401, wrong
+        assert answer.json()["code"] == "not-logged-in"
+    assert client.get("/auth/me").status_code == 401
