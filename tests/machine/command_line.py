@@ -1,0 +1,155 @@
+"""The verbs: up, down, env, status, bare."""
+
+import argparse
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from machine import base_images, cluster, engine, kind, postgres
+from machine.daemon import Daemon
+from machine.place import RUN, STATE, remove
+from machine.process import MachineError, say
+
+TARGETS = ("docker-desktop", "kind")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one verb; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="machine", description="An engine, clusters and a database for a machine without.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("up", help="start what does not run and make what is missing")
+    verb.add_argument("--target", choices=TARGETS, default=TARGETS[0])
+    verb.add_argument("--engine-only", action="store_true", help="only the engine and the base images")
+    verb = verbs.add_parser("down", help="stop everything that up started, also what a killed run left")
+    verb.add_argument("--wipe", action="store_true", help="forget all data as well; the cache stays")
+    verb = verbs.add_parser("env", help="print the exports that make docker, kubectl and kind see it")
+    verb.add_argument("--target", choices=TARGETS, default=TARGETS[0])
+    verb = verbs.add_parser("status", help="what runs; exit code 1 when nothing does")
+    verb.add_argument("--json", action="store_true")
+    verbs.add_parser("bare", help="exit code 0 if this machine has no engine and no cluster of its own")
+    given = parser.parse_args(arguments)
+    try:
+        match given.verb:
+            case "up":
+                with locked():
+                    up(given.target, given.engine_only)
+            case "down":
+                with locked():
+                    down(given.wipe)
+            case "env":
+                print(exports())
+            case "status":
+                return status(given.json)
+            case "bare":
+                reason = not_bare()
+                if reason:
+                    say(reason)
+                return 1 if reason else 0
+    except MachineError as error:
+        say(f"failed: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped; run it again to go on")
+        return 130
+    return 0
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """One at a time."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another run to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up(target: str, engine_only: bool) -> None:
+    """Brings up what a target needs."""
+    if os.geteuid() != 0:
+        raise MachineError("only root can start an engine and a cluster; install Docker Desktop instead")
+    # Addresses of pods are kept here: not private, but nothing in it is for others to write.
+    STATE.mkdir(parents=True, exist_ok=True)
+    engine.up()
+    base_images.up()
+    if engine_only:
+        return
+    if not os.environ.get("DATABASE_URL"):
+        postgres.up(cluster.address())
+    if target == "docker-desktop":
+        cluster.up()
+    else:
+        kind.up()
+    say(f"{target}: ready")
+
+
+def down(wipe: bool) -> None:
+    """Stops everything, in the order that lets it end well."""
+    kind.down()
+    cluster.down()
+    engine.down()
+    postgres.down()
+    if wipe:
+        remove_state()
+
+
+def remove_state() -> None:
+    """Forgets all data but the lock that is held."""
+    engine.unmount_below(STATE)
+    for entry in STATE.iterdir():
+        if entry.name != "lock":
+            remove(entry)
+
+
+def exports() -> str:
+    """Shell lines for `eval`."""
+    known = engine.environment()
+    path = f"{STATE}/kubernetes:{kind.folder()}:" + known.pop("PATH").removesuffix(":" + os.environ.get("PATH", ""))
+    lines = {**known, "KUBECONFIG": str(cluster.KUBECONFIG)}
+    if not os.environ.get("DATABASE_URL") and postgres.PASSWORD.exists():
+        lines["DATABASE_URL"] = postgres.url(cluster.address())
+    text = [f"export {name}={shlex.quote(value)}" for name, value in lines.items()]
+    already = path in os.environ.get("PATH", "")
+    return "\n".join(text if already else [*text, f'export PATH={shlex.quote(path)}:"$PATH"'])
+
+
+def status(as_json: bool) -> int:
+    """Shows which daemons run."""
+    names = sorted(path.stem for path in (RUN / "daemons").glob("*.json"))
+    running = {name: pid for name in names if (pid := Daemon(name).pid())}
+    if as_json:
+        print(json.dumps(running))
+    else:
+        for name, pid in running.items():
+            print(f"{name:26}{pid}")
+        if not running:
+            print("nothing runs")
+    return 0 if running else 1
+
+
+def not_bare() -> str | None:
+    """What this machine has of its own; `None` if it has neither engine nor cluster."""
+    own = os.environ.get("DOCKER_HOST") == f"unix://{engine.DOCKER_SOCKET}"
+    if not own and shutil.which("docker"):
+        try:
+            done = subprocess.run(["docker", "version"], capture_output=True, timeout=10, check=False)
+            if done.returncode == 0:
+                return "a Docker engine answers here"
+        except subprocess.TimeoutExpired:
+            return "docker is here but does not answer"
+    files = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    for file in files.split(":"):
+        if file and Path(file).is_file() and Path(file) != cluster.KUBECONFIG and "contexts:" in Path(file).read_text():
+            return f"{file} names clusters"
+    if not Path("/etc/debian_version").exists() or os.geteuid() != 0:
+        return "not Debian as root"
+    return None

@@ -1,0 +1,106 @@
+"""Daemons that go on after this program: started once, found again, stopped.
+
+There is no init to do it. A daemon is known by its process id *and* start time, so that a recycled id is never
+taken for it; a zombie (PID 1 may reap late) counts as dead.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from machine.place import LOGS, RUN, write
+from machine.process import MachineError, wait_until
+
+
+def process_state(stat: str) -> tuple[str, int]:
+    """State letter and start time (clock ticks since boot) from a line of /proc/PID/stat."""
+    # The name in parentheses may itself hold blanks and parentheses: fields are counted from its end.
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], int(fields[19])
+
+
+def started_at(pid: int) -> int | None:
+    """Start time of a living process; `None` for one that is gone or a zombie."""
+    try:
+        state, start = process_state(Path(f"/proc/{pid}/stat").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state in "ZX" else start
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One daemon by its name."""
+
+    name: str
+
+    @property
+    def record(self) -> Path:
+        """Where its process is written down."""
+        return RUN / "daemons" / f"{self.name}.json"
+
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return LOGS / f"{self.name}.log"
+
+    def pid(self) -> int | None:
+        """Its process, while it lives."""
+        try:
+            known = json.loads(self.record.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        alive = started_at(known["pid"]) == known["started"]
+        return int(known["pid"]) if alive else None
+
+    def start(
+        self, *command: str | Path, env: Mapping[str, str] | None = None, user: str | None = None
+    ) -> bool:
+        """Starts it unless it runs; tells whether it did."""
+        if self.pid() is not None:
+            return False
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as output:
+            child = subprocess.Popen(
+                [str(word) for word in command],
+                env={**os.environ, **(env or {})},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
+            )
+        start = started_at(child.pid)
+        if start is not None:
+            write(self.record, json.dumps({"pid": child.pid, "started": start}))
+        self.must_live()
+        return True
+
+    def must_live(self) -> None:
+        """Raises with its last words if it is dead."""
+        if self.pid() is None:
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
+            raise MachineError(f"{self.name} ended by itself:\n{tail}")
+
+    def stop(self, seconds: float = 15, first: signal.Signals = signal.SIGTERM) -> bool:
+        """Asks it to end, insists after `seconds`; tells whether it ran."""
+        pid = self.pid()
+        if pid is not None:
+            os.kill(pid, first)
+            deadline = time.monotonic() + seconds
+            while self.pid() is not None:
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    wait_until(lambda: self.pid() is None, f"{self.name} to end", 10)
+                    break
+                time.sleep(0.05)
+        self.record.unlink(missing_ok=True)
+        return pid is not None

@@ -1,0 +1,226 @@
+"""A Docker engine whose images the kubelet sees: dockerd in the kubelet's own containerd and namespace.
+
+That is what Docker Desktop does, so `docker build` makes what a Pod with `imagePullPolicy: Never` runs.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from machine import packages
+from machine.daemon import Daemon
+from machine.place import HERE, RUN, STATE, write
+from machine.process import run, say, succeeds, wait_until
+
+CONTAINERD = Daemon("containerd")
+DOCKERD = Daemon("dockerd")
+CONTAINERD_SOCKET = RUN / "containerd.sock"
+DOCKER_SOCKET = RUN / "docker.sock"
+PAUSE_IMAGE = "todohost.test/pause:1"
+POD_RANGE = "10.244.0.0/16"
+BRIDGE_ADDRESS = "172.30.0.1/24"
+
+
+def path() -> str:
+    """Where programs are looked for: ours first."""
+    root = packages.docker_programs()
+    return ":".join([f"{root}/usr/bin", f"{root}/usr/sbin", "/usr/sbin", "/sbin", os.environ.get("PATH", "/usr/bin")])
+
+
+def environment() -> dict[str, str]:
+    """What a docker client needs to find this engine and its build plugin."""
+    return {
+        "DOCKER_HOST": f"unix://{DOCKER_SOCKET}",
+        "DOCKER_CONFIG": str(STATE / "docker-client"),
+        "PATH": path(),
+    }
+
+
+def docker(*arguments: str | Path, timeout: float = 600, text: str | None = None) -> str:
+    """Runs docker against this engine."""
+    return run("docker", *arguments, env=environment(), timeout=timeout, text=text)
+
+
+def image_exists(reference: str) -> bool:
+    """Whether the engine has an image."""
+    return succeeds("docker", "image", "inspect", reference, env=environment())
+
+
+def up() -> None:
+    """Starts what does not run."""
+    packages.install(packages.INSTALLED)
+    programs = packages.docker_programs()
+    write(
+        STATE / "docker-client" / "config.json",
+        json.dumps({"cliPluginsExtraDirs": [f"{programs}/usr/libexec/docker/cli-plugins"]}),
+    )
+    _configure_network()
+    _start_containerd()
+    _start_dockerd()
+    _pod_traffic("-I")
+    if not image_exists(PAUSE_IMAGE):
+        _build_pause()
+
+
+def _start_containerd() -> None:
+    configuration = RUN / "containerd.toml"
+    write(configuration, _containerd_configuration())
+    if CONTAINERD.start("containerd", "-c", configuration, env={"PATH": path()}):
+        say("starting containerd")
+        wait_until(
+            lambda: succeeds("ctr", "-a", CONTAINERD_SOCKET, "version", env={"PATH": path()}),
+            "containerd to answer",
+            30,
+            CONTAINERD.must_live,
+        )
+
+
+def _start_dockerd() -> None:
+    configuration = RUN / "dockerd.json"
+    # The runtime wrapper is for machines without CAP_SYS_RESOURCE: see runc-without-resource.
+    settings = {
+        "features": {"containerd-snapshotter": True},
+        "runtimes": {"unprivileged-resource": {"path": str(HERE / "runc-without-resource")}},
+        "default-runtime": "unprivileged-resource",
+        "bip": BRIDGE_ADDRESS,
+        "data-root": str(STATE / "docker"),
+        "exec-root": str(RUN / "docker"),
+        "pidfile": str(RUN / "dockerd.pid"),
+        "containerd": str(CONTAINERD_SOCKET),
+        "containerd-namespace": "k8s.io",
+        "containerd-plugins-namespace": "plugins.k8s.io",
+        "hosts": [f"unix://{DOCKER_SOCKET}"],
+    }
+    write(configuration, json.dumps(settings, indent=2))
+    if DOCKERD.pid() is None:
+        # A killed engine leaves its process id behind, and a recycled one would keep it from starting.
+        (RUN / "dockerd.pid").unlink(missing_ok=True)
+    if DOCKERD.start("dockerd", "--config-file", configuration, env={"PATH": path()}):
+        say("starting dockerd")
+        wait_until(
+            lambda: succeeds("docker", "version", env=environment()), "dockerd to answer", 60, DOCKERD.must_live
+        )
+
+
+def _configure_network() -> None:
+    for setting in ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"):
+        file = Path("/proc/sys") / setting.replace(".", "/")
+        if file.exists() and file.read_text().strip() != "1":
+            file.write_text("1\n")
+    conflist = {
+        "cniVersion": "0.4.0",
+        "name": "pods",
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "cni0",
+                "isGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "dataDir": str(RUN / "cni-addresses"),
+                    "ranges": [[{"subnet": "10.244.0.0/24"}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+    write(RUN / "cni" / "10-pods.conflist", json.dumps(conflist, indent=2))
+
+
+def _pod_traffic(how: str) -> None:
+    """Lets pods' packets through (`-I`) or forgets it (`-D`): dockerd sets the policy of FORWARD to DROP."""
+    for direction in ("-s", "-d"):
+        rule = ("FORWARD", direction, POD_RANGE, "-j", "ACCEPT")
+        there = succeeds("iptables", "-C", *rule, env={"PATH": path()})
+        if there == (how == "-D"):
+            run("iptables", how, *rule, env={"PATH": path()})
+
+
+def _build_pause() -> None:
+    say("making the pause image")
+    folder = RUN / "pause"
+    write(
+        folder / "pause.c",
+        "#include <signal.h>\n#include <unistd.h>\n#include <sys/wait.h>\n"
+        "static void end(int s) { _exit(0); }\nstatic void reap(int s) { while (waitpid(-1, 0, WNOHANG) > 0); }\n"
+        "int main(void) { signal(SIGINT, end); signal(SIGTERM, end); signal(SIGCHLD, reap); for (;;) pause(); }\n",
+    )
+    write(folder / "Dockerfile", 'FROM scratch\nCOPY pause /pause\nENTRYPOINT ["/pause"]\n')
+    run("gcc", "-Os", "-static", "-o", folder / "pause", folder / "pause.c")
+    docker("build", "-q", "-t", PAUSE_IMAGE, folder)
+
+
+def _containerd_configuration() -> str:
+    return f"""\
+version = 2
+root = "{STATE}/containerd"
+state = "{RUN}/containerd"
+[grpc]
+  address = "{CONTAINERD_SOCKET}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{STATE}/containerd-opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE_IMAGE}"
+  stream_server_address = "127.0.0.1"
+  # A pod's score may not be lowered without CAP_SYS_RESOURCE.
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{RUN}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+"""
+
+
+def down() -> None:
+    """Stops containers, daemons and mounts, and takes back what was set in the network."""
+    if CONTAINERD.pid() is not None:
+        _remove_containers()
+    for daemon in (DOCKERD, CONTAINERD):
+        if daemon.stop(seconds=20):
+            say(f"stopped {daemon.name}")
+    _kill_shims()
+    unmount_below(RUN)
+    unmount_below(STATE)
+    if Path("/usr/sbin/iptables").exists():
+        _pod_traffic("-D")
+    for bridge in ("cni0", "docker0"):
+        succeeds("ip", "link", "delete", bridge, env={"PATH": path()})
+
+
+def _remove_containers() -> None:
+    for namespace in ("k8s.io", "plugins.k8s.io"):
+        ctr = ("ctr", "-a", CONTAINERD_SOCKET, "-n", namespace)
+        environ = {"PATH": path()}
+        if not succeeds(*ctr, "version", env=environ):
+            return
+        for task in run(*ctr, "tasks", "ls", "-q", env=environ).split():
+            succeeds(*ctr, "tasks", "rm", "-f", task, env=environ)
+        for container in run(*ctr, "containers", "ls", "-q", env=environ).split():
+            succeeds(*ctr, "containers", "rm", container, env=environ)
+
+
+def _kill_shims() -> None:
+    """A containerd that was killed leaves its shims, and they keep containers running."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[0].endswith(b"containerd-shim-runc-v2") and str(CONTAINERD_SOCKET).encode() in words:
+            os.kill(int(entry.parent.name), 9)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmounts everything in a folder, the deepest first."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
+        succeeds("umount", "-l", mount)
+

@@ -1,0 +1,73 @@
+"""Where things are kept, and the keys of the cache.
+
+`CACHE` holds what is expensive and the same everywhere, keyed by the content that it is made from.
+`STATE` holds what this machine runs: data of daemons, certificates, passwords. Removing either loses only time.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "todohost" / "machine"
+# Not in a home folder: the database's own user has to get there, and paths of sockets have to be short.
+STATE = Path(os.environ.get("TODOHOST_MACHINE_STATE", "/var/lib/todohost-machine"))
+RUN = STATE / "run"
+LOGS = STATE / "log"
+
+
+def key(*parts: str | bytes | Path) -> str:
+    """A short digest of texts and of files' contents, in order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            part = part.read_bytes()
+        elif isinstance(part, str):
+            part = part.encode()
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
+
+
+def cached(name: str, make: Callable[[Path], None]) -> Path:
+    """The file or folder `name` of the cache, made once: a killed run leaves nothing that looks finished."""
+    final = CACHE / name
+    if final.exists():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+    remove(partial)
+    try:
+        make(partial)
+        partial.rename(final)
+    finally:
+        remove(partial)
+    return final
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a whole folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.chmod(mode)
+    partial.rename(path)
+
+
+def link_programs(folder: Path, programs: Iterable[str], target: Path) -> None:
+    """Names under which one binary answers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in programs:
+        link = folder / program
+        if not (link.is_symlink() and link.readlink() == target):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)

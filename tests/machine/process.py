@@ -1,0 +1,92 @@
+"""Commands that end, and conditions that are waited for."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from machine.place import LOGS
+
+BEGAN = time.monotonic()
+
+
+class MachineError(Exception):
+    """Something that the user is told in one line."""
+
+
+def say(text: str) -> None:
+    """One line of progress, with the seconds since the program began."""
+    print(f"[{time.monotonic() - BEGAN:6.1f}s] {text}", file=sys.stderr, flush=True)
+
+
+def run(
+    *command: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    text: str | None = None,
+    timeout: float = 600,
+) -> str:
+    """Runs a command to its end and gives its output; its last lines are in the error if it fails."""
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise MachineError(f"{words[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise MachineError(f"{' '.join(words[:4])} did not end within {timeout:.0f} s") from error
+    if done.returncode != 0:
+        tail = "\n".join((done.stderr + done.stdout).strip().splitlines()[-15:])
+        raise MachineError(f"{' '.join(words[:6])} failed with {done.returncode}:\n{tail}")
+    return done.stdout
+
+
+def logged(name: str, *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+    """Runs a long command with its output in a log file."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    words: Sequence[str] = [str(word) for word in command]
+    with log.open("w") as output:
+        done = subprocess.run(
+            words,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise MachineError(f"{name} failed with {done.returncode}; the whole log is {log}:\n{tail}")
+
+
+def succeeds(*command: str | Path, env: Mapping[str, str] | None = None, timeout: float = 20) -> bool:
+    """Whether a command ends well."""
+    try:
+        run(*command, env=env, timeout=timeout)
+    except MachineError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float, alive: Callable[[], None] | None = None) -> None:
+    """Waits for a condition that nothing announces; `alive` may raise what makes waiting pointless."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if alive:
+            alive()
+        if time.monotonic() > deadline:
+            raise MachineError(f"{what}: still not after {seconds:.0f} s; the logs are in {LOGS}")
+        time.sleep(0.1)
