@@ -218,7 +218,10 @@ failCgroupV1: false
 cgroupDriver: cgroupfs
 failSwapOn: false
 containerRuntimeEndpoint: unix://{engine.CONTAINERD_SOCKET}
-authentication: {{anonymous: {{enabled: false}}, webhook: {{enabled: true}}, x509: {{clientCAFile: {CERTIFICATES}/ca.crt}}}}
+authentication:
+  anonymous: {{enabled: false}}
+  webhook: {{enabled: true}}
+  x509: {{clientCAFile: {CERTIFICATES}/ca.crt}}
 authorization: {{mode: Webhook}}
 clusterDomain: cluster.local
 clusterDNS: ["{DNS_ADDRESS}"]
@@ -274,7 +277,8 @@ def _start_dns() -> None:
 def down() -> None:
     """Stops the daemons; what they keep stays for the next start."""
     for daemon in DAEMONS:
-        if daemon.stop():
+        # The API server would wait for its watchers, who are about to go as well.
+        if daemon.stop(seconds=3):
             say(f"stopped {daemon.name}")
     proxy = kubernetes_program_if_built("kube-proxy")
     if proxy:

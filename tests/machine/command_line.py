@@ -21,7 +21,9 @@ TARGETS = ("docker-desktop", "kind")
 
 def main(arguments: list[str]) -> int:
     """Runs one verb; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="machine", description="An engine, clusters and a database for a machine without.")
+    parser = argparse.ArgumentParser(
+        prog="machine", description="An engine, clusters and a database for a machine without."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("up", help="start what does not run and make what is missing")
     verb.add_argument("--target", choices=TARGETS, default=TARGETS[0])

@@ -58,9 +58,7 @@ class Daemon:
         alive = started_at(known["pid"]) == known["started"]
         return int(known["pid"]) if alive else None
 
-    def start(
-        self, *command: str | Path, env: Mapping[str, str] | None = None, user: str | None = None
-    ) -> bool:
+    def start(self, *command: str | Path, env: Mapping[str, str] | None = None, user: str | None = None) -> bool:
         """Starts it unless it runs; tells whether it did."""
         if self.pid() is not None:
             return False

@@ -97,9 +97,7 @@ def _start_dockerd() -> None:
         (RUN / "dockerd.pid").unlink(missing_ok=True)
     if DOCKERD.start("dockerd", "--config-file", configuration, env={"PATH": path()}):
         say("starting dockerd")
-        wait_until(
-            lambda: succeeds("docker", "version", env=environment()), "dockerd to answer", 60, DOCKERD.must_live
-        )
+        wait_until(lambda: succeeds("docker", "version", env=environment()), "dockerd to answer", 60, DOCKERD.must_live)
 
 
 def _configure_network() -> None:
@@ -223,4 +221,3 @@ def unmount_below(folder: Path) -> None:
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
         succeeds("umount", "-l", mount)
-

@@ -115,3 +115,4 @@ def down() -> None:
         for name in run(program, "get", "clusters", env=own).split():
             say(f"removing the kind cluster {name}")
             run(program, "delete", "cluster", "--name", name, env=own)
+        succeeds("docker", "network", "rm", "kind", env=own)

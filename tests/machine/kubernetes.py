@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from machine.place import HERE, STATE, cached, key, link_programs
-from machine.process import logged, run, say
+from machine.process import MachineError, logged, run, say
 
 SOURCE = HERE / "kubernetes-binary"
 PROGRAMS = (
@@ -23,7 +23,8 @@ PROGRAMS = (
 def version() -> str:
     """The Kubernetes version that go.mod pins, e.g. `v1.35.4`."""
     found = re.search(r"^\s*(?:require )?k8s\.io/kubernetes (v[0-9.]+)$", (SOURCE / "go.mod").read_text(), re.M)
-    assert found, "go.mod requires k8s.io/kubernetes"
+    if not found:
+        raise MachineError(f"{SOURCE}/go.mod does not require k8s.io/kubernetes")
     return found.group(1)
 
 

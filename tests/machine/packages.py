@@ -52,7 +52,9 @@ def mirror() -> str:
     """The Debian mirror that this machine's own sources name."""
     for source in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
         if source.is_file():
-            found = re.search(r"^(?:URIs:|deb\s+(?:\[[^]]*\]\s+)?)\s*(\S+/debian)/?\s*(?:\s|$)", source.read_text(), re.M)
+            found = re.search(
+                r"^(?:URIs:|deb\s+(?:\[[^]]*\]\s+)?)\s*(\S+/debian)/?\s*(?:\s|$)", source.read_text(), re.M
+            )
             if found:
                 return found.group(1)
     raise MachineError("no Debian mirror in /etc/apt; this needs Debian")

@@ -22,11 +22,8 @@ def key(*parts: str | bytes | Path) -> str:
     """A short digest of texts and of files' contents, in order."""
     digest = hashlib.sha256()
     for part in parts:
-        if isinstance(part, Path):
-            part = part.read_bytes()
-        elif isinstance(part, str):
-            part = part.encode()
-        digest.update(len(part).to_bytes(8, "big") + part)
+        content = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()[:16]
 
 

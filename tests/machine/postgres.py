@@ -1,6 +1,5 @@
 """The external database: a real PostgreSQL with TLS and passwords, listening where pods reach it."""
 
-import os
 import secrets
 import shutil
 import signal
@@ -79,7 +78,7 @@ def _create(folder: Path, address: str) -> None:
     )
     for name in ("server.key", "server.crt"):
         shutil.chown(DATA / name, USER, USER)
-        os.chmod(DATA / name, 0o600)
+        (DATA / name).chmod(0o600)
     with (DATA / "postgresql.conf").open("a") as configuration:
         configuration.write(
             f"\nport = {PORT}\nssl = on\nunix_socket_directories = '{DATA}'\n"

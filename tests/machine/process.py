@@ -81,7 +81,9 @@ def succeeds(*command: str | Path, env: Mapping[str, str] | None = None, timeout
     return True
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float, alive: Callable[[], None] | None = None) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: str, seconds: float, alive: Callable[[], None] | None = None
+) -> None:
     """Waits for a condition that nothing announces; `alive` may raise what makes waiting pointless."""
     deadline = time.monotonic() + seconds
     while not condition():
