@@ -1,0 +1,343 @@
+//! What Deployments do in a scripted cluster: replica sets, pods, and the fate of the pods.
+//!
+//! Owns statuses. The timing is that of a quick cluster: each state is its own event for watches.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::State;
+use super::store::{Key, Store, Write, now};
+
+/// What becomes of a Deployment's pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// They become ready at once.
+    Ready,
+    /// The image cannot be had: the container waits for this reason, e.g. `ErrImageNeverPull`.
+    Waiting {
+        /// The kubelet's reason.
+        reason: String,
+        /// The kubelet's message.
+        message: String,
+    },
+    /// The container exits, is started again and exits again.
+    Exits {
+        /// Its exit code.
+        code: i32,
+        /// What it printed.
+        log: String,
+    },
+    /// It runs, but its readiness probe never succeeds.
+    NeverReady,
+}
+
+/// Between two states of a pod: long enough for a watch to see both.
+const STEP: Duration = Duration::from_millis(20);
+
+fn deployment_key(namespace: &str, name: &str) -> Key {
+    Key { resource: "deployments.apps".into(), namespace: namespace.into(), name: name.into() }
+}
+
+fn pods_of(store: &Store, namespace: &str, set: &str) -> Vec<String> {
+    let owned = |pod: &&Value| {
+        pod["metadata"]["ownerReferences"]
+            .as_array()
+            .is_some_and(|owners| owners.iter().any(|owner| owner["name"] == set))
+    };
+    store
+        .list("pods", namespace)
+        .filter(owned)
+        .filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned))
+        .collect()
+}
+
+fn owner(object: &Value) -> Value {
+    json!([{
+        "apiVersion": object["apiVersion"], "kind": object["kind"],
+        "name": object["metadata"]["name"], "uid": object["metadata"]["uid"],
+        "controller": true, "blockOwnerDeletion": true,
+    }])
+}
+
+/// Brings a Deployment's replica set and pods into being and plays what the script says.
+pub(super) async fn reconcile(state: State, namespace: String, name: String) {
+    let Some(rollout) = begin(&state, &namespace, &name) else { return };
+    tokio::time::sleep(STEP).await;
+    match state.behaviour(&name) {
+        Behaviour::Ready => {
+            for pod in &rollout.pods {
+                rollout.pod_status(&state, pod, &ready_status);
+            }
+            tokio::time::sleep(STEP).await;
+            rollout.finish(&state);
+        }
+        Behaviour::Waiting { reason, message } => {
+            for pod in &rollout.pods {
+                let waiting = json!({ "waiting": { "reason": reason, "message": message } });
+                rollout.pod_status(&state, pod, &|container| unready(container, &waiting, 0));
+                rollout.event(&state, pod, "Failed", &format!("Error: {reason}: {message}"));
+            }
+        }
+        Behaviour::Exits { code, .. } => {
+            let ended = json!({
+                "terminated": { "exitCode": code, "reason": "Error",
+                    "startedAt": now(), "finishedAt": now() },
+            });
+            let waiting = json!({ "waiting": {
+                "reason": "CrashLoopBackOff",
+                "message": "back-off 10s restarting failed container",
+            } });
+            for restarts in 0..4 {
+                for pod in &rollout.pods {
+                    rollout
+                        .pod_status(&state, pod, &|container| unready(container, &ended, restarts));
+                }
+                tokio::time::sleep(STEP).await;
+                for pod in &rollout.pods {
+                    rollout.pod_status(&state, pod, &|container| {
+                        let mut status = unready(container, &waiting, restarts);
+                        status["lastState"] = ended.clone();
+                        status
+                    });
+                    if restarts == 1 {
+                        let message = "Back-off restarting failed container";
+                        rollout.event(&state, pod, "BackOff", message);
+                    }
+                }
+                tokio::time::sleep(STEP).await;
+            }
+        }
+        Behaviour::NeverReady => {
+            for pod in &rollout.pods {
+                let running = json!({ "running": { "startedAt": now() } });
+                rollout.pod_status(&state, pod, &|container| unready(container, &running, 0));
+                let message = "Readiness probe failed: HTTP probe failed with statuscode: 503";
+                rollout.event(&state, pod, "Unhealthy", message);
+            }
+        }
+    }
+}
+
+struct Rollout {
+    namespace: String,
+    name: String,
+    generation: u64,
+    set: String,
+    pods: Vec<String>,
+    replicas: usize,
+}
+
+fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
+    let mut store = state.store();
+    let deployment = store.get(&deployment_key(namespace, name))?.clone();
+    let template = &deployment["spec"]["template"];
+    let digest = format!("{:x}", Sha256::digest(template.to_string()));
+    let hash = &digest[..10];
+    let set = format!("{name}-{hash}");
+    let replicas = deployment["spec"]["replicas"].as_u64().unwrap_or(1);
+    let replicas = usize::try_from(replicas).unwrap_or_default();
+
+    let mut template = template.clone();
+    template["metadata"]["labels"]["pod-template-hash"] = json!(hash);
+    let mut selector = deployment["spec"]["selector"].clone();
+    selector["matchLabels"]["pod-template-hash"] = json!(hash);
+    let set_object = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "metadata": {
+            "name": set, "namespace": namespace,
+            "labels": template["metadata"]["labels"], "ownerReferences": owner(&deployment),
+        },
+        "spec": { "replicas": replicas, "selector": selector, "template": template },
+    });
+    let set_key = write(&mut store, &set_object)?;
+    let set_owner = owner(store.get(&set_key)?);
+
+    let mut pods = pods_of(&store, namespace, &set);
+    for pod in pods.drain(replicas.min(pods.len())..).collect::<Vec<_>>() {
+        delete(&mut store, "Pod", "pods", namespace, &pod);
+    }
+    while pods.len() < replicas {
+        let pod_name = format!("{set}-{}", store.suffix());
+        let mut spec = template["spec"].clone();
+        spec["nodeName"] = json!(state.node());
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": pod_name, "namespace": namespace,
+                "labels": template["metadata"]["labels"],
+                "annotations": template["metadata"]["annotations"],
+                "ownerReferences": set_owner,
+            },
+            "spec": spec,
+        });
+        let key = write(&mut store, &pod)?;
+        store.set_status(&key, &json!({ "phase": "Pending" }));
+        pods.push(pod_name);
+    }
+    let generation = deployment["metadata"]["generation"].as_u64().unwrap_or(1);
+    store.set_status(
+        &deployment_key(namespace, name),
+        &json!({
+            "observedGeneration": generation,
+            "replicas": replicas, "updatedReplicas": replicas, "unavailableReplicas": replicas,
+            "conditions": [
+                condition("Available", "False", "MinimumReplicasUnavailable"),
+                condition("Progressing", "True", "ReplicaSetUpdated"),
+            ],
+        }),
+    );
+    Some(Rollout {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        generation,
+        set,
+        pods,
+        replicas,
+    })
+}
+
+fn condition(kind: &str, status: &str, reason: &str) -> Value {
+    json!({
+        "type": kind, "status": status, "reason": reason,
+        "lastTransitionTime": now(), "lastUpdateTime": now(),
+    })
+}
+
+fn write(store: &mut Store, object: &Value) -> Option<Key> {
+    let kind = store.kind_named(object["apiVersion"].as_str()?, object["kind"].as_str()?)?;
+    let key = Key {
+        resource: kind.resource(),
+        namespace: object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+        name: object["metadata"]["name"].as_str()?.to_owned(),
+    };
+    let how = Write::Apply { force: true };
+    store.write(&kind, &key, object, &how, "kube-controller-manager", false).ok()?;
+    Some(key)
+}
+
+fn delete(store: &mut Store, kind: &str, resource: &str, namespace: &str, name: &str) {
+    let key = Key { resource: resource.into(), namespace: namespace.into(), name: name.into() };
+    if let Some(kind) = store.kind_named("v1", kind) {
+        // Gone already is as good.
+        let _ = store.delete(&kind, &key, None, false);
+    }
+}
+
+fn ready_status(container: &Value) -> Value {
+    json!({
+        "name": container["name"], "image": container["image"], "ready": true, "started": true,
+        "restartCount": 0, "state": { "running": { "startedAt": now() } }, "lastState": {},
+    })
+}
+
+fn unready(container: &Value, state: &Value, restarts: u32) -> Value {
+    json!({
+        "name": container["name"], "image": container["image"], "ready": false,
+        "started": false, "restartCount": restarts, "state": state, "lastState": {},
+    })
+}
+
+impl Rollout {
+    fn pod_status(&self, state: &State, pod: &str, status_of: &dyn Fn(&Value) -> Value) {
+        let mut store = state.store();
+        let key =
+            Key { resource: "pods".into(), namespace: self.namespace.clone(), name: pod.into() };
+        let Some(object) = store.get(&key) else { return };
+        let containers: Vec<Value> =
+            object["spec"]["containers"].as_array().into_iter().flatten().map(status_of).collect();
+        let ready = containers.iter().all(|container| container["ready"] == true);
+        let waiting = containers.iter().any(|container| !container["state"]["waiting"].is_null());
+        let restarted = containers.iter().any(|container| container["restartCount"] != 0);
+        let word = if ready { "True" } else { "False" };
+        let reason = if ready { "" } else { "ContainersNotReady" };
+        let status = json!({
+            "phase": if waiting && !restarted { "Pending" } else { "Running" },
+            "podIP": "10.244.0.10",
+            "startTime": object["metadata"]["creationTimestamp"],
+            "conditions": [
+                condition("PodScheduled", "True", ""),
+                condition("Initialized", "True", ""),
+                condition("ContainersReady", word, reason),
+                condition("Ready", word, reason),
+            ],
+            "containerStatuses": containers,
+        });
+        store.set_status(&key, &status);
+    }
+
+    /// All pods of this rollout are ready: it is the Deployment's state, and older sets go to nought.
+    fn finish(&self, state: &State) {
+        let mut store = state.store();
+        let key = deployment_key(&self.namespace, &self.name);
+        let Some(deployment) = store.get(&key).cloned() else { return };
+        if deployment["metadata"]["generation"] != self.generation {
+            return;
+        }
+        let replicas = self.replicas;
+        let set_key = Key {
+            resource: "replicasets.apps".into(),
+            namespace: self.namespace.clone(),
+            name: self.set.clone(),
+        };
+        store.set_status(
+            &set_key,
+            &json!({
+                "observedGeneration": 1, "replicas": replicas, "fullyLabeledReplicas": replicas,
+                "readyReplicas": replicas, "availableReplicas": replicas,
+            }),
+        );
+        let uid = deployment["metadata"]["uid"].clone();
+        let older: Vec<String> = store
+            .list("replicasets.apps", &self.namespace)
+            .filter(|set| {
+                set["metadata"]["name"] != self.set.as_str()
+                    && set["metadata"]["ownerReferences"][0]["uid"] == uid
+            })
+            .filter_map(|set| set["metadata"]["name"].as_str().map(str::to_owned))
+            .collect();
+        for set in older {
+            for pod in pods_of(&store, &self.namespace, &set) {
+                delete(&mut store, "Pod", "pods", &self.namespace, &pod);
+            }
+            let key = Key { name: set, ..set_key.clone() };
+            store.set_status(&key, &json!({ "observedGeneration": 1, "replicas": 0 }));
+        }
+        store.set_status(
+            &key,
+            &json!({
+                "observedGeneration": self.generation,
+                "replicas": replicas, "updatedReplicas": replicas,
+                "readyReplicas": replicas, "availableReplicas": replicas,
+                "conditions": [
+                    condition("Available", "True", "MinimumReplicasAvailable"),
+                    condition("Progressing", "True", "NewReplicaSetAvailable"),
+                ],
+            }),
+        );
+    }
+
+    fn event(&self, state: &State, pod: &str, reason: &str, message: &str) {
+        let mut store = state.store();
+        let key =
+            Key { resource: "pods".into(), namespace: self.namespace.clone(), name: pod.into() };
+        let Some(object) = store.get(&key) else { return };
+        let uid = object["metadata"]["uid"].clone();
+        let name = format!("{pod}.{}", store.suffix());
+        write(
+            &mut store,
+            &json!({
+                "apiVersion": "v1", "kind": "Event",
+                "metadata": { "name": name, "namespace": self.namespace },
+                "involvedObject": {
+                    "apiVersion": "v1", "kind": "Pod", "name": pod,
+                    "namespace": self.namespace, "uid": uid,
+                },
+                "reason": reason, "message": message, "type": "Warning", "count": 1,
+                "firstTimestamp": now(), "lastTimestamp": now(),
+                "source": { "component": "kubelet", "host": state.node() },
+            }),
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! The `todohost` binary, run with an environment of its own.
+//!
+//! Owns the process: its variables, its output as it comes, its end, and interrupting it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How the binary is called: arguments, folder, variables. Nothing is inherited.
+#[derive(Clone, Debug)]
+pub struct Host {
+    binary: PathBuf,
+    folder: PathBuf,
+    variables: BTreeMap<OsString, OsString>,
+    args: Vec<OsString>,
+    patience: Duration,
+}
+
+impl Host {
+    /// The binary in a folder, with a home and nothing else.
+    pub fn new(binary: &Path, folder: &Path, home: &Path) -> Self {
+        let host = Self {
+            binary: binary.to_owned(),
+            folder: folder.to_owned(),
+            variables: BTreeMap::new(),
+            args: Vec::new(),
+            patience: Duration::from_mins(2),
+        };
+        let mut host = host
+            .variable("HOME", home)
+            .variable("XDG_CONFIG_HOME", home.join(".config"))
+            .variable("XDG_CACHE_HOME", home.join(".cache"))
+            .variable("KUBECONFIG", home.join(".kube").join("config"))
+            .variable("PATH", "");
+        if cfg!(windows) {
+            host = host.variable("USERPROFILE", home);
+            // Without it a Windows process has no sockets.
+            if let Some(root) = std::env::vars_os().find(|(name, _)| name == "SystemRoot") {
+                host = host.variable("SystemRoot", root.1);
+            }
+        }
+        host
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.insert(name.into(), value.as_ref().into());
+        self
+    }
+
+    /// Takes a variable away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.remove(OsStr::new(name));
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// How long it may take before the test fails.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// If it does not end in time; it is killed then.
+    pub fn run(self) -> Finished {
+        self.spawn().finish()
+    }
+
+    /// Starts it.
+    pub fn spawn(self) -> Running {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.args)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(&self.variables)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display()));
+        let shared = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
+        let readers = vec![
+            read(child.stdout.take(), shared.clone(), |seen| &mut seen.stdout),
+            read(child.stderr.take(), shared.clone(), |seen| &mut seen.stderr),
+        ];
+        let deadline = Instant::now() + self.patience;
+        let line: Vec<String> =
+            self.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        Running { child, shared, readers, deadline, line: line.join(" ") }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+type Shared = Arc<(Mutex<Seen>, Condvar)>;
+
+fn read(
+    stream: Option<impl Read + Send + 'static>,
+    shared: Shared,
+    into: fn(&mut Seen) -> &mut Vec<u8>,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let Some(stream) = stream else { return };
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            let (seen, changed) = &*shared;
+            into(&mut seen.lock().unwrap_or_else(PoisonError::into_inner)).append(&mut line);
+            changed.notify_all();
+        }
+    })
+}
+
+/// The binary while it runs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    shared: Shared,
+    readers: Vec<JoinHandle<()>>,
+    deadline: Instant,
+    line: String,
+}
+
+impl Running {
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until its output holds `text`.
+    ///
+    /// # Panics
+    /// If it does not in time, or the process ends before.
+    pub fn wait_for_output(&mut self, text: &str) {
+        loop {
+            let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
+            let (seen, changed) = &*self.shared;
+            let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = format!(
+                "{}{}",
+                String::from_utf8_lossy(&seen.stdout),
+                String::from_utf8_lossy(&seen.stderr)
+            );
+            if all.contains(text) {
+                return;
+            }
+            let late = Instant::now() > self.deadline;
+            assert!(!late && !ended, "`{}` never printed {text:?}, but:\n{all}", self.line);
+            drop(changed.wait_timeout(seen, Duration::from_millis(50)));
+        }
+    }
+
+    /// What Ctrl-C does.
+    #[cfg(unix)]
+    pub fn interrupt(&self) {
+        self.signal(rustix::process::Signal::INT);
+    }
+
+    /// What nothing can be done against.
+    #[cfg(unix)]
+    pub fn kill(&self) {
+        self.signal(rustix::process::Signal::KILL);
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        let process = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .expect("a child has a process id");
+        rustix::process::kill_process(process, signal).expect("a child can be signalled");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end in time; it is killed then.
+    pub fn finish(mut self) -> Finished {
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break Some(status),
+                Ok(None) if Instant::now() < self.deadline => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Ok(None) | Err(_) => break None,
+            }
+        };
+        if status.is_none() {
+            // It may have ended this very moment.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        } else {
+            for reader in self.readers.drain(..) {
+                // A reader ends with its stream.
+                let _ = reader.join();
+            }
+        }
+        let (seen, _) = &*self.shared;
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let finished = Finished {
+            status: status.unwrap_or_default(),
+            stdout: String::from_utf8_lossy(&std::mem::take(&mut seen.stdout)).into_owned(),
+            stderr: String::from_utf8_lossy(&std::mem::take(&mut seen.stderr)).into_owned(),
+            line: self.line,
+        };
+        assert!(status.is_some(), "it did not end in time: {finished:#?}");
+        finished
+    }
+}
+
+/// The binary after its end.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    status: ExitStatus,
+    /// What it printed for programs.
+    pub stdout: String,
+    /// What it printed for people.
+    pub stderr: String,
+    line: String,
+}
+
+impl Finished {
+    /// Its exit code; `None` where a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The same, once it is seen that it ended with `code`.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[must_use]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code(),
+            Some(code),
+            "todohost {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.line,
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Both streams.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// The events of `--output json`.
+    ///
+    /// # Panics
+    /// If a line is not a JSON object.
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| match serde_json::from_str(line) {
+                Ok(event @ Value::Object(_)) => event,
+                _ => panic!("not an event: {line}"),
+            })
+            .collect()
+    }
+
+    /// The events of one kind, e.g. `step-finished`.
+    pub fn events_of(&self, kind: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["event"] == kind).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! One component in the real host: consented to or not, run as a check of a project.
+//!
+//! Owns the way from a built component to its findings. The project is that of [`Project::shop`]
+//! with the component as its only check; change it by [`Sandbox::project`] before running.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::{Finished, Host, Project};
+
+/// A component and the project that it checks.
+#[derive(Debug)]
+pub struct Sandbox {
+    host: PathBuf,
+    core: PathBuf,
+    component: PathBuf,
+    project: Project,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How the host ended.
+    pub finished: Finished,
+    /// The `finding` events.
+    pub findings: Vec<Value>,
+}
+
+impl Sandbox {
+    /// A component in the host at `host`, whose core plugins lie in `core`.
+    pub fn new(host: &Path, core: &Path, component: &Path) -> Self {
+        let project = Project::shop();
+        let place = project.root().join("check.wasm");
+        std::fs::copy(component, &place).unwrap_or_else(|error| {
+            panic!("the component {} is not built: {error}", component.display())
+        });
+        project.append("todohost.toml", "\n[checks.subject]\nplugin = \"check.wasm\"\n");
+        Self { host: host.to_owned(), core: core.to_owned(), component: place, project }
+    }
+
+    /// The project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The host in the project's folder.
+    pub fn host(&self) -> Host {
+        Host::new(&self.host, &self.project.root(), &self.project.home())
+            .variable("TODOHOST_PLUGINS", &self.core)
+            .variable("NO_COLOR", "1")
+    }
+
+    /// Consents to everything that the component asks for, as its user would.
+    pub fn allow(&self) -> Finished {
+        self.host().args(["plugin", "allow", "--yes"]).args([&self.component]).run()
+    }
+
+    /// Runs the project's checks, with `args` behind the command, e.g. `--set` and a value.
+    pub fn check(&self, args: &[&str]) -> Outcome {
+        let finished = self.host().args(["check", "--output", "json"]).args(args).run();
+        let findings = finished.events_of("finding");
+        Outcome { finished, findings }
+    }
+}

@@ -1,0 +1,182 @@
+//! The scripted worlds themselves, through the wire and through processes.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use todohost_testkit::{Behaviour, FakeCluster, FakeTools, Fault, Refusal, Rule, cluster::Effect};
+
+fn send(cluster: &FakeCluster, method: &str, path: &str, kind: &str, body: &Value) -> TcpStream {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut connection = TcpStream::connect(cluster.address()).unwrap();
+    write!(
+        connection,
+        "{method} {path} HTTP/1.1\r\nhost: cluster\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    connection
+}
+
+fn call(cluster: &FakeCluster, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let kind = if method == "PATCH" { "application/apply-patch+yaml" } else { "application/json" };
+    let mut text = String::new();
+    send(cluster, method, path, kind, body).read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn deployment(image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": {
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": {
+                "metadata": { "labels": { "app": "web" } },
+                "spec": { "containers": [{ "name": "web", "image": image }] },
+            },
+        },
+    })
+}
+
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/web";
+const APPLY: &str =
+    "/apis/apps/v1/namespaces/default/deployments/web?fieldManager=helm&force=false";
+
+/// Reads events of a watch until one satisfies `wanted`.
+fn watch(cluster: &FakeCluster, path: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut lines = BufReader::new(send(cluster, "GET", path, "", &Value::Null)).lines();
+    let mut seen = Vec::new();
+    loop {
+        let line = lines.next().expect("the watch goes on").unwrap();
+        if let Ok(event @ Value::Object(_)) = serde_json::from_str(&line) {
+            let last = wanted(&event);
+            seen.push(event);
+            if last {
+                return seen;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_applied_deployment_becomes_ready_and_a_second_apply_changes_nothing() {
+    let cluster = FakeCluster::start();
+    let (status, created) = call(&cluster, "PATCH", APPLY, &deployment("web:1"));
+    assert_eq!(status, 201, "{created}");
+    let path = "/apis/apps/v1/namespaces/default/deployments?watch=true&resourceVersion=0";
+    let seen = watch(&cluster, path, |event| event["object"]["status"]["readyReplicas"] == 1);
+    assert_eq!(seen[0]["type"], "ADDED");
+
+    let before = cluster.get("deployments.apps", "default", "web").unwrap();
+    let (status, again) = call(&cluster, "PATCH", APPLY, &deployment("web:1"));
+    assert_eq!((status, &again), (200, &before));
+
+    let pods = cluster.list("pods", "default");
+    assert_eq!(pods.len(), 1);
+    assert_eq!(pods[0]["status"]["phase"], "Running");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let cluster = FakeCluster::start();
+    let path = format!("{APPLY}&dryRun=All");
+    let (status, object) = call(&cluster, "PATCH", &path, &deployment("web:1"));
+    assert_eq!(
+        (status, &object["spec"]["template"]["metadata"]["labels"]["app"]),
+        (201, &json!("web"))
+    );
+    assert_eq!(call(&cluster, "GET", DEPLOYMENT, &Value::Null).0, 404);
+    assert!(cluster.writes().is_empty());
+}
+
+#[test]
+fn another_managers_field_is_a_conflict_that_names_both() {
+    let cluster = FakeCluster::start();
+    let mut wanted = deployment("web:1");
+    wanted["spec"]["replicas"] = json!(1);
+    call(&cluster, "PATCH", APPLY, &wanted);
+    cluster.write_as(
+        "kubectl-scale",
+        &json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "web", "namespace": "default" }, "spec": { "replicas": 3 } }),
+    );
+    let (status, refusal) = call(&cluster, "PATCH", APPLY, &wanted);
+    assert_eq!(status, 409);
+    assert_eq!(
+        refusal["details"]["causes"],
+        json!([{
+            "reason": "FieldManagerConflict", "field": ".spec.replicas",
+            "message": "conflict with \"kubectl-scale\" using apps/v1",
+        }])
+    );
+}
+
+#[test]
+fn a_pod_without_image_says_so_and_the_old_one_stays() {
+    let cluster = FakeCluster::start();
+    call(&cluster, "PATCH", APPLY, &deployment("web:1"));
+    let path = "/apis/apps/v1/namespaces/default/deployments?watch=true";
+    watch(&cluster, path, |event| event["object"]["status"]["readyReplicas"] == 1);
+    cluster.behaviour(
+        "web",
+        Behaviour::Waiting { reason: "ErrImageNeverPull".into(), message: "not present".into() },
+    );
+    call(&cluster, "PATCH", APPLY, &deployment("web:2"));
+    let reason = |event: &Value| {
+        event["object"]["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].clone()
+    };
+    let path = "/api/v1/namespaces/default/pods?watch=true";
+    watch(&cluster, path, |event| reason(event) == "ErrImageNeverPull");
+    assert_eq!(cluster.list("pods", "default").len(), 2);
+}
+
+#[test]
+fn deleting_takes_what_is_owned_and_heeds_the_uid() {
+    let cluster = FakeCluster::start();
+    call(&cluster, "PATCH", APPLY, &deployment("web:1"));
+    let path = "/apis/apps/v1/namespaces/default/deployments?watch=true";
+    watch(&cluster, path, |event| event["object"]["status"]["readyReplicas"] == 1);
+    let wrong = json!({ "preconditions": { "uid": "another" } });
+    assert_eq!(call(&cluster, "DELETE", DEPLOYMENT, &wrong).0, 409);
+    assert_eq!(call(&cluster, "DELETE", DEPLOYMENT, &Value::Null).0, 200);
+    assert_eq!(cluster.names_in("default"), Vec::<String>::new());
+}
+
+#[test]
+fn faults_strike_as_often_as_they_should() {
+    let cluster = FakeCluster::start();
+    cluster.fault(Fault {
+        method: "GET".into(),
+        path: "/version".into(),
+        times: Some(1),
+        effect: Effect::Refuse(Refusal::new(503, "ServiceUnavailable", "starting")),
+    });
+    assert_eq!(call(&cluster, "GET", "/version", &Value::Null).0, 503);
+    assert_eq!(call(&cluster, "GET", "/version", &Value::Null).1["gitVersion"], "v1.35.4");
+}
+
+#[test]
+fn tools_answer_from_their_script_and_remember() {
+    let tools = FakeTools::new(Path::new(env!("CARGO_BIN_EXE_todohost-fake-tool")));
+    tools.program(
+        "builder",
+        &[
+            Rule::on("image inspect *").requires("built").prints("there\n"),
+            Rule::on("image inspect *").fails(1, "no such image\n"),
+            Rule::on("build --id-file * .").writes("--id-file", "sha256:1").sets("built"),
+        ],
+    );
+    let builder = tools.path().join(format!("builder{}", std::env::consts::EXE_SUFFIX));
+    let run = |args: &[&str]| Command::new(&builder).args(args).output().unwrap();
+    assert_eq!(run(&["image", "inspect", "a"]).stderr, b"no such image\n");
+    let file = tools.path().join("id");
+    run(&["build", "--id-file", &file.display().to_string(), "."]);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "sha256:1");
+    assert_eq!(run(&["image", "inspect", "a"]).stdout, b"there\n");
+    assert!(!run(&["push", "a"]).status.success());
+    assert_eq!(tools.unmatched(), ["builder push a"]);
+}
