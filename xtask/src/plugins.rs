@@ -1,0 +1,203 @@
+//! Every core plugin as a component, and `core.json`: the list that tells the host which components are core.
+
+use crate::component::{self, ComponentError};
+use crate::digest::{self, Digest};
+use crate::engine::{Engine, EngineError};
+use crate::manifest::{Manifest, ManifestError};
+use crate::workspace::{Workspace, WorkspaceError};
+use miette::Diagnostic;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+use thiserror::Error;
+
+/// Why the plugins could not be built.
+#[derive(Debug, Error, Diagnostic)]
+pub enum PluginsError {
+    /// `--only` names no plugin.
+    #[error("there is no plugin {0:?}")]
+    #[diagnostic(code(xtask::plugins::unknown), help("the plugins are: {1}"))]
+    Unknown(String, String),
+    /// cargo did not build the crates.
+    #[error("the plugins' crates do not build")]
+    #[diagnostic(
+        code(xtask::plugins::cargo),
+        help(
+            "what cargo said is above; if the target is missing: rustup target add wasm32-unknown-unknown"
+        )
+    )]
+    Cargo,
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    #[diagnostic(code(xtask::plugins::file))]
+    File(#[from] std::io::Error),
+    /// The workspace cannot be found.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// A manifest cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A module is no component.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Component(#[from] ComponentError),
+    /// An engine is missing.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// `core.json`.
+#[derive(Serialize)]
+struct Core {
+    plugins: Vec<CorePlugin>,
+}
+
+#[derive(Serialize)]
+struct CorePlugin {
+    id: String,
+    version: String,
+    file: String,
+    sha256: String,
+}
+
+/// Builds all plugins, or the one with this id.
+pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
+    let started = Instant::now();
+    let workspace = Workspace::find()?;
+    let all = find(&workspace.plugins())?;
+    let wanted: Vec<_> =
+        all.iter().filter(|(_, manifest)| only.is_none_or(|id| id == manifest.id)).collect();
+    if let (Some(id), true) = (only, wanted.is_empty()) {
+        let ids: Vec<_> = all.iter().map(|(_, manifest)| manifest.id.as_str()).collect();
+        return Err(PluginsError::Unknown(id.to_owned(), ids.join(", ")));
+    }
+    compile(&workspace, wanted.iter().map(|(_, manifest)| manifest))?;
+
+    let out = workspace.components();
+    fs_err::create_dir_all(&out)?;
+    // A change of this program may change what it makes of the same module.
+    let builder = fs_err::read(std::env::current_exe()?)?;
+    let builder = digest::sha256(&builder);
+    let mut built = 0;
+    for (directory, manifest) in &wanted {
+        built += usize::from(make(&workspace, &builder, directory, manifest)?);
+    }
+    write_list(&out, &all)?;
+    println!(
+        "{} plugins in {}: {built} built, {} unchanged ({:.1} s)",
+        wanted.len(),
+        out.display(),
+        wanted.len() - built,
+        started.elapsed().as_secs_f32()
+    );
+    Ok(())
+}
+
+/// The directories with a `plugin.toml`, by id.
+fn find(plugins: &Path) -> Result<Vec<(PathBuf, Manifest)>, PluginsError> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(plugins)? {
+        let directory = entry?.path();
+        if let Some(manifest) = Manifest::read(&directory)? {
+            found.push((directory, manifest));
+        }
+    }
+    found.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    Ok(found)
+}
+
+/// One run of cargo for all crates: it decides what is fresh.
+fn compile<'a>(
+    workspace: &Workspace,
+    manifests: impl Iterator<Item = &'a Manifest>,
+) -> Result<(), PluginsError> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--release", "--locked", "--target", "wasm32-unknown-unknown"])
+        .current_dir(workspace.root());
+    let mut any = false;
+    for manifest in manifests {
+        cargo.arg("-p").arg(format!("todohost-{}", manifest.id));
+        any = true;
+    }
+    if any && !cargo.status()?.success() {
+        return Err(PluginsError::Cargo);
+    }
+    Ok(())
+}
+
+/// Makes the component unless it was made from the same inputs; tells whether it did.
+fn make(
+    workspace: &Workspace,
+    builder: &str,
+    directory: &Path,
+    manifest: &Manifest,
+) -> Result<bool, PluginsError> {
+    let started = Instant::now();
+    let module = fs_err::read(workspace.module(&manifest.id))?;
+    let engine = Engine::find(directory)?;
+    let mut inputs = Digest::new();
+    inputs.add("builder", builder.as_bytes()).add("module", &module);
+    if let Some(engine) = &engine {
+        inputs.add("engine", engine.digest().as_bytes());
+        inputs.add_path("wit", &workspace.wit())?;
+    }
+    let inputs = inputs.finish();
+    let file = workspace.components().join(file_name(&manifest.id));
+    let stamp = file.with_extension("inputs");
+    if file.exists() && fs_err::read_to_string(&stamp).is_ok_and(|last| last == inputs) {
+        return Ok(false);
+    }
+    let mut component = component::encode(&manifest.id, &module)?;
+    if let Some(engine) = engine {
+        component = engine.join(component, workspace)?;
+    }
+    // The stamp goes last: a file without it is made again.
+    match fs_err::remove_file(&stamp) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    fs_err::write(&file, &component)?;
+    fs_err::write(&stamp, inputs)?;
+    println!(
+        "  {} {} ({} KiB, {:.1} s)",
+        manifest.id,
+        manifest.version,
+        component.len() / 1024,
+        started.elapsed().as_secs_f32()
+    );
+    Ok(true)
+}
+
+/// Writes `core.json` over what is there. A component that it does not list is no core plugin, whatever its name.
+fn write_list(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsError> {
+    let mut core = Core { plugins: Vec::new() };
+    for (_, manifest) in all {
+        let file = file_name(&manifest.id);
+        let path = out.join(&file);
+        if path.exists() {
+            core.plugins.push(CorePlugin {
+                id: manifest.id.clone(),
+                version: manifest.version.clone(),
+                file,
+                sha256: digest::sha256(&fs_err::read(path)?),
+            });
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&core).map_err(std::io::Error::from)?;
+    text.push('\n');
+    let list = out.join("core.json");
+    // Rewritten only when it changed: the host is built anew when its time stamp moves.
+    if fs_err::read_to_string(&list).is_ok_and(|last| last == text) {
+        return Ok(());
+    }
+    Ok(fs_err::write(list, text)?)
+}
+
+fn file_name(id: &str) -> String {
+    format!("{id}.wasm")
+}

@@ -1,0 +1,85 @@
+//! Where things are: the workspace's root, the target directory and the cache.
+
+use miette::Diagnostic;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use thiserror::Error;
+
+/// Why cargo could not say where things are.
+#[derive(Debug, Error, Diagnostic)]
+pub enum WorkspaceError {
+    /// `cargo metadata` did not run or failed.
+    #[error("cargo metadata failed: {0}")]
+    #[diagnostic(
+        code(xtask::workspace::cargo),
+        help("run this as `cargo run --release -p xtask -- plugins`")
+    )]
+    Cargo(String),
+    /// Neither variable that names a cache directory is set.
+    #[error("no cache directory: neither XDG_CACHE_HOME nor HOME is set")]
+    #[diagnostic(code(xtask::workspace::cache), help("set HOME"))]
+    Cache,
+}
+
+/// The directories of a checkout and its build.
+#[derive(Deserialize)]
+pub struct Workspace {
+    #[serde(rename = "workspace_root")]
+    root: PathBuf,
+    #[serde(rename = "target_directory")]
+    target: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo, which knows of every way to configure them.
+    pub fn find() -> Result<Self, WorkspaceError> {
+        let output = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+            .output()
+            .map_err(|error| WorkspaceError::Cargo(error.to_string()))?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(WorkspaceError::Cargo(text));
+        }
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| WorkspaceError::Cargo(error.to_string()))
+    }
+
+    /// The interfaces between host and plugins.
+    pub fn wit(&self) -> PathBuf {
+        self.root.join("wit")
+    }
+
+    /// The sources of the plugins.
+    pub fn plugins(&self) -> PathBuf {
+        self.root.join("plugins")
+    }
+
+    /// The checkout itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The core module that cargo makes of a plugin's crate.
+    pub fn module(&self, id: &str) -> PathBuf {
+        let name = format!("todohost_{}.wasm", id.replace('-', "_"));
+        self.target.join("wasm32-unknown-unknown/release").join(name)
+    }
+
+    /// Where the components go.
+    pub fn components(&self) -> PathBuf {
+        self.target.join("plugins")
+    }
+}
+
+/// The cache that every checkout of this user shares.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn cache() -> Result<PathBuf, WorkspaceError> {
+    std::env::var_os("XDG_CACHE_HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .map(|cache| cache.join("todohost"))
+        .ok_or(WorkspaceError::Cache)
+}
