@@ -22,7 +22,6 @@ pub use compare::{SecretFault, SecretFinding};
 pub use placeholder::Nonce;
 
 use crate::exit::Exit;
-use crate::object::ObjectRef;
 
 /// A secret's text: wiped when dropped, and neither printed nor serialised.
 #[derive(Clone)]
@@ -100,7 +99,7 @@ pub enum SecretError {
         /// Value path of the secret.
         path: String,
         /// Where to.
-        object: ObjectRef,
+        object: String,
         /// JSON pointer in it.
         place: String,
         /// Why.

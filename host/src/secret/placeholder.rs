@@ -70,6 +70,13 @@ pub(super) fn pair(salt: &Salt, path: &str, value: &SecretValue) -> (String, Str
     (first, second)
 }
 
+/// All pieces of `text` that have the length and the letters of a token.
+pub(super) fn candidates(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character: char| !character.is_ascii() || !LETTERS.contains(&(character as u8)))
+        .filter(|run| run.len() >= LENGTH)
+        .flat_map(|run| (0..=run.len() - LENGTH).filter_map(|from| run.get(from..from + LENGTH)))
+}
+
 fn rotate(letter: char) -> char {
     match letter {
         'a'..='m' => char::from(letter as u8 + 13),
