@@ -12,13 +12,13 @@ mod objects;
 mod transport;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use connection::{Connection, ContextInfo, contexts};
 pub use diagnostics::{HttpAnswer, LogRequest};
 pub use discovery::Kind;
-pub use error::{ClusterError, FieldConflict};
+pub use error::{ClusterError, FieldConflict, Unreachable};
 pub use objects::{Applied, ApplyOptions, Query};
 pub use watch::{Snapshot, Watch};
 
@@ -51,7 +51,7 @@ impl Default for Timeouts {
 }
 
 /// What the API server says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// E.g. `v1.35.4`.
@@ -71,7 +71,8 @@ pub struct Client {
 struct Shared {
     http: kube::Client,
     context: String,
-    version: Version,
+    server: String,
+    version: OnceLock<Version>,
     timeouts: Timeouts,
     discovery: discovery::Discovery,
     requests: tokio::sync::Semaphore,
@@ -85,6 +86,6 @@ impl Client {
 
     /// The API server's version, read when the connection was made.
     pub fn version(&self) -> &Version {
-        &self.shared.version
+        self.shared.version.get_or_init(Version::default)
     }
 }

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use http::Method;
+use serde_json::{Value, json};
+
+use super::transport::{Answers, Call, query, segment};
 use super::{Client, ClusterError};
 use crate::object::{Object, ObjectRef};
+
+/// Bytes of a log or a body that are kept.
+const TEXT_LIMIT: usize = 1 << 20;
 
 /// Which lines of a container to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +40,23 @@ impl Client {
     /// # Errors
     /// Where the container never started, or the cluster cannot be asked.
     pub async fn logs(&self, request: &LogRequest) -> Result<String, ClusterError> {
-        let _ = request;
-        todo!()
+        let pod = &request.pod;
+        let parameters = query(&[
+            ("container", request.container.as_deref().unwrap_or_default()),
+            ("previous", if request.previous { "true" } else { "" }),
+            ("tailLines", &request.tail_lines.to_string()),
+            ("limitBytes", &TEXT_LIMIT.to_string()),
+        ]);
+        let call = Call {
+            accept: "*/*",
+            ..Call::get(format!("{}/log{parameters}", inside(pod, "pods")), format!("read the log of {pod}"))
+        }
+        .about(pod);
+        let answer = self.call(&call).await?;
+        if answer.status != 200 {
+            return Err(self.refusal(&call, &answer));
+        }
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
     /// GET through the API server to a Service or Pod port.
@@ -48,8 +70,32 @@ impl Client {
         path: &str,
         timeout: Duration,
     ) -> Result<HttpAnswer, ClusterError> {
-        let _ = (object, port, path, timeout);
-        todo!()
+        let plural = match object.kind.as_str() {
+            "Service" => "services",
+            "Pod" => "pods",
+            _ => {
+                return Err(ClusterError::Refused {
+                    action: format!("ask {object} over HTTP"),
+                    message: "only a Service or a Pod can be asked".to_owned(),
+                    status: 400,
+                });
+            }
+        };
+        let base = inside(object, plural);
+        let call = Call {
+            accept: "*/*",
+            answers: Answers::Foreign,
+            ..Call::get(
+                format!("{base}:{port}/proxy/{}", clean_path(path)),
+                format!("ask {object} port {port} for {path}"),
+            )
+        }
+        .about(object);
+        let mut answer = tokio::time::timeout(timeout, self.call(&call))
+            .await
+            .unwrap_or_else(|_| Err(ClusterError::Timeout { action: call.action.clone(), limit: timeout }))?;
+        answer.body.truncate(TEXT_LIMIT);
+        Ok(HttpAnswer { status: answer.status, body: answer.body })
     }
 
     /// The kubelet's summary of a node.
@@ -57,8 +103,8 @@ impl Client {
     /// # Errors
     /// Where the node is unknown or cannot be asked.
     pub async fn node_summary(&self, node: &str) -> Result<Object, ClusterError> {
-        let _ = node;
-        todo!()
+        let path = format!("/api/v1/nodes/{}/proxy/stats/summary", segment(node));
+        self.call_for(&Call::get(path, format!("read the figures of node {node}"))).await
     }
 
     /// Is the user allowed?
@@ -72,7 +118,62 @@ impl Client {
         kind: &str,
         namespace: Option<&str>,
     ) -> Result<bool, ClusterError> {
-        let _ = (verb, api_version, kind, namespace);
-        todo!()
+        let kind = self.kind(api_version, kind).await?;
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "verb": verb, "group": group, "version": version, "resource": kind.plural,
+                "namespace": namespace.unwrap_or_default(),
+            } }
+        });
+        let call = Call {
+            method: Method::POST,
+            body: review.to_string().into_bytes(),
+            ..Call::get(
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
+                format!("tell whether {verb} {} is allowed", kind.kind),
+            )
+        };
+        let review: Value = self.call_for(&call).await?;
+        Ok(review.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
+    }
+}
+
+fn inside(object: &ObjectRef, plural: &str) -> String {
+    let namespace = object.namespace.as_deref().unwrap_or("default");
+    format!("/api/v1/namespaces/{}/{plural}/{}", segment(namespace), segment(&object.name))
+}
+
+/// A path that stays below the proxy: no step upwards, nothing that a URL cannot hold.
+fn clean_path(path: &str) -> String {
+    let (path, parameters) = path.split_once('?').map_or((path, None), |(path, rest)| (path, Some(rest)));
+    let steps: Vec<_> = path
+        .split('/')
+        .filter(|step| !step.is_empty() && *step != "." && *step != "..")
+        .map(segment)
+        .collect();
+    let mut clean = steps.join("/");
+    if path.len() > 1 && path.ends_with('/') {
+        clean.push('/');
+    }
+    if let Some(parameters) = parameters {
+        clean.push('?');
+        clean.extend(parameters.chars().filter(|character| character.is_ascii_graphic() && *character != '#'));
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probe_paths_stay_below_the_proxy() {
+        assert_eq!(clean_path("/health/ready?full=1"), "health/ready?full=1");
+        assert_eq!(clean_path("/../../../api/v1/secrets"), "api/v1/secrets");
+        assert_eq!(clean_path("/a b/\r\nHost: x#y/"), "a%20b/%0D%0AHost:%20x%23y/");
+        assert_eq!(clean_path("/"), "");
+        assert_eq!(clean_path("/a?b=c\r\nX: y#z"), "a?b=cX:yz");
     }
 }

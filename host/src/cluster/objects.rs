@@ -1,8 +1,17 @@
 //! Reading, applying and deleting objects.
 
-use super::{Client, ClusterError};
+use futures::future::try_join_all;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::discovery::{Kind, reference};
+use super::transport::{Answers, Call, query, segment};
+use super::{Client, ClusterError, FIELD_MANAGER};
 use crate::event::ObjectChange;
 use crate::object::{Object, ObjectRef};
+
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
 
 /// Which objects to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,8 +54,13 @@ impl Client {
     /// # Errors
     /// Where the cluster cannot be asked or does not know the kind.
     pub async fn get(&self, object: &ObjectRef) -> Result<Option<Object>, ClusterError> {
-        let _ = object;
-        todo!()
+        let call = Call::get(self.path_of(object).await?, format!("get {object}")).about(object);
+        let answer = self.call(&call).await?;
+        match answer.status {
+            200 => Ok(Some(self.parse(&call, &answer)?)),
+            404 => Ok(None),
+            _ => Err(self.refusal(&call, &answer)),
+        }
     }
 
     /// Many objects at the same time, in the order asked for; kinds that are not served have no objects.
@@ -57,17 +71,63 @@ impl Client {
         &self,
         objects: &[ObjectRef],
     ) -> Result<Vec<Option<Object>>, ClusterError> {
-        let _ = objects;
-        todo!()
+        try_join_all(objects.iter().map(|object| async move {
+            match self.get(object).await {
+                Err(ClusterError::UnknownKind { .. }) => Ok(None),
+                result => result,
+            }
+        }))
+        .await
     }
 
     /// Objects of one kind.
     ///
     /// # Errors
     /// Where the cluster cannot be asked or does not know the kind.
-    pub async fn list(&self, query: &Query) -> Result<Vec<Object>, ClusterError> {
-        let _ = query;
-        todo!()
+    pub async fn list(&self, wanted: &Query) -> Result<Vec<Object>, ClusterError> {
+        let kind = self.kind(&wanted.api_version, &wanted.kind).await?;
+        match self.pages(&kind, wanted, PAGE).await {
+            // The list went stale between two pages: ask for all of it at once.
+            Err(ClusterError::Refused { status: 410, .. }) => self.pages(&kind, wanted, 0).await,
+            result => result,
+        }
+    }
+
+    async fn pages(&self, kind: &Kind, wanted: &Query, page: u32) -> Result<Vec<Object>, ClusterError> {
+        let path = kind.path(wanted.namespace.as_deref());
+        let mut objects: Vec<Object> = Vec::new();
+        let mut next = String::new();
+        loop {
+            let found = u32::try_from(objects.len()).unwrap_or(u32::MAX);
+            let left = wanted.limit.map(|limit| limit.saturating_sub(found));
+            let size = match (left, page) {
+                (Some(0), _) => return Ok(objects),
+                (Some(left), 0) => left.to_string(),
+                (None, 0) => String::new(),
+                (left, page) => left.map_or(page, |left| left.min(page)).to_string(),
+            };
+            let parameters = query(&[
+                ("labelSelector", wanted.label_selector.as_deref().unwrap_or_default()),
+                ("fieldSelector", wanted.field_selector.as_deref().unwrap_or_default()),
+                ("limit", &size),
+                ("continue", &next),
+            ]);
+            let call = Call::get(
+                format!("{path}{parameters}"),
+                format!("list {} {}", kind.api_version, kind.kind),
+            );
+            let mut list: Value = self.call_for(&call).await?;
+            if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
+                objects.extend(items.into_iter().map(|item| typed(item, kind)));
+            }
+            list.pointer("/metadata/continue")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .clone_into(&mut next);
+            if next.is_empty() {
+                return Ok(objects);
+            }
+        }
     }
 
     /// Server-side apply as manager `helm`.
@@ -79,8 +139,61 @@ impl Client {
         object: &Object,
         options: ApplyOptions,
     ) -> Result<Applied, ClusterError> {
-        let _ = (object, options);
-        todo!()
+        let named = reference(object)?;
+        let before = self.get(&named).await?;
+        let applied = self.apply_over(&named, object, before.as_ref(), options).await?;
+        // What a dry run seems to change may be what a controller changed between the two requests.
+        if options.dry_run && applied.change == ObjectChange::Configured {
+            let before = self.get(&named).await?;
+            return self.apply_over(&named, object, before.as_ref(), options).await;
+        }
+        Ok(applied)
+    }
+
+    async fn apply_over(
+        &self,
+        named: &ObjectRef,
+        object: &Object,
+        before: Option<&Object>,
+        options: ApplyOptions,
+    ) -> Result<Applied, ClusterError> {
+        let mut object = object.clone();
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            // The server refuses a document that says who manages what.
+            metadata.shift_remove("managedFields");
+        }
+        let parameters = query(&[
+            ("fieldManager", FIELD_MANAGER),
+            ("force", if options.force { "true" } else { "" }),
+            ("dryRun", if options.dry_run { "All" } else { "" }),
+        ]);
+        let call = Call {
+            method: Method::PATCH,
+            content_type: "application/apply-patch+yaml",
+            body: object.to_string().into_bytes(),
+            ..Call::get(
+                format!("{}{parameters}", self.path_of(named).await?),
+                format!("apply {named}"),
+            )
+        }
+        .about(named);
+        let answer = self.call(&call).await?;
+        let change = match (answer.status, before) {
+            (201, _) => ObjectChange::Created,
+            (200, before) => {
+                let after: Object = self.parse(&call, &answer)?;
+                let same = before.is_some_and(|before| {
+                    if options.dry_run {
+                        comparable(before) == comparable(&after)
+                    } else {
+                        version_of(before) == version_of(&after)
+                    }
+                });
+                if same { ObjectChange::Unchanged } else { ObjectChange::Configured }
+            }
+            _ => return Err(self.refusal(&call, &answer)),
+        };
+        Ok(Applied { object: self.parse(&call, &answer)?, change })
     }
 
     /// Creates an object that must not exist yet.
@@ -88,8 +201,20 @@ impl Client {
     /// # Errors
     /// `Precondition` with `exists` where it does.
     pub async fn create(&self, object: &Object) -> Result<Object, ClusterError> {
-        let _ = object;
-        todo!()
+        let named = reference(object)?;
+        let kind = self.kind(&named.api_version, &named.kind).await?;
+        let parameters = query(&[("fieldManager", FIELD_MANAGER)]);
+        let call = Call {
+            method: Method::POST,
+            body: object.to_string().into_bytes(),
+            answers: Answers::Once,
+            ..Call::get(
+                format!("{}{parameters}", kind.path(named.namespace.as_deref())),
+                format!("create {named}"),
+            )
+        }
+        .about(&named);
+        self.call_for(&call).await
     }
 
     /// Replaces an object; a `metadata.resourceVersion` in it must still be the current one.
@@ -97,11 +222,21 @@ impl Client {
     /// # Errors
     /// `Precondition` where it changed in the meantime.
     pub async fn replace(&self, object: &Object) -> Result<Object, ClusterError> {
-        let _ = object;
-        todo!()
+        let named = reference(object)?;
+        let parameters = query(&[("fieldManager", FIELD_MANAGER)]);
+        let call = Call {
+            method: Method::PUT,
+            body: object.to_string().into_bytes(),
+            ..Call::get(
+                format!("{}{parameters}", self.path_of(&named).await?),
+                format!("replace {named}"),
+            )
+        }
+        .about(&named);
+        self.call_for(&call).await
     }
 
-    /// Deletes in the foreground of nothing: dependents follow in the background. `false` where it was gone already.
+    /// Deletes; dependents follow in the background. `false` where it was gone already.
     ///
     /// # Errors
     /// `Precondition` where the object is another one than `uid` says.
@@ -110,16 +245,128 @@ impl Client {
         object: &ObjectRef,
         uid: Option<&str>,
     ) -> Result<bool, ClusterError> {
-        let _ = (object, uid);
-        todo!()
+        let mut options = json!({
+            "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"
+        });
+        if let (Some(uid), Some(map)) = (uid, options.as_object_mut()) {
+            map.insert("preconditions".to_owned(), json!({ "uid": uid }));
+        }
+        let path = match self.path_of(object).await {
+            // Its definition went first and took it along.
+            Err(ClusterError::UnknownKind { .. }) => return Ok(false),
+            path => path?,
+        };
+        let call = Call {
+            method: Method::DELETE,
+            body: options.to_string().into_bytes(),
+            ..Call::get(path, format!("delete {object}"))
+        }
+        .about(object);
+        let answer = self.call(&call).await?;
+        match answer.status {
+            200 | 202 => Ok(true),
+            404 => Ok(false),
+            _ => Err(self.refusal(&call, &answer)),
+        }
     }
 
     /// Creates the namespace where it is missing; `true` where it did.
     ///
     /// # Errors
-    /// Where it may not.
+    /// Where it may not; `Precondition` where the namespace is being deleted.
     pub async fn ensure_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
-        let _ = namespace;
-        todo!()
+        let named = namespace_ref(namespace);
+        match self.get(&named).await {
+            Ok(Some(found)) if found.pointer("/metadata/deletionTimestamp").is_some() => {
+                Err(ClusterError::Precondition {
+                    action: format!("use {named}"),
+                    message: "it is being deleted".to_owned(),
+                    exists: true,
+                })
+            }
+            // Who may not look at namespaces has been given one.
+            Ok(Some(_)) | Err(ClusterError::Forbidden { .. }) => Ok(false),
+            Err(error) => Err(error),
+            Ok(None) => {
+                let object = json!({
+                    "apiVersion": "v1", "kind": "Namespace",
+                    "metadata": { "name": namespace, "labels": { "name": namespace } }
+                });
+                match self.create(&object).await {
+                    Ok(_) => Ok(true),
+                    Err(ClusterError::Precondition { exists: true, .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn path_of(&self, object: &ObjectRef) -> Result<String, ClusterError> {
+        if matches!(object.name.as_str(), "" | "." | "..") {
+            return Err(ClusterError::Nameless { field: "a usable metadata.name" });
+        }
+        let kind = self.kind(&object.api_version, &object.kind).await?;
+        if kind.namespaced && object.namespace.as_deref().is_none_or(str::is_empty) {
+            return Err(ClusterError::Nameless { field: "metadata.namespace" });
+        }
+        Ok(format!("{}/{}", kind.path(object.namespace.as_deref()), segment(&object.name)))
+    }
+}
+
+/// The reference of a namespace.
+pub(crate) fn namespace_ref(name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: "Namespace".to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+    }
+}
+
+/// Items of a list do not say what they are.
+fn typed(item: Object, kind: &Kind) -> Object {
+    match item {
+        Value::Object(map) => {
+            let mut object = serde_json::Map::with_capacity(map.len() + 2);
+            object.insert("apiVersion".to_owned(), kind.api_version.clone().into());
+            object.insert("kind".to_owned(), kind.kind.clone().into());
+            object.extend(map);
+            Value::Object(object)
+        }
+        other => other,
+    }
+}
+
+fn version_of(object: &Object) -> Option<&str> {
+    object.pointer("/metadata/resourceVersion")?.as_str()
+}
+
+/// An object less what the server keeps count of and what controllers report.
+fn comparable(object: &Object) -> Object {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        map.shift_remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["managedFields", "resourceVersion", "generation"] {
+            metadata.shift_remove(field);
+        }
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookkeeping_is_no_change() {
+        let object = |version: &str, generation: u32, replicas: u32| {
+            json!({ "kind": "Deployment", "metadata": { "name": "a", "resourceVersion": version,
+                "generation": generation, "managedFields": [version] }, "spec": { "replicas": replicas },
+                "status": { "readyReplicas": generation } })
+        };
+        assert_eq!(comparable(&object("1", 1, 2)), comparable(&object("2", 3, 2)));
+        assert_ne!(comparable(&object("1", 1, 2)), comparable(&object("1", 1, 3)));
     }
 }
