@@ -47,7 +47,8 @@ fn contexts_of(config: &Kubeconfig) -> Vec<ContextInfo> {
         .contexts
         .iter()
         .map(|named| {
-            let cluster = named.context.as_ref().map(|context| context.cluster.clone()).unwrap_or_default();
+            let cluster =
+                named.context.as_ref().map(|context| context.cluster.clone()).unwrap_or_default();
             let server = config
                 .clusters
                 .iter()
@@ -95,19 +96,19 @@ impl Client {
         let (kubeconfig, context, origin) = match connection {
             Connection::Context(context) => {
                 let looked_at: Vec<_> = files.iter().map(|file| origin(file)).collect();
-                let config = read(files)?
-                    .ok_or_else(|| ClusterError::NoKubeconfig { looked_at: looked_at.join(", ") })?;
+                let config = read(files)?.ok_or_else(|| ClusterError::NoKubeconfig {
+                    looked_at: looked_at.join(", "),
+                })?;
                 (config, context.clone(), looked_at.join(", "))
             }
             Connection::Kubeconfig(text) => {
                 let origin = "of the target";
                 let config = Kubeconfig::from_yaml(text).map_err(|error| bad(origin, &error))?;
-                let context = config.current_context.clone().ok_or_else(|| {
-                    ClusterError::BadKubeconfig {
+                let context =
+                    config.current_context.clone().ok_or_else(|| ClusterError::BadKubeconfig {
                         origin: origin.to_owned(),
                         cause: Cause::new("it has no current context"),
-                    }
-                })?;
+                    })?;
                 (config, context, origin.to_owned())
             }
         };
@@ -168,7 +169,9 @@ async fn open(
             cause: Cause::of(&error),
         }),
         Ok(Err(error)) => Err(unauthorised(Cause::of(&error))),
-        Err(_) => Err(unauthorised(Cause::new("the credential plugin of the kubeconfig does not end"))),
+        Err(_) => {
+            Err(unauthorised(Cause::new("the credential plugin of the kubeconfig does not end")))
+        }
     }
 }
 
@@ -218,7 +221,8 @@ mod tests {
         std::fs::write(&one, kubeconfig("alpha", "https://127.0.0.1:1")).unwrap();
         std::fs::write(&two, kubeconfig("beta", "https://127.0.0.1:2")).unwrap();
         let found = contexts(&[one, folder.path().join("absent"), two]).unwrap();
-        let names: Vec<_> = found.iter().map(|context| (context.name.as_str(), context.current)).collect();
+        let names: Vec<_> =
+            found.iter().map(|context| (context.name.as_str(), context.current)).collect();
         assert_eq!(names, [("alpha", true), ("beta", false)]);
         assert_eq!(found[1].server, "https://127.0.0.1:2");
         assert_eq!(contexts(&[folder.path().join("absent")]).unwrap(), []);
@@ -236,20 +240,27 @@ mod tests {
         assert!(matches!(bad, ClusterError::BadKubeconfig { .. }), "{bad}");
 
         std::fs::write(&file, kubeconfig("docker-lab", "https://127.0.0.1:1")).unwrap();
-        let missing = refused(&Connection::Context("docker-lap".into()), std::slice::from_ref(&file)).await;
+        let missing =
+            refused(&Connection::Context("docker-lap".into()), std::slice::from_ref(&file)).await;
         let ClusterError::ContextMissing { help, .. } = &missing else { panic!("{missing}") };
         assert_eq!(help, "did you mean `docker-lab`? there are: docker-lab");
 
         let closed = refused(&Connection::Context("docker-lab".into()), &[file]).await;
         assert!(
-            matches!(closed, ClusterError::Unreachable { reason: super::super::error::Unreachable::Refused, .. }),
+            matches!(
+                closed,
+                ClusterError::Unreachable { reason: super::super::error::Unreachable::Refused, .. }
+            ),
             "{closed:?}"
         );
 
         let text = kubeconfig("nowhere", "https://cluster.invalid:6443");
         let name = refused(&Connection::Kubeconfig(text), &[]).await;
         assert!(
-            matches!(name, ClusterError::Unreachable { reason: super::super::error::Unreachable::Name, .. }),
+            matches!(
+                name,
+                ClusterError::Unreachable { reason: super::super::error::Unreachable::Name, .. }
+            ),
             "{name:?}"
         );
     }
@@ -268,7 +279,10 @@ mod tests {
         let text = kubeconfig("plain", &format!("https://127.0.0.1:{port}"));
         let error = refused(&Connection::Kubeconfig(text), &[]).await;
         assert!(
-            matches!(error, ClusterError::Unreachable { reason: super::super::error::Unreachable::Tls, .. }),
+            matches!(
+                error,
+                ClusterError::Unreachable { reason: super::super::error::Unreachable::Tls, .. }
+            ),
             "{error:?}"
         );
         server.abort();
@@ -276,10 +290,15 @@ mod tests {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = silent.local_addr().unwrap().port();
         let text = kubeconfig("silent", &format!("http://127.0.0.1:{port}"));
-        let timeouts = Timeouts { request: std::time::Duration::from_millis(200), ..Timeouts::default() };
-        let error = Client::connect(&Connection::Kubeconfig(text), &[], timeouts).await.err().unwrap();
+        let timeouts =
+            Timeouts { request: std::time::Duration::from_millis(200), ..Timeouts::default() };
+        let error =
+            Client::connect(&Connection::Kubeconfig(text), &[], timeouts).await.err().unwrap();
         assert!(
-            matches!(error, ClusterError::Unreachable { reason: super::super::error::Unreachable::Timeout, .. }),
+            matches!(
+                error,
+                ClusterError::Unreachable { reason: super::super::error::Unreachable::Timeout, .. }
+            ),
             "{error:?}"
         );
     }

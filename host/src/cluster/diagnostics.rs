@@ -49,7 +49,10 @@ impl Client {
         ]);
         let call = Call {
             accept: "*/*",
-            ..Call::get(format!("{}/log{parameters}", inside(pod, "pods")), format!("read the log of {pod}"))
+            ..Call::get(
+                format!("{}/log{parameters}", inside(pod, "pods")),
+                format!("read the log of {pod}"),
+            )
         }
         .about(pod);
         let answer = self.call(&call).await?;
@@ -91,9 +94,10 @@ impl Client {
             )
         }
         .about(object);
-        let mut answer = tokio::time::timeout(timeout, self.call(&call))
-            .await
-            .unwrap_or_else(|_| Err(ClusterError::Timeout { action: call.action.clone(), limit: timeout }))?;
+        let mut answer =
+            tokio::time::timeout(timeout, self.call(&call)).await.unwrap_or_else(|_| {
+                Err(ClusterError::Timeout { action: call.action.clone(), limit: timeout })
+            })?;
         answer.body.truncate(TEXT_LIMIT);
         Ok(HttpAnswer { status: answer.status, body: answer.body })
     }
@@ -147,7 +151,8 @@ fn inside(object: &ObjectRef, plural: &str) -> String {
 
 /// A path that stays below the proxy: no step upwards, nothing that a URL cannot hold.
 fn clean_path(path: &str) -> String {
-    let (path, parameters) = path.split_once('?').map_or((path, None), |(path, rest)| (path, Some(rest)));
+    let (path, parameters) =
+        path.split_once('?').map_or((path, None), |(path, rest)| (path, Some(rest)));
     let steps: Vec<_> = path
         .split('/')
         .filter(|step| !step.is_empty() && *step != "." && *step != "..")
@@ -159,7 +164,11 @@ fn clean_path(path: &str) -> String {
     }
     if let Some(parameters) = parameters {
         clean.push('?');
-        clean.extend(parameters.chars().filter(|character| character.is_ascii_graphic() && *character != '#'));
+        clean.extend(
+            parameters
+                .chars()
+                .filter(|character| character.is_ascii_graphic() && *character != '#'),
+        );
     }
     clean
 }

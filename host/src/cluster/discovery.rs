@@ -12,7 +12,8 @@ use super::{Client, ClusterError};
 use crate::object::{Object, ObjectRef};
 
 /// Asks for everything in one answer where the server has that (since 1.30), and for the groups where not.
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+const AGGREGATED: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 /// A kind as the API server serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +88,10 @@ impl Client {
                     kinds.push((api_version, served));
                 }
             } else {
-                let versions = try_join_all(group_versions(list).into_iter().map(|version| async {
-                    Ok::<_, ClusterError>((version.clone(), self.kinds_of(&version).await?))
-                }));
+                let versions =
+                    try_join_all(group_versions(list).into_iter().map(|version| async move {
+                        Ok::<_, ClusterError>((version.clone(), self.kinds_of(&version).await?))
+                    }));
                 kinds.extend(versions.await?);
             }
         }
@@ -128,7 +130,10 @@ impl Client {
         }
         // A definition may have been applied since, so what is missing is asked for anew the next time.
         self.shared.discovery.forget(api_version);
-        Err(ClusterError::UnknownKind { api_version: api_version.to_owned(), kind: kind.to_owned() })
+        Err(ClusterError::UnknownKind {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+        })
     }
 
     /// Gives each object of a namespaced kind that names no namespace `namespace`, and takes it from the others.
@@ -151,7 +156,10 @@ impl Client {
                 None => self.kind(&named.api_version, &named.kind).await?.namespaced,
             };
             if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-                let has = metadata.get("namespace").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+                let has = metadata
+                    .get("namespace")
+                    .and_then(Value::as_str)
+                    .is_some_and(|name| !name.is_empty());
                 if !namespaced {
                     metadata.shift_remove("namespace");
                 } else if !has {
@@ -210,10 +218,12 @@ fn aggregated(list: &Value) -> Vec<(String, Vec<Kind>)> {
     };
     let mut all = Vec::new();
     for group in array(list, "items") {
-        let name = group.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name =
+            group.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
         for version in array(&group, "versions") {
             let Some(number) = version.get("version").and_then(Value::as_str) else { continue };
-            let api_version = if name.is_empty() { number.to_owned() } else { format!("{name}/{number}") };
+            let api_version =
+                if name.is_empty() { number.to_owned() } else { format!("{name}/{number}") };
             let kinds = array(&version, "resources")
                 .iter()
                 .filter_map(|resource| {
@@ -235,12 +245,13 @@ fn aggregated(list: &Value) -> Vec<(String, Vec<Kind>)> {
 /// What servers without aggregated discovery list: `APIVersions` and `APIGroupList`.
 fn group_versions(list: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let core = list.get("versions").and_then(Value::as_array).into_iter().flatten().filter_map(text);
+    let core =
+        list.get("versions").and_then(Value::as_array).into_iter().flatten().filter_map(text);
     let groups = list.get("groups").and_then(Value::as_array).into_iter().flatten();
     let versions = groups.flat_map(|group| {
-        group.get("versions").and_then(Value::as_array).into_iter().flatten().filter_map(|version| {
-            version.get("groupVersion").and_then(Value::as_str).map(str::to_owned)
-        })
+        group.get("versions").and_then(Value::as_array).into_iter().flatten().filter_map(
+            |version| version.get("groupVersion").and_then(Value::as_str).map(str::to_owned),
+        )
     });
     core.chain(versions).collect()
 }
@@ -252,8 +263,16 @@ fn definition(object: &Object) -> Option<Vec<((String, String), bool)>> {
     let group = spec.get("group")?.as_str()?;
     let kind = spec.pointer("/names/kind")?.as_str()?;
     let namespaced = spec.get("scope")?.as_str()? == "Namespaced";
-    let versions = spec.get("versions")?.as_array()?.iter().filter_map(|version| version.get("name")?.as_str());
-    Some(versions.map(|version| ((format!("{group}/{version}"), kind.to_owned()), namespaced)).collect())
+    let versions = spec
+        .get("versions")?
+        .as_array()?
+        .iter()
+        .filter_map(|version| version.get("name")?.as_str());
+    Some(
+        versions
+            .map(|version| ((format!("{group}/{version}"), kind.to_owned()), namespaced))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -293,7 +312,10 @@ mod tests {
         assert_eq!(kind("v1", "pods", true).path(Some("a")), "/api/v1/namespaces/a/pods");
         assert_eq!(kind("v1", "pods", true).path(None), "/api/v1/pods");
         assert_eq!(kind("v1", "nodes", false).path(Some("a")), "/api/v1/nodes");
-        assert_eq!(kind("apps/v1", "deployments", true).path(Some("a/../b")), "/apis/apps/v1/namespaces/a%2F..%2Fb/deployments");
+        assert_eq!(
+            kind("apps/v1", "deployments", true).path(Some("a/../b")),
+            "/apis/apps/v1/namespaces/a%2F..%2Fb/deployments"
+        );
     }
 
     #[test]
@@ -301,7 +323,12 @@ mod tests {
         let lacks = |object: Value| reference(&object).unwrap_err().to_string();
         assert_eq!(lacks(json!({ "kind": "Pod" })), "an object lacks apiVersion");
         assert_eq!(lacks(json!({ "apiVersion": "v1" })), "an object lacks kind");
-        assert_eq!(lacks(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "x" } })), "an object lacks metadata.name");
+        assert_eq!(
+            lacks(
+                json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "x" } })
+            ),
+            "an object lacks metadata.name"
+        );
     }
 
     #[test]

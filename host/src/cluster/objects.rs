@@ -93,7 +93,12 @@ impl Client {
         }
     }
 
-    async fn pages(&self, kind: &Kind, wanted: &Query, page: u32) -> Result<Vec<Object>, ClusterError> {
+    async fn pages(
+        &self,
+        kind: &Kind,
+        wanted: &Query,
+        page: u32,
+    ) -> Result<Vec<Object>, ClusterError> {
         let path = kind.path(wanted.namespace.as_deref());
         let mut objects: Vec<Object> = Vec::new();
         let mut next = String::new();

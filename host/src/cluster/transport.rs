@@ -149,7 +149,8 @@ impl Client {
                     sleep(pause).await;
                 }
                 Attempt::Silent => {
-                    let again = call.answers == Answers::Repeatable && number < ATTEMPTS_AFTER_FAILURE;
+                    let again =
+                        call.answers == Answers::Repeatable && number < ATTEMPTS_AFTER_FAILURE;
                     if !again {
                         return Err(match call.answers {
                             Answers::Contact => self.unreachable_because(
@@ -222,7 +223,8 @@ impl Client {
         let message = status.get("message").and_then(Value::as_str).map_or_else(
             || {
                 let text = String::from_utf8_lossy(&answer.body);
-                let line: String = text.lines().next().unwrap_or_default().chars().take(300).collect();
+                let line: String =
+                    text.lines().next().unwrap_or_default().chars().take(300).collect();
                 format!("HTTP status {} {line}", answer.status).trim_end().to_owned()
             },
             one_line,
@@ -319,7 +321,10 @@ pub(super) fn reason_of(error: &kube::Error) -> Unreachable {
         if text.contains("dns error") || text.contains("failed to lookup address") {
             return Unreachable::Name;
         }
-        if text.contains("certificate") || text.contains("InvalidContentType") || text.contains("tls") {
+        if text.contains("certificate")
+            || text.contains("InvalidContentType")
+            || text.contains("tls")
+        {
             return Unreachable::Tls;
         }
         next = error.source();
@@ -389,18 +394,44 @@ mod tests {
 
     #[test]
     fn calls_are_made_again_only_where_that_is_safe() {
-        let call = |answers, method| Call { answers, method, ..Call::get(String::new(), String::new()) };
+        let call =
+            |answers, method| Call { answers, method, ..Call::get(String::new(), String::new()) };
         let answer = |status, body: Value| Answer { status, body: body.to_string().into_bytes() };
         let moved = json!({ "reason": "Conflict", "message": "the object has been modified" });
         let taken = json!({ "reason": "AlreadyExists" });
-        assert_eq!(attempts_for(&call(Answers::Repeatable, Method::PATCH), &answer(409, moved.clone()), false), ATTEMPTS);
-        assert_eq!(attempts_for(&call(Answers::Repeatable, Method::PATCH), &answer(409, taken), false), 1);
+        assert_eq!(
+            attempts_for(
+                &call(Answers::Repeatable, Method::PATCH),
+                &answer(409, moved.clone()),
+                false
+            ),
+            ATTEMPTS
+        );
+        assert_eq!(
+            attempts_for(&call(Answers::Repeatable, Method::PATCH), &answer(409, taken), false),
+            1
+        );
         assert_eq!(attempts_for(&call(Answers::Once, Method::PUT), &answer(409, moved), false), 1);
-        assert_eq!(attempts_for(&call(Answers::Once, Method::POST), &answer(500, Value::Null), false), 1);
-        assert_eq!(attempts_for(&call(Answers::Once, Method::POST), &answer(503, Value::Null), false), 1);
-        assert_eq!(attempts_for(&call(Answers::Once, Method::POST), &answer(429, Value::Null), false), ATTEMPTS);
-        assert_eq!(attempts_for(&call(Answers::Foreign, Method::GET), &answer(503, Value::Null), true), 1);
-        assert_eq!(attempts_for(&call(Answers::Repeatable, Method::GET), &answer(200, Value::Null), false), 1);
+        assert_eq!(
+            attempts_for(&call(Answers::Once, Method::POST), &answer(500, Value::Null), false),
+            1
+        );
+        assert_eq!(
+            attempts_for(&call(Answers::Once, Method::POST), &answer(503, Value::Null), false),
+            1
+        );
+        assert_eq!(
+            attempts_for(&call(Answers::Once, Method::POST), &answer(429, Value::Null), false),
+            ATTEMPTS
+        );
+        assert_eq!(
+            attempts_for(&call(Answers::Foreign, Method::GET), &answer(503, Value::Null), true),
+            1
+        );
+        assert_eq!(
+            attempts_for(&call(Answers::Repeatable, Method::GET), &answer(200, Value::Null), false),
+            1
+        );
     }
 
     #[test]

@@ -1,9 +1,30 @@
 //! Objects with what belongs to them, as they change.
+//!
+//! Owns which lists and watches a set of objects needs, and putting together what they tell. The
+//! streams are kube's: they list, watch, and list anew where a watch expired or fell silent.
 
+mod family;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{BoxStream, SelectAll, select_all};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::error::Cause;
 use super::{Client, ClusterError};
 use crate::object::{Object, ObjectRef};
+
+/// A watch is asked anew after so many seconds: a dead connection is noticed that soon.
+const WATCH_SECONDS: u32 = 25;
+
+/// Changes that come this close together are told together.
+const TOGETHER: Duration = Duration::from_millis(40);
 
 /// An object with what it owns and their events, at one moment. The data of Secrets is left out.
 #[derive(Clone, Debug)]
@@ -19,7 +40,31 @@ pub struct Snapshot {
 }
 
 /// Snapshots of a set of objects.
-pub struct Watch {}
+pub struct Watch {
+    client: Client,
+    wanted: Vec<ObjectRef>,
+    sources: Vec<Source>,
+    streams: SelectAll<BoxStream<'static, (usize, Result<Event<DynamicObject>, watcher::Error>)>>,
+    /// What the last snapshot of each wanted object was made of.
+    told: Vec<Option<Vec<(String, String)>>>,
+    /// The first snapshots were given.
+    started: bool,
+    cancel: CancellationToken,
+}
+
+/// One kind in one namespace.
+struct Source {
+    api_version: String,
+    kind: String,
+    namespace: Option<String>,
+    /// Something was asked for that only this source has; others add to the picture.
+    needed: bool,
+    objects: BTreeMap<String, Object>,
+    /// Objects of a list that is not complete yet.
+    arriving: Option<BTreeMap<String, Object>>,
+    /// Since when the objects may be out of date, and why.
+    behind: Option<(Instant, Option<ClusterError>)>,
+}
 
 impl Client {
     /// Watches objects. The first call of [`Watch::next`] gives one snapshot of each, from one list per kind;
@@ -32,8 +77,54 @@ impl Client {
         objects: &[ObjectRef],
         cancel: CancellationToken,
     ) -> Result<Watch, ClusterError> {
-        let _ = (objects, cancel);
-        todo!()
+        let mut sources = Vec::new();
+        let mut streams: Vec<BoxStream<'static, _>> = Vec::new();
+        for subject in family::subjects(objects) {
+            let kind = match self.kind(&subject.api_version, &subject.kind).await {
+                Ok(kind) => kind,
+                Err(ClusterError::UnknownKind { .. }) if !subject.needed => continue,
+                Err(error) => return Err(error),
+            };
+            let (group, version) =
+                kind.api_version.split_once('/').unwrap_or(("", kind.api_version.as_str()));
+            let resource = ApiResource::from_gvk_with_plural(
+                &GroupVersionKind::gvk(group, version, &kind.kind),
+                &kind.plural,
+            );
+            let http = self.shared.http.clone();
+            let api: Api<DynamicObject> = match &subject.namespace {
+                Some(namespace) if kind.namespaced => {
+                    Api::namespaced_with(http, namespace, &resource)
+                }
+                _ => Api::all_with(http, &resource),
+            };
+            let config = watcher::Config {
+                field_selector: subject.selector.clone(),
+                ..watcher::Config::default().timeout(WATCH_SECONDS)
+            };
+            let number = sources.len();
+            streams.push(
+                watcher(api, config).default_backoff().map(move |event| (number, event)).boxed(),
+            );
+            sources.push(Source {
+                api_version: subject.api_version,
+                kind: subject.kind,
+                namespace: subject.namespace,
+                needed: subject.needed,
+                objects: BTreeMap::new(),
+                arriving: None,
+                behind: Some((Instant::now(), None)),
+            });
+        }
+        Ok(Watch {
+            client: self.clone(),
+            told: vec![None; objects.len()],
+            wanted: objects.to_vec(),
+            sources,
+            streams: select_all(streams),
+            started: false,
+            cancel,
+        })
     }
 }
 
@@ -44,6 +135,202 @@ impl Watch {
     /// # Errors
     /// Where the cluster went away for longer than the client's deadline.
     pub async fn next(&mut self) -> Result<Option<Vec<Snapshot>>, ClusterError> {
-        todo!()
+        let cancelled = self.cancel.clone();
+        // The first lists are the whole picture: waiting for more than them would open the watches.
+        while !self.started && self.sources.iter().any(Source::is_missing) {
+            let patience = self.patience()?;
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return Ok(None),
+                event = timeout(patience, self.streams.next()) => {
+                    if let Ok(Some((number, event))) = event {
+                        self.take(number, event)?;
+                    }
+                }
+            }
+        }
+        if !self.started {
+            self.started = true;
+            return Ok(Some(self.changed()));
+        }
+        loop {
+            let patience = self.patience()?;
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return Ok(None),
+                event = timeout(patience, self.streams.next()) => match event {
+                    Ok(Some((number, event))) => self.take(number, event)?,
+                    // Nothing is watched, so nothing will change.
+                    Ok(None) => cancelled.cancelled().await,
+                    Err(_) => continue,
+                }
+            }
+            let until = Instant::now() + TOGETHER;
+            while let Ok(Some((number, event))) = timeout_at(until, self.streams.next()).await {
+                self.take(number, event)?;
+            }
+            let snapshots = self.changed();
+            if !snapshots.is_empty() {
+                return Ok(Some(snapshots));
+            }
+        }
+    }
+
+    /// How long to wait for the next event; an error once a list is overdue that was asked for.
+    fn patience(&mut self) -> Result<Duration, ClusterError> {
+        let limit = self.client.shared.timeouts.call;
+        let mut patience = limit;
+        for source in &mut self.sources {
+            let Some((since, error)) = &source.behind else { continue };
+            let left = limit.saturating_sub(since.elapsed());
+            if !left.is_zero() {
+                patience = patience.min(left);
+            } else if source.needed {
+                let action = format!("list {} {}", source.api_version, source.kind);
+                return Err(error.clone().unwrap_or(ClusterError::Timeout { action, limit }));
+            } else {
+                source.behind = None;
+            }
+        }
+        Ok(patience)
+    }
+
+    fn take(
+        &mut self,
+        number: usize,
+        event: Result<Event<DynamicObject>, watcher::Error>,
+    ) -> Result<(), ClusterError> {
+        let Some(source) = self.sources.get_mut(number) else { return Ok(()) };
+        match event {
+            Ok(Event::Init) => {
+                source.arriving = Some(BTreeMap::new());
+                source.behind.get_or_insert_with(|| (Instant::now(), None));
+            }
+            Ok(Event::InitApply(object)) => {
+                let (key, object) = source.keyed(&object);
+                source.arriving.get_or_insert_default().insert(key, object);
+            }
+            Ok(Event::InitDone) => {
+                source.objects = source.arriving.take().unwrap_or_default();
+                source.behind = None;
+            }
+            Ok(Event::Apply(object)) => {
+                let (key, object) = source.keyed(&object);
+                source.objects.insert(key, object);
+                source.behind = None;
+            }
+            Ok(Event::Delete(object)) => {
+                let (key, _) = source.keyed(&object);
+                source.objects.remove(&key);
+                source.behind = None;
+            }
+            Err(error) => {
+                let action = format!("watch {} {}", source.api_version, source.kind);
+                let error = self.client.watch_error(error, action);
+                match (error, source.needed) {
+                    // Who may not see events is told less, not nothing.
+                    (Some(ClusterError::Forbidden { .. }), false) => source.behind = None,
+                    (
+                        Some(
+                            error @ (ClusterError::Forbidden { .. }
+                            | ClusterError::Unauthorised { .. }),
+                        ),
+                        true,
+                    ) => return Err(error),
+                    (Some(error), _) => {
+                        let since =
+                            source.behind.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+                        source.behind = Some((since, Some(error)));
+                    }
+                    (None, _) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Snapshots of the wanted objects of which something is new.
+    fn changed(&mut self) -> Vec<Snapshot> {
+        let families =
+            family::Families::of(self.sources.iter().flat_map(|source| source.objects.values()));
+        let mut snapshots = Vec::new();
+        for (wanted, told) in self.wanted.iter().zip(&mut self.told) {
+            let object = self
+                .sources
+                .iter()
+                .filter(|source| {
+                    source.api_version == wanted.api_version
+                        && source.kind == wanted.kind
+                        && (source.namespace.is_none() || source.namespace == wanted.namespace)
+                })
+                .find_map(|source| {
+                    source.objects.get(&key(wanted.namespace.as_deref(), &wanted.name))
+                });
+            let snapshot = families.snapshot(wanted, object);
+            let state = family::state(&snapshot);
+            if told.as_ref() != Some(&state) {
+                *told = Some(state);
+                snapshots.push(snapshot);
+            }
+        }
+        snapshots
+    }
+}
+
+impl Source {
+    /// Nothing is known yet, and it is worth waiting for.
+    fn is_missing(&self) -> bool {
+        match &self.behind {
+            None => false,
+            Some((_, error)) => self.needed || error.is_none(),
+        }
+    }
+
+    /// The object as a document that says what it is, under its key.
+    fn keyed(&self, object: &DynamicObject) -> (String, Object) {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let key = key(object.metadata.namespace.as_deref(), name);
+        let mut document = serde_json::to_value(object).unwrap_or_default();
+        if let Some(map) = document.as_object_mut() {
+            map.insert("apiVersion".to_owned(), self.api_version.clone().into());
+            map.insert("kind".to_owned(), self.kind.clone().into());
+            if self.kind == "Secret" {
+                map.shift_remove("data");
+            }
+            if let Some(metadata) =
+                map.get_mut("metadata").and_then(serde_json::Value::as_object_mut)
+            {
+                metadata.shift_remove("managedFields");
+            }
+        }
+        (key, document)
+    }
+}
+
+fn key(namespace: Option<&str>, name: &str) -> String {
+    format!("{}/{name}", namespace.unwrap_or_default())
+}
+
+impl Client {
+    /// What a watch stumbled over; `None` for what it recovers from by itself.
+    fn watch_error(&self, error: watcher::Error, action: String) -> Option<ClusterError> {
+        let (watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error)) = error
+        else {
+            // An expired resource version, mostly: the stream lists anew.
+            return None;
+        };
+        Some(match &error {
+            kube::Error::Api(status) => match status.code {
+                403 => {
+                    ClusterError::Forbidden { action, cause: Cause::new(status.message.clone()) }
+                }
+                401 => self.unreachable(&error),
+                410 => return None,
+                _ => ClusterError::Server { action, cause: Cause::new(status.message.clone()) },
+            },
+            _ => self.unreachable(&error),
+        })
     }
 }
