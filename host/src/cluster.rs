@@ -22,6 +22,9 @@ pub use error::{ClusterError, FieldConflict, Unreachable};
 pub use objects::{Applied, ApplyOptions, Query};
 pub use watch::{Snapshot, Watch};
 
+pub(crate) use discovery::reference;
+pub(crate) use objects::namespace_ref;
+
 /// The field manager of everything that the host applies; stock Helm 4 uses the same name, so that
 /// either may upgrade what the other deployed.
 pub const FIELD_MANAGER: &str = "helm";

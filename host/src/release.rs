@@ -5,6 +5,7 @@
 
 mod error;
 mod manifest;
+mod ownership;
 mod record;
 mod rollback;
 mod store;

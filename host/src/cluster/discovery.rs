@@ -173,7 +173,7 @@ impl Client {
 }
 
 /// The reference of a document, or what it lacks.
-pub(super) fn reference(object: &Object) -> Result<ObjectRef, ClusterError> {
+pub(crate) fn reference(object: &Object) -> Result<ObjectRef, ClusterError> {
     ObjectRef::of(object).filter(|named| !named.name.is_empty()).ok_or_else(|| {
         let lacks = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).is_none();
         let field = match () {

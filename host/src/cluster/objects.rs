@@ -13,6 +13,9 @@ use crate::object::{Object, ObjectRef};
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 
+/// Asks for the metadata of objects and nothing else.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
 /// Which objects to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
@@ -28,6 +31,8 @@ pub struct Query {
     pub field_selector: Option<String>,
     /// At most so many; absent: all, page by page.
     pub limit: Option<u32>,
+    /// Only `metadata` of each.
+    pub metadata_only: bool,
 }
 
 /// How to apply.
@@ -117,10 +122,13 @@ impl Client {
                 ("limit", &size),
                 ("continue", &next),
             ]);
-            let call = Call::get(
-                format!("{path}{parameters}"),
-                format!("list {} {}", kind.api_version, kind.kind),
-            );
+            let call = Call {
+                accept: if wanted.metadata_only { METADATA } else { "application/json" },
+                ..Call::get(
+                    format!("{path}{parameters}"),
+                    format!("list {} {}", kind.api_version, kind.kind),
+                )
+            };
             let mut list: Value = self.call_for(&call).await?;
             if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
                 objects.extend(items.into_iter().map(|item| typed(item, kind)));
@@ -331,10 +339,12 @@ pub(crate) fn namespace_ref(name: &str) -> ObjectRef {
 /// Items of a list do not say what they are.
 fn typed(item: Object, kind: &Kind) -> Object {
     match item {
-        Value::Object(map) => {
+        Value::Object(mut map) => {
             let mut object = serde_json::Map::with_capacity(map.len() + 2);
             object.insert("apiVersion".to_owned(), kind.api_version.clone().into());
             object.insert("kind".to_owned(), kind.kind.clone().into());
+            map.shift_remove("apiVersion");
+            map.shift_remove("kind");
             object.extend(map);
             Value::Object(object)
         }

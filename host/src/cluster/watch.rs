@@ -77,9 +77,18 @@ impl Client {
         objects: &[ObjectRef],
         cancel: CancellationToken,
     ) -> Result<Watch, ClusterError> {
+        self.watch_subjects(objects, family::subjects(objects), cancel).await
+    }
+
+    async fn watch_subjects(
+        &self,
+        objects: &[ObjectRef],
+        subjects: Vec<family::Subject>,
+        cancel: CancellationToken,
+    ) -> Result<Watch, ClusterError> {
         let mut sources = Vec::new();
         let mut streams: Vec<BoxStream<'static, _>> = Vec::new();
-        for subject in family::subjects(objects) {
+        for subject in subjects {
             let kind = match self.kind(&subject.api_version, &subject.kind).await {
                 Ok(kind) => kind,
                 Err(ClusterError::UnknownKind { .. }) if !subject.needed => continue,
@@ -125,6 +134,43 @@ impl Client {
             started: false,
             cancel,
         })
+    }
+}
+
+impl Client {
+    /// Waits until an object is gone, or another one has its name.
+    ///
+    /// # Errors
+    /// `Timeout`; where the cluster cannot be asked.
+    pub async fn wait_gone(
+        &self,
+        object: &ObjectRef,
+        uid: &str,
+        limit: Duration,
+    ) -> Result<(), ClusterError> {
+        let waiting = async {
+            let mut watch = self.watch_alone(object).await?;
+            while let Some(snapshots) = watch.next().await? {
+                let live = snapshots.first().and_then(|snapshot| snapshot.object.as_ref());
+                if live.and_then(|live| live.pointer("/metadata/uid")?.as_str()) != Some(uid) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        match timeout(limit, waiting).await {
+            // Its definition went first and took it along.
+            Ok(Err(ClusterError::UnknownKind { .. })) => Ok(()),
+            Ok(result) => result,
+            Err(_) => {
+                Err(ClusterError::Timeout { action: format!("finish deleting {object}"), limit })
+            }
+        }
+    }
+
+    async fn watch_alone(&self, object: &ObjectRef) -> Result<Watch, ClusterError> {
+        let alone = vec![family::alone(object)];
+        self.watch_subjects(std::slice::from_ref(object), alone, CancellationToken::new()).await
     }
 }
 

@@ -1,7 +1,21 @@
 //! Taking back what a failed transaction did.
 
+use futures::StreamExt;
+use futures::stream;
+use serde_json::Value;
+
+use super::transaction::{GONE_WITHIN, uid_of};
 use super::{Document, Done, ReleaseError, Transaction};
+use crate::cluster::{ApplyOptions, ClusterError, Query, namespace_ref, reference};
+use crate::event::{EventKind, ObjectChange};
 use crate::object::ObjectRef;
+
+/// Objects that are put back or removed at the same time.
+const PARALLEL: usize = 16;
+
+/// What every namespace has from birth.
+const BORN_WITH: [(&str, &str); 2] =
+    [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 
 /// What a rollback did.
 #[derive(Clone, Debug, Default)]
@@ -10,13 +24,11 @@ pub struct RolledBack {
     pub removed: Vec<ObjectRef>,
     /// Objects that are as the previous revision had them: to be verified.
     pub restored: Vec<ObjectRef>,
-    /// The namespace was ours and empty: gone.
-    pub removed_namespace: bool,
 }
 
 impl Transaction {
-    /// Removes what the failed deploy created and applies the previous revision's documents again (none: a first
-    /// install). It has its own deadline and goes on where the run was cancelled.
+    /// Applies the previous revision's documents again (none: a first install) and removes what the failed deploy
+    /// created. It goes on where the run was cancelled; the client's deadlines bound it.
     ///
     /// # Errors
     /// `Rollback` with every failure, after everything was tried.
@@ -25,7 +37,135 @@ impl Transaction {
         done: &Done,
         previous: &[Document],
     ) -> Result<RolledBack, ReleaseError> {
-        let _ = (done, previous);
-        todo!()
+        let mut failures = Vec::new();
+        let mut rolled_back = RolledBack::default();
+
+        // What the previous revision had comes back first, so that what still runs finds it.
+        let restoring = previous.iter().map(|document| self.restore(document));
+        let mut restoring = stream::iter(restoring).buffered(PARALLEL);
+        while let Some(restored) = restoring.next().await {
+            match restored {
+                Ok(object) => rolled_back.restored.push(object),
+                Err(error) => failures.push(error),
+            }
+        }
+        drop(restoring);
+
+        let removing = done
+            .created
+            .iter()
+            .rev()
+            .filter(|(object, _)| !rolled_back.restored.contains(object))
+            .map(|(object, uid)| self.remove_created(object, uid));
+        let removing: Vec<_> = removing.collect();
+        let mut removing = stream::iter(removing).buffered(PARALLEL);
+        while let Some(removed) = removing.next().await {
+            match removed {
+                Ok(object) => rolled_back.removed.push(object),
+                Err(error) => failures.push(error),
+            }
+        }
+        drop(removing);
+
+        if failures.is_empty() {
+            return Ok(rolled_back);
+        }
+        Err(ReleaseError::Rollback { release: self.release.clone(), failures })
+    }
+
+    /// Removes the namespace where the failed deploy had created it and nothing else is in it. To be called
+    /// after the revision record is gone.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub async fn remove_namespace(&self, done: &Done) -> Result<bool, ReleaseError> {
+        if !done.created_namespace || !self.is_empty_namespace().await? {
+            return Ok(false);
+        }
+        let namespace = namespace_ref(&self.namespace);
+        let Some(live) = self.live(&namespace).await? else { return Ok(false) };
+        let uid = uid_of(&live).unwrap_or_default();
+        self.client.delete(&namespace, Some(uid)).await?;
+        self.client.wait_gone(&namespace, uid, GONE_WITHIN).await?;
+        self.bus.send(EventKind::ObjectChanged {
+            object: namespace,
+            change: ObjectChange::Deleted,
+            reason: Some("this deploy had created it".to_owned()),
+        });
+        Ok(true)
+    }
+
+    /// Nothing is left but what is going away and what every namespace has.
+    async fn is_empty_namespace(&self) -> Result<bool, ReleaseError> {
+        let kinds = [
+            ("v1", "ConfigMap"),
+            ("v1", "Secret"),
+            ("v1", "Service"),
+            ("v1", "ServiceAccount"),
+            ("v1", "PersistentVolumeClaim"),
+            ("v1", "Pod"),
+            ("apps/v1", "Deployment"),
+            ("apps/v1", "StatefulSet"),
+            ("apps/v1", "DaemonSet"),
+            ("batch/v1", "Job"),
+            ("batch/v1", "CronJob"),
+        ];
+        for (api_version, kind) in kinds {
+            let found = self
+                .client
+                .list(&Query {
+                    api_version: api_version.to_owned(),
+                    kind: kind.to_owned(),
+                    namespace: Some(self.namespace.clone()),
+                    metadata_only: true,
+                    ..Query::default()
+                })
+                .await?;
+            let someone = found.iter().any(|object| {
+                let name =
+                    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                let going = object.pointer("/metadata/deletionTimestamp").is_some();
+                let owned = object.pointer("/metadata/ownerReferences").is_some();
+                !going && !owned && !BORN_WITH.contains(&(kind, name))
+            });
+            if someone {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn restore(&self, document: &Document) -> Result<ObjectRef, ClusterError> {
+        let named = reference(&document.object)?;
+        let mut object = document.object.clone();
+        super::ownership::mark(&mut object, &self.release, &self.namespace);
+        // Fields that the failed revision took are ours: nobody else's are forced.
+        let options = ApplyOptions { dry_run: false, force: self.force };
+        let applied = self.client.apply(&object, options).await?;
+        let change = match applied.change {
+            ObjectChange::Unchanged => ObjectChange::Unchanged,
+            _ => ObjectChange::RolledBack,
+        };
+        self.bus.send(EventKind::ObjectChanged { object: named.clone(), change, reason: None });
+        Ok(named)
+    }
+
+    async fn remove_created(
+        &self,
+        object: &ObjectRef,
+        uid: &str,
+    ) -> Result<ObjectRef, ClusterError> {
+        match self.client.delete(object, Some(uid)).await {
+            // Another object has the name by now: it is not ours to remove.
+            Ok(_) | Err(ClusterError::Precondition { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        self.client.wait_gone(object, uid, GONE_WITHIN).await?;
+        self.bus.send(EventKind::ObjectChanged {
+            object: object.clone(),
+            change: ObjectChange::Deleted,
+            reason: Some("the failed deploy had created it".to_owned()),
+        });
+        Ok(object.clone())
     }
 }

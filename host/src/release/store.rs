@@ -1,9 +1,21 @@
 //! Revisions in the cluster: Helm's Secrets, and one of ours for the salt.
+//!
+//! The salt has a Secret of its own: stock Helm rewrites the Secrets of revisions and keeps nothing in
+//! them that it does not know, and the salt must outlive every revision.
 
-use super::record::{Facts, HookRecord, Record, Status};
-use super::{Document, ReleaseError};
-use crate::cluster::Client;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::record::{Facts, HookRecord, Info, ORIGIN_LABEL, Record, Status};
+use super::{Document, ReleaseError, print_manifest};
+use crate::cluster::{Client, ClusterError, Query};
+use crate::object::ObjectRef;
 use crate::secret::Salt;
+
+/// Revisions that are kept, as many as Helm keeps.
+const HISTORY: usize = 10;
 
 /// The revisions of one release.
 #[derive(Clone)]
@@ -27,9 +39,9 @@ pub struct RevisionSummary {
 /// What a new revision consists of.
 pub struct NewRevision {
     /// The chart, as the renderer gave it.
-    pub chart: serde_json::Value,
+    pub chart: Value,
     /// The user's values, less the secret ones.
-    pub config: serde_json::Value,
+    pub config: Value,
     /// All objects but hooks, with real values in Secrets.
     pub documents: Vec<Document>,
     /// Hooks.
@@ -51,7 +63,30 @@ impl Store {
     /// # Errors
     /// Where the cluster cannot be asked.
     pub async fn list(&self) -> Result<Vec<RevisionSummary>, ReleaseError> {
-        todo!()
+        let secrets = self
+            .client
+            .list(&Query {
+                api_version: "v1".to_owned(),
+                kind: "Secret".to_owned(),
+                namespace: Some(self.namespace.clone()),
+                label_selector: Some(format!("owner=helm,name={}", self.release)),
+                metadata_only: true,
+                ..Query::default()
+            })
+            .await?;
+        let mut revisions: Vec<_> = secrets
+            .iter()
+            .filter_map(|secret| {
+                let labels = secret.pointer("/metadata/labels")?;
+                let label = |key: &str| labels.get(key).and_then(Value::as_str);
+                let revision = label("version")?.parse().ok()?;
+                let status = serde_json::from_value(label("status")?.into()).unwrap_or_default();
+                let ours = label(ORIGIN_LABEL) == label("version");
+                Some(RevisionSummary { revision, status, ours })
+            })
+            .collect();
+        revisions.sort_by_key(|summary| summary.revision);
+        Ok(revisions)
     }
 
     /// The newest revision in whatever state, or `None` before the first.
@@ -59,7 +94,10 @@ impl Store {
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
     pub async fn latest(&self) -> Result<Option<Record>, ReleaseError> {
-        todo!()
+        match self.list().await?.last() {
+            Some(newest) => self.get(newest.revision).await,
+            None => Ok(None),
+        }
     }
 
     /// The revision in force, or `None`: what a new one is compared with and a failed one goes back to.
@@ -67,7 +105,11 @@ impl Store {
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
     pub async fn deployed(&self) -> Result<Option<Record>, ReleaseError> {
-        todo!()
+        let revisions = self.list().await?;
+        match revisions.iter().rev().find(|summary| summary.status == Status::Deployed) {
+            Some(deployed) => self.get(deployed.revision).await,
+            None => Ok(None),
+        }
     }
 
     /// One revision.
@@ -75,20 +117,34 @@ impl Store {
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
     pub async fn get(&self, revision: u32) -> Result<Option<Record>, ReleaseError> {
-        let _ = revision;
-        todo!()
+        let secret =
+            self.client.get(&self.secret(Record::secret_name(&self.release, revision))).await?;
+        secret.as_ref().map(Record::from_secret).transpose()
     }
 
     /// The salt kept with the release, or `None` before the first deploy.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// `Unreadable`; where the cluster cannot be asked.
     pub async fn salt(&self) -> Result<Option<Salt>, ReleaseError> {
-        todo!()
+        let named = self.secret(self.salt_name());
+        let Some(secret) = self.client.get(&named).await? else { return Ok(None) };
+        let bytes = secret
+            .pointer("/data/salt")
+            .and_then(Value::as_str)
+            .and_then(|text| STANDARD.decode(text).ok())
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        match bytes {
+            Some(bytes) => Ok(Some(Salt::from_bytes(bytes))),
+            None => Err(ReleaseError::Unreadable {
+                record: named.name,
+                reason: "its salt has not 32 bytes".to_owned(),
+            }),
+        }
     }
 
     /// Makes the next revision, pending: from here on no other deploy can make the same one.
-    /// The salt is kept first, so that there is no revision without one.
+    /// The salt is kept first, so that there is no revision without one. The namespace must exist.
     ///
     /// # Errors
     /// `Taken`, `TooLarge`; where the cluster cannot be asked.
@@ -97,22 +153,125 @@ impl Store {
         new: NewRevision,
         salt: &Salt,
     ) -> Result<Record, ReleaseError> {
-        let _ = (new, salt);
-        todo!()
+        let revisions = self.list().await?;
+        let newest = revisions.last().map(|summary| summary.revision);
+        let first_deployed = match newest {
+            Some(revision) => {
+                self.get(revision).await?.and_then(|record| record.info.first_deployed)
+            }
+            None => None,
+        };
+        let in_force = revisions
+            .iter()
+            .any(|summary| matches!(summary.status, Status::Deployed | Status::Superseded));
+        let now = Timestamp::now();
+        let revision = newest.unwrap_or(0) + 1;
+        let mut record = Record {
+            name: self.release.clone(),
+            info: Info {
+                first_deployed: Some(first_deployed.unwrap_or(now)),
+                last_deployed: Some(now),
+                description: if in_force {
+                    "Preparing upgrade"
+                } else {
+                    "Initial install underway"
+                }
+                .to_owned(),
+                status: if in_force { Status::PendingUpgrade } else { Status::PendingInstall },
+                notes: new.notes,
+                ..Info::default()
+            },
+            chart: new.chart,
+            config: new.config,
+            manifest: print_manifest(&new.documents)?,
+            hooks: new.hooks,
+            revision,
+            namespace: self.namespace.clone(),
+            apply_method: "ssa".to_owned(),
+            other: Map::new(),
+            facts: Some(new.facts),
+            labels: [(ORIGIN_LABEL.to_owned(), revision.to_string())].into(),
+            resource_version: String::new(),
+        };
+        let secret = record.to_secret("createdAt")?;
+        self.keep_salt(salt, revision).await?;
+        let created =
+            self.client.create(&secret).await.map_err(|error| self.taken(error, revision))?;
+        remember_version(&mut record, &created);
+        Ok(record)
+    }
+
+    async fn keep_salt(&self, salt: &Salt, revision: u32) -> Result<(), ReleaseError> {
+        match self.salt().await? {
+            Some(kept) if kept.as_bytes() == salt.as_bytes() => Ok(()),
+            // Someone else began this release while we were rendering it with another salt.
+            Some(_) => Err(ReleaseError::Taken { release: self.release.clone(), revision }),
+            None => {
+                let object = json!({
+                    "apiVersion": "v1", "kind": "Secret", "type": "todohost/salt",
+                    "metadata": {
+                        "name": self.salt_name(),
+                        "namespace": self.namespace,
+                        "labels": { "owner": "todohost", "name": self.release },
+                    },
+                    "data": { "salt": STANDARD.encode(salt.as_bytes()) },
+                });
+                let created = self.client.create(&object).await;
+                created.map_err(|error| self.taken(error, revision))?;
+                Ok(())
+            }
+        }
     }
 
     /// Ends a revision: once deployed, the one in force before is superseded and old ones are removed.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
     pub async fn finish(
         &self,
         record: &mut Record,
         status: Status,
         description: &str,
     ) -> Result<(), ReleaseError> {
-        let _ = (record, status, description);
-        todo!()
+        self.write(record, status, description).await?;
+        if status != Status::Deployed {
+            return Ok(());
+        }
+        // In this order there is always a revision in force; two for a moment, of which Helm takes the newer.
+        let revisions = self.list().await?;
+        for older in revisions.iter().filter(|summary| summary.revision < record.revision) {
+            if older.status == Status::Deployed
+                && let Some(mut older) = self.get(older.revision).await?
+            {
+                let description = older.info.description.clone();
+                self.write(&mut older, Status::Superseded, &description).await?;
+            }
+        }
+        let surplus = revisions.len().saturating_sub(HISTORY);
+        for old in
+            revisions.iter().filter(|summary| summary.revision < record.revision).take(surplus)
+        {
+            self.delete(old.revision).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        record: &mut Record,
+        status: Status,
+        description: &str,
+    ) -> Result<(), ReleaseError> {
+        record.info.status = status;
+        description.clone_into(&mut record.info.description);
+        let secret = record.to_secret("modifiedAt")?;
+        let replaced = self
+            .client
+            .replace(&secret)
+            .await
+            .map_err(|error| self.taken(error, record.revision))?;
+        remember_version(record, &replaced);
+        Ok(())
     }
 
     /// Removes one revision; with the last one the salt goes, too.
@@ -120,7 +279,47 @@ impl Store {
     /// # Errors
     /// Where the cluster cannot be asked.
     pub async fn remove(&self, revision: u32) -> Result<(), ReleaseError> {
-        let _ = revision;
-        todo!()
+        self.delete(revision).await?;
+        if self.list().await?.is_empty() {
+            self.client.delete(&self.secret(self.salt_name()), None).await?;
+        }
+        Ok(())
     }
+
+    async fn delete(&self, revision: u32) -> Result<(), ReleaseError> {
+        self.client
+            .delete(&self.secret(Record::secret_name(&self.release, revision)), None)
+            .await?;
+        Ok(())
+    }
+
+    fn taken(&self, error: ClusterError, revision: u32) -> ReleaseError {
+        match error {
+            ClusterError::Precondition { .. } => {
+                ReleaseError::Taken { release: self.release.clone(), revision }
+            }
+            other => other.into(),
+        }
+    }
+
+    fn salt_name(&self) -> String {
+        format!("todohost.salt.{}", self.release)
+    }
+
+    fn secret(&self, name: String) -> ObjectRef {
+        ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+            namespace: Some(self.namespace.clone()),
+            name,
+        }
+    }
+}
+
+fn remember_version(record: &mut Record, secret: &Value) {
+    secret
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .clone_into(&mut record.resource_version);
 }

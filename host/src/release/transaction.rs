@@ -1,14 +1,25 @@
 //! Carrying out what the apply step planned.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::ReleaseError;
-use crate::cluster::Client;
-use crate::event::{Bus, ObjectChange};
+use super::{ReleaseError, ownership};
+use crate::cluster::{ApplyOptions, Client, ClusterError};
+use crate::event::{Bus, EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
 use crate::secret::Vault;
-use std::sync::Arc;
+
+/// Operations of a wave that are under way at the same time.
+const PARALLEL: usize = 16;
+
+/// How long an object may take to go away: as long as a pod's usual grace period, and some more.
+pub(super) const GONE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is to be done with one object; mirrors `apply.operation` of the WIT.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,15 +106,91 @@ pub struct Transaction {
     pub force: bool,
 }
 
+/// What became of one operation.
+enum Outcome {
+    Created(ObjectRef, String),
+    Configured(ObjectRef),
+    Unchanged(ObjectRef),
+    Deleted(ObjectRef),
+    Gone(ObjectRef),
+    Kept(ObjectRef, String),
+    NotBegun,
+}
+
+impl Operation {
+    /// The object that it is about.
+    ///
+    /// # Errors
+    /// `Nameless`.
+    pub fn target(&self) -> Result<ObjectRef, ClusterError> {
+        match self {
+            Self::Apply(object) | Self::Replace(object) => crate::cluster::reference(object),
+            Self::Delete(object) | Self::Keep(object, _) => Ok(object.clone()),
+        }
+    }
+}
+
 impl Transaction {
-    /// Asks the API server, by dry runs, what the waves would change. A namespace that is still missing
-    /// means that everything is new.
+    /// Creates the namespace where it is missing: the revision record needs it before anything else.
+    ///
+    /// # Errors
+    /// Where it may not, or the namespace is being deleted.
+    pub async fn prepare(&self, done: &mut Done) -> Result<(), ReleaseError> {
+        if self.client.ensure_namespace(&self.namespace).await? {
+            done.created_namespace = true;
+            let object = crate::cluster::namespace_ref(&self.namespace);
+            let change = ObjectChange::Created;
+            self.bus.send(EventKind::ObjectChanged { object, change, reason: None });
+        }
+        Ok(())
+    }
+
+    /// Asks the API server, by dry runs, what the waves would change. Where the namespace or a kind is still missing,
+    /// what belongs there is new.
     ///
     /// # Errors
     /// What the API server would refuse.
     pub async fn prospect(&self, waves: &[Wave]) -> Result<Prospect, ReleaseError> {
-        let _ = waves;
-        todo!()
+        let namespace = crate::cluster::namespace_ref(&self.namespace);
+        let no_namespace = match self.client.get(&namespace).await {
+            Ok(found) => found.is_none(),
+            Err(ClusterError::Forbidden { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let operations = waves.iter().flat_map(|wave| &wave.operations);
+        let asked = operations.map(|operation| async move {
+            let object = operation.target()?;
+            let change = match operation {
+                Operation::Keep(..) => ObjectChange::Kept,
+                Operation::Delete(_) => match self.client.get(&object).await {
+                    Ok(Some(_)) => ObjectChange::Deleted,
+                    Ok(None) | Err(ClusterError::UnknownKind { .. }) => ObjectChange::Unchanged,
+                    Err(error) => return Err(error.into()),
+                },
+                Operation::Replace(_) => ObjectChange::Configured,
+                Operation::Apply(_)
+                    if no_namespace && object.namespace.as_deref() == Some(&self.namespace) =>
+                {
+                    ObjectChange::Created
+                }
+                Operation::Apply(desired) => {
+                    let desired = self.real(desired)?;
+                    let options = ApplyOptions { dry_run: true, force: self.force };
+                    match self.client.apply(&desired, options).await {
+                        Ok(applied) => applied.change,
+                        Err(ClusterError::UnknownKind { .. }) => ObjectChange::Created,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            };
+            Ok::<_, ReleaseError>((object, change))
+        });
+        let mut asked = stream::iter(asked).buffered(PARALLEL);
+        let mut prospect = Prospect::default();
+        while let Some(change) = asked.next().await {
+            prospect.changes.push(change?);
+        }
+        Ok(prospect)
     }
 
     /// Carries the waves out. What was done is in `done` whatever the result.
@@ -116,7 +203,158 @@ impl Transaction {
         gate: &dyn ReadyGate,
         done: &mut Done,
     ) -> Result<(), ReleaseError> {
-        let _ = (waves, gate, done);
-        todo!()
+        // Nothing is changed before every object is known to have its values.
+        for operation in waves.iter().flat_map(|wave| &wave.operations) {
+            if let Operation::Apply(object) | Operation::Replace(object) = operation {
+                self.real(object)?;
+            }
+        }
+        for wave in waves {
+            let touched = self.carry_out(&wave.operations, done).await?;
+            if self.cancel.is_cancelled() {
+                return Err(ReleaseError::Cancelled);
+            }
+            if wave.wait_ready && !touched.is_empty() {
+                gate.ready(&wave.title, &touched).await?;
+            }
+        }
+        Ok(())
     }
+
+    /// One wave; gives the objects that exist after it.
+    async fn carry_out(
+        &self,
+        operations: &[Operation],
+        done: &mut Done,
+    ) -> Result<Vec<ObjectRef>, ReleaseError> {
+        let running = operations.iter().map(|operation| async move {
+            if self.cancel.is_cancelled() {
+                return Ok(Outcome::NotBegun);
+            }
+            let target = operation.target();
+            self.carry_out_one(operation).await.map_err(|error| (target.ok(), error))
+        });
+        let mut running = stream::iter(running).buffer_unordered(PARALLEL);
+        let (mut touched, mut failures) = (Vec::new(), Vec::new());
+        while let Some(outcome) = running.next().await {
+            match outcome {
+                Ok(outcome) => {
+                    self.tell(&outcome);
+                    note(outcome, done, &mut touched);
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        failures.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let failed = failures.len();
+        let mut failures = failures.into_iter();
+        let Some((object, error)) = failures.next() else { return Ok(touched) };
+        let (cause, object) = match (error, object) {
+            (ReleaseError::Cluster(cause), Some(object)) => (cause, object),
+            (error, _) => return Err(error),
+        };
+        let others = failures
+            .filter_map(|(_, error)| match error {
+                ReleaseError::Cluster(error) => Some(error),
+                _ => None,
+            })
+            .collect();
+        Err(ReleaseError::Apply { object, cause, others, failed, total: operations.len() })
+    }
+
+    async fn carry_out_one(&self, operation: &Operation) -> Result<Outcome, ReleaseError> {
+        match operation {
+            Operation::Apply(object) => self.apply(object).await,
+            Operation::Replace(object) => {
+                let target = operation.target()?;
+                self.delete_and_wait(&target).await?;
+                self.apply(object).await?;
+                Ok(Outcome::Configured(target))
+            }
+            Operation::Delete(object) => {
+                let Some(live) = self.live(object).await? else {
+                    return Ok(Outcome::Gone(object.clone()));
+                };
+                self.client.delete(object, uid_of(&live)).await?;
+                Ok(Outcome::Deleted(object.clone()))
+            }
+            Operation::Keep(object, reason) => Ok(Outcome::Kept(object.clone(), reason.clone())),
+        }
+    }
+
+    async fn apply(&self, object: &Object) -> Result<Outcome, ReleaseError> {
+        let object = self.real(object)?;
+        let target = crate::cluster::reference(&object)?;
+        let options = ApplyOptions { dry_run: false, force: self.force };
+        let applied = self.client.apply(&object, options).await?;
+        Ok(match applied.change {
+            ObjectChange::Created => {
+                Outcome::Created(target, uid_of(&applied.object).unwrap_or_default().to_owned())
+            }
+            ObjectChange::Unchanged => Outcome::Unchanged(target),
+            _ => Outcome::Configured(target),
+        })
+    }
+
+    /// The object as the API server gets it: with real values, and marked as the release's.
+    pub(super) fn real(&self, object: &Object) -> Result<Object, ReleaseError> {
+        let mut object = self.vault.substitute(object.clone())?;
+        ownership::mark(&mut object, &self.release, &self.namespace);
+        Ok(object)
+    }
+
+    pub(super) async fn live(&self, object: &ObjectRef) -> Result<Option<Object>, ReleaseError> {
+        match self.client.get(object).await {
+            Err(ClusterError::UnknownKind { .. }) => Ok(None),
+            result => Ok(result?),
+        }
+    }
+
+    /// Deletes an object and waits until it is gone.
+    pub(super) async fn delete_and_wait(&self, object: &ObjectRef) -> Result<(), ReleaseError> {
+        let Some(live) = self.live(object).await? else { return Ok(()) };
+        let uid = uid_of(&live).unwrap_or_default();
+        self.client.delete(object, Some(uid)).await?;
+        self.client.wait_gone(object, uid, GONE_WITHIN).await?;
+        Ok(())
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        let (object, change, reason) = match outcome {
+            Outcome::Created(object, _) => (object, ObjectChange::Created, None),
+            Outcome::Configured(object) => (object, ObjectChange::Configured, None),
+            Outcome::Unchanged(object) => (object, ObjectChange::Unchanged, None),
+            Outcome::Deleted(object) => (object, ObjectChange::Deleted, None),
+            Outcome::Gone(object) => {
+                (object, ObjectChange::Unchanged, Some("it was gone already".to_owned()))
+            }
+            Outcome::Kept(object, reason) => (object, ObjectChange::Kept, Some(reason.clone())),
+            Outcome::NotBegun => return,
+        };
+        self.bus.send(EventKind::ObjectChanged { object: object.clone(), change, reason });
+    }
+}
+
+fn note(outcome: Outcome, done: &mut Done, touched: &mut Vec<ObjectRef>) {
+    match outcome {
+        Outcome::Created(object, uid) => {
+            touched.push(object.clone());
+            done.created.push((object, uid));
+        }
+        Outcome::Configured(object) => {
+            touched.push(object.clone());
+            done.configured.push(object);
+        }
+        Outcome::Unchanged(object) => {
+            touched.push(object.clone());
+            done.unchanged.push(object);
+        }
+        Outcome::Deleted(object) => done.deleted.push(object),
+        Outcome::Kept(object, _) => done.kept.push(object),
+        Outcome::Gone(_) | Outcome::NotBegun => {}
+    }
+}
+
+pub(super) fn uid_of(object: &Object) -> Option<&str> {
+    object.pointer("/metadata/uid").and_then(Value::as_str)
 }

@@ -34,6 +34,17 @@ pub(super) struct Subject {
     pub needed: bool,
 }
 
+/// One object and nothing that belongs to it.
+pub(super) fn alone(object: &ObjectRef) -> Subject {
+    Subject {
+        api_version: object.api_version.clone(),
+        kind: object.kind.clone(),
+        namespace: object.namespace.clone(),
+        selector: Some(format!("metadata.name={}", object.name)),
+        needed: true,
+    }
+}
+
 /// The kinds and namespaces of `objects`, and of what belongs to them.
 pub(super) fn subjects(objects: &[ObjectRef]) -> Vec<Subject> {
     let mut names: BTreeMap<(String, String, Option<String>), BTreeSet<String>> = BTreeMap::new();
