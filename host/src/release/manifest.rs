@@ -33,7 +33,7 @@ pub fn parse_manifest(source: &str, text: &str) -> Result<Vec<Document>, Release
             told.trim().clone_into(&mut origin);
         }
         let refuse = |reason: String| ReleaseError::Manifest { origin: origin.clone(), reason };
-        let value: Value = serde_saphyr::from_str_with_options(
+        let mut value: Value = serde_saphyr::from_str_with_options(
             part,
             serde_saphyr::options! {
                 legacy_octal_numbers: true,
@@ -44,9 +44,29 @@ pub fn parse_manifest(source: &str, text: &str) -> Result<Vec<Document>, Release
             },
         )
         .map_err(|error| refuse(error.to_string()))?;
+        whole_numbers(&mut value);
         open(value, &origin, &mut documents).map_err(refuse)?;
     }
     Ok(documents)
+}
+
+/// `1e3` and `1.0` become whole numbers, as they do on their way through Go: the API server takes no `1000.0` for one.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            // Up to 2^53 a double is the whole number that it looks like.
+            if let Some(float) = number.as_f64().filter(|_| number.is_f64())
+                && float.fract() == 0.0
+                && float.abs() <= 9_007_199_254_740_992.0
+                && let Ok(whole) = format!("{float:.0}").parse::<i64>()
+            {
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
 }
 
 fn open(value: Value, origin: &str, documents: &mut Vec<Document>) -> Result<(), String> {
@@ -157,7 +177,8 @@ mod tests {
         let object = &found[0].object;
         assert_eq!(object["mode"], 420);
         assert_eq!(object["quoted"], "yes");
-        assert_eq!(object["port"], "080");
+        assert_eq!((&object["port"], &object["exponent"]), (&json!(80), &json!(1000)));
+        assert_eq!(object["version"], json!(1.1));
         assert_eq!(object["text"], "---\n# Source: x\n");
         assert_eq!(
             (found[1].source.as_str(), &found[1].object["metadata"]["name"]),

@@ -1,0 +1,647 @@
+//! The cluster client, releases and transactions against a real Kubernetes. Each test has a namespace of its own
+//! and removes it. Run with `cargo test --release -p todohost --test cluster -- --ignored`; the cluster is the
+//! current context of `KUBECONFIG`, else of `~/.kube/config`. Where `HELM` names a stock helm binary, it reads and
+//! continues what was deployed.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use todohost::cluster::{
+    ApplyOptions, Client, ClusterError, Connection, LogRequest, Query, Snapshot, Timeouts, contexts,
+};
+use todohost::event::{Bus, ObjectChange};
+use todohost::object::{Object, ObjectRef};
+use todohost::release::{
+    Document, Done, Facts, NewRevision, Operation, ReadyGate, ReleaseError, Status, Store,
+    Transaction, Wave,
+};
+use todohost::secret::{Nonce, Salt, SecretValue, Vault};
+use tokio_util::sync::CancellationToken;
+
+const DATABASE_URL: &str = "postgresql://todo:c4nary@db.example:5432/todo";
+
+#[expect(clippy::disallowed_methods, reason = "tests have no environment module")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn files() -> Vec<PathBuf> {
+    match variable("KUBECONFIG") {
+        Some(list) => list.split(':').map(PathBuf::from).collect(),
+        None => vec![PathBuf::from(variable("HOME").unwrap()).join(".kube/config")],
+    }
+}
+
+async fn connect() -> Client {
+    let current = contexts(&files()).unwrap().into_iter().find(|context| context.current).unwrap();
+    let connection = Connection::Context(current.name);
+    Client::connect(&connection, &files(), Timeouts::default()).await.unwrap()
+}
+
+/// A namespace that goes with the test, however it ends.
+struct Namespace {
+    client: Client,
+    name: String,
+}
+
+impl Namespace {
+    async fn create(client: &Client, test: &str) -> Self {
+        let name = format!("todohost-{test}-{}", std::process::id());
+        assert!(client.ensure_namespace(&name).await.unwrap(), "it is new");
+        Self { client: client.clone(), name }
+    }
+
+    fn named(&self, api_version: &str, kind: &str, name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(self.name.clone()),
+            name: name.to_owned(),
+        }
+    }
+
+    fn config_map(&self, name: &str, value: &str) -> Object {
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": self.name },
+            "data": { "key": value } })
+    }
+
+    fn pod(&self, name: &str, image: &str) -> Object {
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": self.name },
+            "spec": { "terminationGracePeriodSeconds": 0, "containers": [
+                { "name": "main", "image": image, "imagePullPolicy": "Never" }] } })
+    }
+
+    fn deployment(&self, name: &str, image: &str) -> Object {
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": self.name },
+            "spec": { "replicas": 1, "selector": { "matchLabels": { "app": name } },
+                "template": { "metadata": { "labels": { "app": name } }, "spec": { "terminationGracePeriodSeconds": 0,
+                    "containers": [{ "name": "main", "image": image, "imagePullPolicy": "Never" }] } } } })
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let (client, name) = (self.client.clone(), self.name.clone());
+        let gone = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let namespace = ObjectRef {
+                api_version: "v1".to_owned(),
+                kind: "Namespace".to_owned(),
+                namespace: None,
+                name,
+            };
+            runtime.block_on(async {
+                // The client of the test belongs to the test's runtime.
+                drop(client);
+                let _ = connect().await.delete(&namespace, None).await;
+            });
+        });
+        let _ = gone.join();
+    }
+}
+
+fn vault() -> Arc<Vault> {
+    let vault = Vault::new(Salt::from_bytes([5; 32]));
+    vault.insert("secrets.databaseUrl", SecretValue::new(DATABASE_URL.to_owned()));
+    Arc::new(vault)
+}
+
+fn transaction(namespace: &Namespace, release: &str, vault: &Arc<Vault>) -> Transaction {
+    Transaction {
+        client: namespace.client.clone(),
+        vault: vault.clone(),
+        bus: Bus::new().0,
+        cancel: CancellationToken::new(),
+        release: release.to_owned(),
+        namespace: namespace.name.clone(),
+        force: false,
+    }
+}
+
+/// Finds everything ready.
+struct Always;
+
+#[async_trait]
+impl ReadyGate for Always {
+    async fn ready(&self, _: &str, _: &[ObjectRef]) -> Result<(), ReleaseError> {
+        Ok(())
+    }
+}
+
+fn wave(operations: Vec<Operation>) -> Wave {
+    Wave { title: "objects".to_owned(), operations, wait_ready: false }
+}
+
+fn secret_with_placeholder(namespace: &Namespace, vault: &Vault) -> Object {
+    let form = vault.placeholder("secrets.databaseUrl", Nonce::First).unwrap();
+    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "app", "namespace": namespace.name },
+        "stringData": { "DATABASE_URL": form } })
+}
+
+fn revision(documents: Vec<Document>) -> NewRevision {
+    NewRevision {
+        chart: json!({ "metadata": { "apiVersion": "v2", "name": "app", "version": "0.1.0", "appVersion": "1.0" },
+            "lock": null, "templates": [{ "name": "templates/a.yaml", "data": STANDARD.encode("a: b") }],
+            "values": { "replicas": 1 }, "schema": null, "files": [] }),
+        config: json!({ "replicas": 2 }),
+        documents,
+        hooks: Vec::new(),
+        notes: "all is well".to_owned(),
+        facts: Facts { renderer: "sha256:1".to_owned(), ..Facts::default() },
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn tells_version_and_kinds() {
+    let client = connect().await;
+    assert!(client.version().git_version.starts_with("v1."), "{:?}", client.version());
+    let versions = client.api_versions().await.unwrap();
+    for wanted in ["v1", "v1/Pod", "apps/v1", "apps/v1/Deployment", "networking.k8s.io/v1/Ingress"]
+    {
+        assert!(versions.iter().any(|version| version == wanted), "{wanted}");
+    }
+    let unknown = client.kind("example.org/v1", "Widget").await.unwrap_err();
+    assert!(matches!(unknown, ClusterError::UnknownKind { .. }), "{unknown}");
+    // Discovered alone it is what it was among all.
+    assert_eq!(
+        connect().await.kind("apps/v1", "Deployment").await.unwrap(),
+        client.kind("apps/v1", "Deployment").await.unwrap()
+    );
+    assert!(client.can_i("create", "apps/v1", "Deployment", Some("default")).await.unwrap());
+    let nodes = client
+        .list(&Query { api_version: "v1".into(), kind: "Node".into(), ..Query::default() })
+        .await
+        .unwrap();
+    let summary =
+        client.node_summary(nodes[0]["metadata"]["name"].as_str().unwrap()).await.unwrap();
+    assert!(summary.get("node").is_some());
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn applies_and_tells_what_changed() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "apply").await;
+    let (one, two) = (namespace.config_map("a", "one"), namespace.config_map("a", "two"));
+    let dry = ApplyOptions { dry_run: true, force: false };
+    let real = ApplyOptions::default();
+    let named = ObjectRef::of(&one).unwrap();
+
+    assert_eq!(client.apply(&one, dry).await.unwrap().change, ObjectChange::Created);
+    assert_eq!(client.get(&named).await.unwrap(), None, "a dry run leaves nothing");
+    assert_eq!(client.apply(&one, real).await.unwrap().change, ObjectChange::Created);
+    assert_eq!(client.apply(&one, dry).await.unwrap().change, ObjectChange::Unchanged);
+    assert_eq!(client.apply(&one, real).await.unwrap().change, ObjectChange::Unchanged);
+    assert_eq!(client.apply(&two, dry).await.unwrap().change, ObjectChange::Configured);
+    assert_eq!(client.apply(&two, real).await.unwrap().change, ObjectChange::Configured);
+
+    // Another manager takes the field.
+    let output = Command::new("kubectl")
+        .args(["-n", &namespace.name, "patch", "configmap", "a", "--field-manager=a-person"])
+        .args(["-p", r#"{"data":{"key":"by hand"}}"#])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let conflict = client.apply(&one, real).await.unwrap_err();
+    let ClusterError::Conflict { conflicts, .. } = &conflict else { panic!("{conflict:?}") };
+    assert_eq!(
+        (conflicts[0].field.as_str(), conflicts[0].manager.as_str()),
+        (".data.key", "a-person")
+    );
+    assert_eq!(
+        conflict.to_string(),
+        "ConfigMap/a is also managed by others: .data.key by a-person"
+    );
+    let forced = ApplyOptions { force: true, ..real };
+    assert_eq!(client.apply(&one, forced).await.unwrap().change, ObjectChange::Configured);
+
+    let refused = client
+        .apply(
+            &json!({ "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "Not A Name", "namespace": namespace.name } }),
+            real,
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, ClusterError::Refused { .. }), "{refused:?}");
+
+    let uid =
+        client.get(&named).await.unwrap().unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+    let other =
+        client.delete(&named, Some("11111111-2222-3333-4444-555555555555")).await.unwrap_err();
+    assert!(matches!(other, ClusterError::Precondition { exists: false, .. }), "{other:?}");
+    assert!(client.delete(&named, Some(&uid)).await.unwrap());
+    assert!(!client.delete(&named, Some(&uid)).await.unwrap(), "gone already");
+    let many: Vec<_> =
+        (0..3).map(|number| namespace.named("v1", "ConfigMap", &format!("n{number}"))).collect();
+    assert_eq!(client.get_many(&many).await.unwrap(), [None, None, None]);
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn lists_page_by_page_and_places_objects() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "list").await;
+    for name in ["a", "b", "c"] {
+        client.apply(&namespace.config_map(name, "x"), ApplyOptions::default()).await.unwrap();
+    }
+    let query = Query {
+        api_version: "v1".into(),
+        kind: "ConfigMap".into(),
+        namespace: Some(namespace.name.clone()),
+        field_selector: Some("metadata.name!=kube-root-ca.crt".into()),
+        ..Query::default()
+    };
+    let all = client.list(&query).await.unwrap();
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|object| object["kind"] == "ConfigMap" && object["apiVersion"] == "v1"));
+    assert_eq!(client.list(&Query { limit: Some(2), ..query.clone() }).await.unwrap().len(), 2);
+    let bare = client.list(&Query { metadata_only: true, ..query }).await.unwrap();
+    assert!(bare.len() == 3 && bare[0].get("data").is_none());
+
+    let placed = client
+        .place(
+            vec![
+                json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } }),
+                json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "other" } }),
+                json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "a", "namespace": "x" } }),
+                json!({ "apiVersion": "example.org/v1", "kind": "Widget", "metadata": { "name": "a" } }),
+                json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "widgets.example.org" },
+                    "spec": { "group": "example.org", "scope": "Namespaced", "names": { "kind": "Widget" }, "versions": [{ "name": "v1" }] } }),
+            ],
+            "here",
+        )
+        .await
+        .unwrap();
+    let namespaces: Vec<_> =
+        placed.iter().map(|object| object["metadata"]["namespace"].as_str()).collect();
+    assert_eq!(namespaces, [Some("here"), Some("other"), None, Some("here"), None]);
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn watches_objects_with_what_belongs_to_them() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "watch").await;
+    let objects =
+        [namespace.named("apps/v1", "Deployment", "web"), namespace.named("v1", "ConfigMap", "a")];
+    client.apply(&namespace.config_map("a", "one"), ApplyOptions::default()).await.unwrap();
+
+    let cancel = CancellationToken::new();
+    let mut watch = client.watch(&objects, cancel.clone()).await.unwrap();
+    let first = watch.next().await.unwrap().unwrap();
+    assert_eq!(first.len(), 2, "one snapshot of each at first");
+    assert!(first[0].object.is_none() && first[1].object.is_some());
+
+    // An image that is nowhere: the kubelet says so in the pod and in an event.
+    client
+        .apply(&namespace.deployment("web", "todohost.invalid/none:1"), ApplyOptions::default())
+        .await
+        .unwrap();
+    let mut last: Option<Snapshot> = None;
+    let told = tokio::time::timeout(Duration::from_secs(60), async {
+        while let Some(snapshots) = watch.next().await.unwrap() {
+            for snapshot in snapshots {
+                assert_eq!(snapshot.object_ref.name, "web", "nothing else changed");
+                let text = serde_json::to_string(&snapshot.related).unwrap();
+                let event = snapshot.events.iter().any(|event| {
+                    event["reason"] == "ErrImageNeverPull" || event["reason"] == "Failed"
+                });
+                let found = text.contains("ErrImageNeverPull") && event;
+                last = Some(snapshot);
+                if found {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    let last = last.expect("the deployment was seen");
+    assert!(told.is_ok(), "{:?}", last.events);
+    let kinds: Vec<_> =
+        last.related.iter().map(|object| object["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["Pod", "ReplicaSet"]);
+
+    let pod = ObjectRef::of(&last.related[0]).unwrap();
+    let request = LogRequest { pod, container: None, previous: false, tail_lines: 5 };
+    assert!(matches!(client.logs(&request).await, Err(ClusterError::Refused { .. })));
+
+    let waiting = tokio::spawn(async move { watch.next().await });
+    cancel.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(5), async {
+        // Changes that were on their way may still come first.
+        waiting.await.unwrap().unwrap()
+    });
+    assert!(ended.await.is_ok());
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "release").await;
+    let vault = vault();
+    let store = Store::new(client.clone(), &namespace.name, "app");
+    assert!(store.latest().await.unwrap().is_none() && store.salt().await.unwrap().is_none());
+
+    let transaction = transaction(&namespace, "app", &vault);
+    let mut done = Done::default();
+    transaction.prepare(&mut done).await.unwrap();
+    assert!(!done.created_namespace);
+    let objects =
+        [secret_with_placeholder(&namespace, &vault), namespace.config_map("settings", "one")];
+    let waves = [wave(objects.iter().cloned().map(Operation::Apply).collect())];
+    let prospect = transaction.prospect(&waves).await.unwrap();
+    assert!(prospect.changes.iter().all(|(_, change)| *change == ObjectChange::Created));
+
+    let salt = Salt::from_bytes([5; 32]);
+    let documents = |objects: &[Object]| -> Vec<Document> {
+        objects
+            .iter()
+            .map(|object| Document {
+                source: "app/templates/all.yaml".to_owned(),
+                object: vault.substitute(object.clone()).unwrap(),
+            })
+            .collect()
+    };
+    let mut record = store.create_pending(revision(documents(&objects)), &salt).await.unwrap();
+    assert_eq!((record.revision, record.info.status), (1, Status::PendingInstall));
+    transaction.execute(&waves, &Always, &mut done).await.unwrap();
+    store.finish(&mut record, Status::Deployed, "Install complete").await.unwrap();
+    assert_eq!(done.created.len(), 2);
+
+    let live = client.get(&namespace.named("v1", "Secret", "app")).await.unwrap().unwrap();
+    assert_eq!(live["data"]["DATABASE_URL"], STANDARD.encode(DATABASE_URL));
+    assert_eq!(live["metadata"]["annotations"]["meta.helm.sh/release-name"], "app");
+    assert!(
+        !transaction.prospect(&waves).await.unwrap().changes_anything(),
+        "all is as it should be"
+    );
+
+    let deployed = store.deployed().await.unwrap().unwrap();
+    assert!(deployed.is_ours());
+    assert_eq!(deployed.facts.as_ref().unwrap().renderer, "sha256:1");
+    assert_eq!(deployed.documents().unwrap(), documents(&objects));
+    assert_eq!(store.salt().await.unwrap().unwrap().as_bytes(), salt.as_bytes());
+    assert!(
+        matches!(
+            store.create_pending(revision(Vec::new()), &Salt::from_bytes([6; 32])).await,
+            Err(ReleaseError::Taken { .. })
+        ),
+        "another salt is another deploy's"
+    );
+
+    // A second revision supersedes the first.
+    let objects =
+        [secret_with_placeholder(&namespace, &vault), namespace.config_map("settings", "two")];
+    let waves = [wave(objects.iter().cloned().map(Operation::Apply).collect())];
+    let mut second = store.create_pending(revision(documents(&objects)), &salt).await.unwrap();
+    assert_eq!((second.revision, second.info.status), (2, Status::PendingUpgrade));
+    assert_eq!(second.info.first_deployed, record.info.first_deployed);
+    let mut done = Done::default();
+    transaction.execute(&waves, &Always, &mut done).await.unwrap();
+    assert_eq!((done.created.len(), done.configured.len(), done.unchanged.len()), (0, 1, 1));
+    store.finish(&mut second, Status::Deployed, "Upgrade complete").await.unwrap();
+    let states: Vec<_> = store
+        .list()
+        .await
+        .unwrap()
+        .iter()
+        .map(|summary| (summary.revision, summary.status))
+        .collect();
+    assert_eq!(states, [(1, Status::Superseded), (2, Status::Deployed)]);
+
+    helm_continues(&namespace, &store).await;
+}
+
+/// Stock Helm reads both revisions, goes back to the first, and the host reads on.
+async fn helm_continues(namespace: &Namespace, store: &Store) {
+    let Some(helm) = variable("HELM") else { return };
+    let helm = |arguments: &[&str]| {
+        let output = Command::new(&helm)
+            .args(["--namespace", &namespace.name])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "helm {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list: Value = serde_json::from_str(&helm(&["list", "--output", "json"])).unwrap();
+    assert_eq!(
+        (&list[0]["name"], &list[0]["revision"], &list[0]["status"], &list[0]["chart"]),
+        (&json!("app"), &json!("2"), &json!("deployed"), &json!("app-0.1.0"))
+    );
+    let history: Value =
+        serde_json::from_str(&helm(&["history", "app", "--output", "json"])).unwrap();
+    assert_eq!(
+        (history.as_array().unwrap().len(), &history[0]["status"]),
+        (2, &json!("superseded"))
+    );
+    let status: Value =
+        serde_json::from_str(&helm(&["status", "app", "--output", "json"])).unwrap();
+    assert_eq!(
+        (&status["apply_method"], &status["info"]["notes"]),
+        (&json!("ssa"), &json!("all is well"))
+    );
+    assert!(helm(&["get", "manifest", "app"]).contains("# Source: app/templates/all.yaml"));
+    let values: Value =
+        serde_json::from_str(&helm(&["get", "values", "app", "--output", "json"])).unwrap();
+    assert_eq!(values, json!({ "replicas": 2 }));
+
+    helm(&["rollback", "app", "1"]);
+    let live = namespace
+        .client
+        .get(&namespace.named("v1", "ConfigMap", "settings"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(live["data"]["key"], "one");
+    let secret =
+        namespace.client.get(&namespace.named("v1", "Secret", "app")).await.unwrap().unwrap();
+    assert_eq!(secret["data"]["DATABASE_URL"], STANDARD.encode(DATABASE_URL));
+    let latest = store.latest().await.unwrap().unwrap();
+    assert_eq!(
+        (latest.revision, latest.info.status, latest.is_ours()),
+        (3, Status::Deployed, false)
+    );
+    assert_eq!(latest.documents().unwrap().len(), 2);
+    assert!(store.salt().await.unwrap().is_some(), "the salt outlives what Helm does");
+
+    helm(&["uninstall", "app"]);
+    assert!(store.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn a_failed_install_leaves_nothing_behind() {
+    let client = connect().await;
+    let name = format!("todohost-first-{}", std::process::id());
+    let guard = Namespace { client: client.clone(), name: name.clone() };
+    let vault = vault();
+    let transaction = transaction(&guard, "app", &vault);
+    let mut done = Done::default();
+    transaction.prepare(&mut done).await.unwrap();
+    assert!(done.created_namespace);
+
+    let store = Store::new(client.clone(), &name, "app");
+    let record =
+        store.create_pending(revision(Vec::new()), &Salt::from_bytes([5; 32])).await.unwrap();
+    let mut broken = guard.config_map("broken", "x");
+    broken["metadata"]["labels"] = json!({ "not a label!": "x" });
+    let waves = [wave(vec![
+        Operation::Apply(secret_with_placeholder(&guard, &vault)),
+        Operation::Apply(guard.config_map("settings", "x")),
+        Operation::Apply(guard.pod("pod", "todohost.invalid/none:1")),
+        Operation::Apply(broken),
+    ])];
+    let error = transaction.execute(&waves, &Always, &mut done).await.unwrap_err();
+    assert!(
+        matches!(&error, ReleaseError::Apply { object, failed: 1, .. } if object.name == "broken"),
+        "{error}"
+    );
+    assert_eq!(done.created.len(), 3, "the rest of the wave was carried out");
+
+    let rolled_back = transaction.roll_back(&done, &[]).await.unwrap();
+    assert_eq!(rolled_back.removed.len(), 3);
+    assert!(!transaction.remove_namespace(&done).await.unwrap(), "the record is still in it");
+    store.remove(record.revision).await.unwrap();
+    assert!(transaction.remove_namespace(&done).await.unwrap());
+    let namespace =
+        ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name };
+    assert_eq!(client.get(&namespace).await.unwrap(), None);
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn a_failed_upgrade_goes_back_to_what_was() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "upgrade").await;
+    let vault = vault();
+    let transaction = transaction(&namespace, "app", &vault);
+    let before = [
+        secret_with_placeholder(&namespace, &vault),
+        namespace.config_map("settings", "one"),
+        namespace.config_map("old", "one"),
+    ];
+    let mut done = Done::default();
+    transaction
+        .execute(
+            &[wave(before.iter().cloned().map(Operation::Apply).collect())],
+            &Always,
+            &mut done,
+        )
+        .await
+        .unwrap();
+    let previous: Vec<_> = before
+        .iter()
+        .map(|object| Document {
+            source: String::new(),
+            object: vault.substitute(object.clone()).unwrap(),
+        })
+        .collect();
+
+    let mut done = Done::default();
+    let mut settings = namespace.config_map("settings", "two");
+    settings["data"]["added"] = "field".into();
+    let mut gate_fails = wave(vec![
+        Operation::Apply(settings),
+        Operation::Apply(namespace.config_map("new", "x")),
+        Operation::Delete(namespace.named("v1", "ConfigMap", "old")),
+        Operation::Keep(namespace.named("v1", "Secret", "app"), "by rule".to_owned()),
+    ]);
+    gate_fails.wait_ready = true;
+    let error = transaction.execute(&[gate_fails], &Never, &mut done).await.unwrap_err();
+    assert!(matches!(error, ReleaseError::NotReady { .. }), "{error}");
+    assert_eq!(
+        (done.created.len(), done.configured.len(), done.deleted.len(), done.kept.len()),
+        (1, 1, 1, 1)
+    );
+
+    let rolled_back = transaction.roll_back(&done, &previous).await.unwrap();
+    assert_eq!((rolled_back.restored.len(), rolled_back.removed.len()), (3, 1));
+    let names = ["settings", "old", "new"].map(|name| namespace.named("v1", "ConfigMap", name));
+    let live = client.get_many(&names).await.unwrap();
+    assert_eq!(
+        live[0].as_ref().unwrap()["data"],
+        json!({ "key": "one" }),
+        "the added field is gone, too"
+    );
+    assert_eq!(live[1].as_ref().unwrap()["data"], json!({ "key": "one" }));
+    assert!(live[2].is_none());
+}
+
+/// Finds nothing ready.
+struct Never;
+
+#[async_trait]
+impl ReadyGate for Never {
+    async fn ready(&self, wave: &str, _: &[ObjectRef]) -> Result<(), ReleaseError> {
+        Err(ReleaseError::NotReady { wave: wave.to_owned(), reason: "never".to_owned() })
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn a_cancelled_transaction_stops_between_operations() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "cancel").await;
+    let vault = vault();
+    let transaction = transaction(&namespace, "app", &vault);
+    transaction.cancel.cancel();
+    let mut done = Done::default();
+    let waves = [wave(vec![Operation::Apply(namespace.config_map("a", "x"))])];
+    let error = transaction.execute(&waves, &Always, &mut done).await.unwrap_err();
+    assert!(matches!(error, ReleaseError::Cancelled), "{error}");
+    assert!(done.created.is_empty());
+    assert_eq!(client.get(&namespace.named("v1", "ConfigMap", "a")).await.unwrap(), None);
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn a_leak_stops_before_anything_is_changed() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "leak").await;
+    let vault = vault();
+    let transaction = transaction(&namespace, "app", &vault);
+    let form = vault.placeholder("secrets.databaseUrl", Nonce::First).unwrap();
+    let waves = [
+        wave(vec![Operation::Apply(namespace.config_map("fine", "x"))]),
+        wave(vec![Operation::Apply(namespace.config_map("leak", &form))]),
+    ];
+    let error = transaction.execute(&waves, &Always, &mut Done::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "secret secrets.databaseUrl leaks into ConfigMap/leak /data/key");
+    assert_eq!(client.get(&namespace.named("v1", "ConfigMap", "fine")).await.unwrap(), None);
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn many_objects_take_little_time() {
+    let client = connect().await;
+    let namespace = Namespace::create(&client, "many").await;
+    let vault = vault();
+    let transaction = transaction(&namespace, "app", &vault);
+    let operations = (0..200)
+        .map(|number| Operation::Apply(namespace.config_map(&format!("n{number}"), "x")))
+        .collect();
+    let waves = [wave(operations)];
+    let began = Instant::now();
+    let mut done = Done::default();
+    transaction.execute(&waves, &Always, &mut done).await.unwrap();
+    let applied = began.elapsed();
+    let began = Instant::now();
+    assert!(!transaction.prospect(&waves).await.unwrap().changes_anything());
+    println!("200 objects: applied in {applied:?}, found unchanged in {:?}", began.elapsed());
+    assert_eq!(done.created.len(), 200);
+}
