@@ -1,0 +1,28 @@
+//! Reading object documents that may lack anything.
+
+use serde_json::Value;
+
+/// The text at a JSON pointer, or nothing.
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The number at a JSON pointer.
+pub fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+/// The list at a JSON pointer, or an empty one.
+pub fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A condition of `status.conditions` by its type.
+pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    list(object, "/status/conditions").iter().find(|condition| text(condition, "/type") == kind)
+}
+
+/// Whether a condition has a status, e.g. `True`.
+pub fn condition_is(object: &Value, kind: &str, status: &str) -> bool {
+    condition(object, kind).is_some_and(|condition| text(condition, "/status") == status)
+}

@@ -1,0 +1,83 @@
+//! Which requests show that the release answers: each Service's readiness path, asked through the API server.
+
+use crate::document::{list, number, text};
+use serde_json::Value;
+use todohost_plugin::ObjectRef;
+use todohost_plugin::verify::Probe;
+
+/// One probe for each Service whose pods say, by their HTTP readiness probe, where they answer.
+pub fn of(objects: &[Value]) -> Vec<Probe> {
+    objects
+        .iter()
+        .filter(|object| text(object, "/kind") == "Service" && text(object, "/apiVersion") == "v1")
+        .filter_map(|service| of_service(service, objects))
+        .collect()
+}
+
+fn of_service(service: &Value, objects: &[Value]) -> Option<Probe> {
+    let selector = service.pointer("/spec/selector")?.as_object()?;
+    let workload = objects.iter().find(|object| {
+        let labels = object.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
+        labels.is_some_and(|labels| {
+            !selector.is_empty()
+                && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        })
+    })?;
+    let containers = list(workload, "/spec/template/spec/containers");
+    let (container, get) = containers
+        .iter()
+        .find_map(|container| Some((container, container.pointer("/readinessProbe/httpGet")?)))?;
+    if text(get, "/scheme").eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let probed = container_port(get.pointer("/port")?, container)?;
+    // The Service's port that leads to the port that the pods probe themselves.
+    let port = list(service, "/spec/ports").iter().find(|port| {
+        let target = port.pointer("/targetPort").or_else(|| port.pointer("/port"));
+        target.and_then(|target| container_port(target, container)) == Some(probed)
+    })?;
+    let name = text(service, "/metadata/name");
+    let path = match text(get, "/path") {
+        "" => "/",
+        path => path,
+    };
+    let port = u16::try_from(number(port, "/port")?).ok()?;
+    Some(Probe::get(ObjectRef::of(service), port, path, format!("{name} answers at {path}")))
+}
+
+/// A port by number, or by the name that the container gives it.
+fn container_port(port: &Value, container: &Value) -> Option<i64> {
+    port.as_i64().or_else(|| {
+        let name = port.as_str()?;
+        let named = list(container, "/ports").iter().find(|one| text(one, "/name") == name)?;
+        number(named, "/containerPort")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_services_port_that_leads_to_the_probed_port() {
+        let objects = [
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "app"},
+                "spec": {"selector": {"app": "web"}, "ports": [{"port": 9000}, {"port": 80, "targetPort": "http"}]}}),
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+                "spec": {"template": {"metadata": {"labels": {"app": "web", "tier": "front"}}, "spec": {"containers": [
+                    {"ports": [{"name": "http", "containerPort": 3000}],
+                     "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}}}]}}}}),
+        ];
+        let probes = of(&objects);
+        assert_eq!(probes.len(), 1);
+        assert_eq!((probes[0].port, probes[0].path.as_str()), (80, "/ready"));
+    }
+
+    #[test]
+    fn a_service_without_selector_or_http_probe_has_none() {
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"ports": [{"port": 80}]}});
+        assert!(of(&[service]).is_empty());
+    }
+}
