@@ -8,6 +8,9 @@ pub mod exit;
 pub mod object;
 
 // plugin, grant, capability: components and what they may call
+pub mod capability;
+pub mod grant;
+pub mod plugin;
 
 // cluster, release, secret: the transaction's two ends
 pub mod cluster;

@@ -1,0 +1,254 @@
+//! What a component may call, and what stands behind it.
+//!
+//! Owns the host side of every imported interface and the seams to the cluster and to the vault.
+//! Whether a call is allowed is `grant`'s decision; every call passes the one funnel.
+
+pub(crate) mod cluster;
+pub(crate) mod environment;
+pub(crate) mod funnel;
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod process;
+pub(crate) mod tcp;
+pub(crate) mod trust;
+pub(crate) mod workspace;
+
+pub use workspace::digest as digest_paths;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::object::{Object, ObjectRef};
+use crate::plugin::wit;
+
+/// An imported interface of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Clock and randomness, both deterministic; always granted.
+    Env,
+    /// Log lines and progress; always granted.
+    Log,
+    /// Files of the project and named files of the user.
+    Workspace,
+    /// Programs.
+    Process,
+    /// Reading the selected cluster.
+    ClusterRead,
+    /// Writing to the selected cluster.
+    ClusterWrite,
+    /// GET over HTTP.
+    HttpProbe,
+    /// Plain connections.
+    Tcp,
+}
+
+impl Capability {
+    /// All of them, in the order in which people read them.
+    pub const ALL: [Self; 8] = [
+        Self::Env,
+        Self::Log,
+        Self::Workspace,
+        Self::Process,
+        Self::ClusterRead,
+        Self::ClusterWrite,
+        Self::HttpProbe,
+        Self::Tcp,
+    ];
+
+    /// Name of the interface in the contract.
+    pub const fn interface(self) -> &'static str {
+        match self {
+            Self::Env => "env",
+            Self::Log => "log",
+            Self::Workspace => "workspace",
+            Self::Process => "process",
+            Self::ClusterRead => "cluster-read",
+            Self::ClusterWrite => "cluster-write",
+            Self::HttpProbe => "http-probe",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The capability behind an interface name.
+    pub fn of_interface(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.interface() == name)
+    }
+
+    /// Needs no grant: it reaches nothing but the user's screen.
+    pub const fn is_harmless(self) -> bool {
+        matches!(self, Self::Env | Self::Log)
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.interface())
+    }
+}
+
+/// What the capabilities of one target's calls act on.
+#[derive(Clone)]
+pub struct World {
+    /// The project's directory; every workspace path is inside it.
+    pub project_root: PathBuf,
+    /// The renderer's source, project-relative; what `$chart` in a granted glob stands for.
+    pub chart: Option<String>,
+    /// The app's namespace; what `$namespace` in a granted scope stands for.
+    pub namespace: String,
+    /// The user's home; what `~` in a granted glob stands for.
+    pub home: Option<PathBuf>,
+    /// The user's kubeconfig files, first one wins.
+    pub kubeconfig: Vec<PathBuf>,
+    /// The user's environment variables; a program gets those that its grant names, and no other.
+    pub environment: BTreeMap<String, String>,
+    /// The selected cluster, once it is known.
+    pub cluster: Option<Arc<dyn ClusterReader>>,
+    /// The selected cluster for the rare component that may write.
+    pub cluster_writer: Option<Arc<dyn ClusterWriter>>,
+    /// Keeps secret values on this side.
+    pub vault: Arc<dyn SecretBoundary>,
+}
+
+impl fmt::Debug for World {
+    // The environment may hold credentials.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("World")
+            .field("project_root", &self.project_root)
+            .field("namespace", &self.namespace)
+            .field("cluster", &self.cluster.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A list request to the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterQuery {
+    /// E.g. `apps/v1`.
+    pub api_version: String,
+    /// E.g. `Deployment`.
+    pub kind: String,
+    /// All namespaces where absent.
+    pub namespace: Option<String>,
+    /// As `kubectl -l` takes it.
+    pub label_selector: Option<String>,
+    /// As `kubectl --field-selector` takes it.
+    pub field_selector: Option<String>,
+    /// Most objects wanted.
+    pub limit: Option<u32>,
+    /// Where a former list with a limit ended.
+    pub continue_token: Option<String>,
+}
+
+/// A request for a container's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogQuery {
+    /// The pod.
+    pub pod: ObjectRef,
+    /// The only container where absent.
+    pub container: Option<String>,
+    /// Of the container's run before the present one.
+    pub previous: bool,
+    /// Last lines wanted.
+    pub tail_lines: u32,
+}
+
+/// Read access to the selected cluster. Errors are in the contract's shape, for the component.
+#[async_trait]
+pub trait ClusterReader: Send + Sync {
+    /// One object; `None` where it does not exist.
+    async fn get(&self, object: &ObjectRef) -> Result<Option<Object>, wit::Error>;
+    /// Objects of a kind.
+    async fn list(&self, query: &ClusterQuery) -> Result<Vec<Object>, wit::Error>;
+    /// Last lines of a container.
+    async fn logs(&self, query: &LogQuery) -> Result<String, wit::Error>;
+    /// GET to a Service or Pod through the API server.
+    async fn http_get(
+        &self,
+        object: &ObjectRef,
+        port: u16,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<(u16, Vec<u8>), wit::Error>;
+    /// The kubelet's summary of a node.
+    async fn node_summary(&self, node: &str) -> Result<Value, wit::Error>;
+    /// Whether the user may.
+    async fn can_i(
+        &self,
+        verb: &str,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<bool, wit::Error>;
+}
+
+/// Write access to the selected cluster.
+#[async_trait]
+pub trait ClusterWriter: Send + Sync {
+    /// Server-side apply; gives the object as the server then has it.
+    async fn apply(
+        &self,
+        object: &Object,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<Object, wit::Error>;
+    /// Removes an object; `uid` is a precondition.
+    async fn delete(
+        &self,
+        object: &ObjectRef,
+        propagation: Option<&str>,
+        uid: Option<&str>,
+    ) -> Result<(), wit::Error>;
+}
+
+/// The vault as capabilities see it: values of secrets never cross it towards a component.
+pub trait SecretBoundary: Send + Sync {
+    /// Replaces every data value of a Secret by a token.
+    fn tokenise(&self, object: Object) -> Object;
+    /// Puts real values in the place of tokens and placeholders, inside Secrets only.
+    ///
+    /// # Errors
+    /// When a token or placeholder stands outside a Secret.
+    fn substitute(&self, object: Object) -> Result<Object, wit::Error>;
+    /// Blanks every secret value in a text.
+    fn redact(&self, text: &str) -> String;
+    /// Host and port named inside the secret at a value path.
+    fn connect_host(&self, secret: &str) -> Option<(String, u16)>;
+}
+
+/// The boundary where there are no secrets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSecrets;
+
+impl SecretBoundary for NoSecrets {
+    fn tokenise(&self, mut object: Object) -> Object {
+        // Without a vault there is no key to make tokens with: nothing of a Secret is shown.
+        if object.get("kind").and_then(Value::as_str) == Some("Secret")
+            && let Some(fields) = object.as_object_mut()
+        {
+            fields.remove("data");
+            fields.remove("stringData");
+        }
+        object
+    }
+
+    fn substitute(&self, object: Object) -> Result<Object, wit::Error> {
+        Ok(object)
+    }
+
+    fn redact(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn connect_host(&self, _secret: &str) -> Option<(String, u16)> {
+        None
+    }
+}

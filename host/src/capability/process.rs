@@ -1,0 +1,183 @@
+//! Programs: named, never given by path; with the arguments and variables that were granted.
+//!
+//! Each runs in a process group (a job on Windows) of its own, so that Ctrl-C reaches the host alone
+//! and the host stops the program with all that it started.
+
+mod child;
+mod spawn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::Result as EngineResult;
+use wasmtime::component::Resource;
+
+pub(crate) use child::ChildLines;
+use spawn::{Call, Output};
+
+use super::funnel::Passage;
+use super::{Capability, workspace};
+use crate::plugin::State;
+use crate::plugin::wit::imports::process;
+use crate::plugin::wit::{Command, Error, ErrorKind, Label};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_PIPED: usize = 8;
+
+fn passage(function: &'static str, detail: String, deadline: Duration) -> Passage {
+    Passage { capability: Capability::Process, function, detail, deadline }
+}
+
+fn line(command: &Command) -> String {
+    let mut words = vec![command.program.clone()];
+    words.extend(command.args.iter().cloned());
+    words.join(" ")
+}
+
+fn limit(command: &Command) -> Duration {
+    command
+        .timeout_ms
+        .map_or(DEFAULT_TIMEOUT, |timeout| Duration::from_millis(timeout.into()))
+        .min(MAX_TIMEOUT)
+}
+
+impl State {
+    /// Checks the command against the grant and gives it the variables that it may have.
+    fn permit(&self, command: &Command) -> Result<Call, Error> {
+        let passed_on = self.scope.process(&command.program, &command.args)?;
+        let mut variables = self.variables(passed_on);
+        for Label { key, value } in &command.env {
+            if !passed_on.contains(key) {
+                let message = format!("plugin `{}` may not set {key} for `{}`", self.plugin_id, command.program);
+                return Err(Error::new(ErrorKind::Denied, "todohost.grant.missing", message).with_help(
+                    format!("add {key:?} to `env` of its process-exec request in plugin.toml"),
+                ));
+            }
+            variables.retain(|(name, _)| name != key);
+            variables.push((key.clone(), value.clone()));
+        }
+        let root = &self.context.world.project_root;
+        let directory = match &command.cwd {
+            None => root.clone(),
+            Some(path) => workspace::resolve(root, &workspace::normalise(path)?)?,
+        };
+        let program = spawn::find(&command.program, &self.context.world.environment)?;
+        Ok(Call { program, args: command.args.clone(), variables, directory })
+    }
+
+    fn variables(&self, passed_on: &[String]) -> Vec<(String, String)> {
+        let environment = &self.context.world.environment;
+        passed_on
+            .iter()
+            .filter_map(|name| Some((name.clone(), environment.get(name)?.clone())))
+            .collect()
+    }
+
+    fn answered(&self, output: Output) -> process::Output {
+        process::Output {
+            code: output.code,
+            stdout: self.redacted(output.stdout),
+            stderr: self.redacted(output.stderr),
+            truncated: output.truncated,
+        }
+    }
+}
+
+/// A call's permission is its grant check; what cannot be found is not a matter of grants.
+fn split(permitted: Result<Call, Error>) -> (Result<(), Error>, Result<Call, Error>) {
+    match permitted {
+        Err(error) if error.kind == ErrorKind::Denied => (Err(error.clone()), Err(error)),
+        other => (Ok(()), other),
+    }
+}
+
+impl process::Host for State {
+    async fn run(
+        &mut self,
+        command: Command,
+        stdin: Option<Vec<u8>>,
+    ) -> EngineResult<Result<process::Output, Error>> {
+        let (granted, call) = split(self.permit(&command));
+        let passage = passage("run", line(&command), limit(&command));
+        let output = self.pass(passage, granted, async { spawn::run(&call?, stdin).await }).await;
+        Ok(output.map(|output| self.answered(output)))
+    }
+
+    async fn pipe(&mut self, commands: Vec<Command>) -> EngineResult<Result<process::Output, Error>> {
+        if commands.is_empty() || commands.len() > MAX_PIPED {
+            let message = format!("a pipe has 1 to {MAX_PIPED} commands, not {}", commands.len());
+            return Ok(Err(Error::new(ErrorKind::InvalidInput, "todohost.process.pipe", message)));
+        }
+        let permitted: Result<Vec<Call>, Error> =
+            commands.iter().map(|command| self.permit(command)).collect();
+        let granted = match &permitted {
+            Err(error) if error.kind == ErrorKind::Denied => Err(error.clone()),
+            _ => Ok(()),
+        };
+        let detail = commands.iter().map(line).collect::<Vec<_>>().join(" | ");
+        let deadline = commands.iter().map(limit).max().unwrap_or(DEFAULT_TIMEOUT);
+        let output = self
+            .pass(passage("pipe", detail, deadline), granted, async { spawn::pipe(&permitted?).await })
+            .await;
+        Ok(output.map(|output| self.answered(output)))
+    }
+
+    async fn version(&mut self, program: String) -> EngineResult<Result<Option<String>, Error>> {
+        let permitted = self.scope.program(&program).map(<[String]>::to_vec);
+        let granted = permitted.as_ref().map(|_| ()).map_err(Clone::clone);
+        let variables = permitted.map(|names| self.variables(&names)).unwrap_or_default();
+        let world = Arc::clone(&self.context.world);
+        let version = self
+            .pass(passage("version", program.clone(), VERSION_TIMEOUT), granted, async {
+                let Ok(found) = spawn::find(&program, &world.environment) else { return Ok(None) };
+                let call = Call {
+                    program: found,
+                    args: vec!["--version".to_owned()],
+                    variables,
+                    directory: world.project_root.clone(),
+                };
+                let output = spawn::run(&call, None).await?;
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                Ok(Some(text.lines().next().unwrap_or_default().trim().to_owned()))
+            })
+            .await;
+        Ok(version)
+    }
+}
+
+impl process::HostChild for State {
+    async fn spawn(&mut self, command: Command) -> EngineResult<Result<Resource<ChildLines>, Error>> {
+        let (granted, call) = split(self.permit(&command));
+        let passage = passage("spawn", line(&command), limit(&command));
+        let child = self.pass(passage, granted, async { ChildLines::spawn(&call?, limit(&command)) }).await;
+        Ok(match child {
+            Ok(child) => Ok(self.table.push(child)?),
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn next_line(
+        &mut self,
+        child: Resource<ChildLines>,
+    ) -> EngineResult<Result<Option<(process::Source, String)>, Error>> {
+        let next = self.table.get_mut(&child)?.next_line().await;
+        let vault = &self.context.world.vault;
+        Ok(next.map(|next| next.map(|(source, line)| (source, vault.redact(&line)))))
+    }
+
+    async fn kill(&mut self, child: Resource<ChildLines>) -> EngineResult<()> {
+        self.table.get_mut(&child)?.kill();
+        Ok(())
+    }
+
+    async fn wait(&mut self, child: Resource<ChildLines>) -> EngineResult<Result<Option<i32>, Error>> {
+        Ok(self.table.get_mut(&child)?.wait().await)
+    }
+
+    async fn drop(&mut self, child: Resource<ChildLines>) -> EngineResult<()> {
+        self.table.delete(child)?;
+        Ok(())
+    }
+}

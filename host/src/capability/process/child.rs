@@ -1,0 +1,152 @@
+//! A running program whose lines a component reads as they come.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::spawn::{Call, Group, failed};
+use crate::plugin::wit::imports::process::Source;
+use crate::plugin::wit::{Error, ErrorKind};
+
+const MAX_LINE: u64 = 256 * 1024;
+/// Lines that wait to be read; then the program waits.
+const BUFFERED: usize = 256;
+
+/// A running program; dropping it ends it and all that it started.
+pub(crate) struct ChildLines {
+    group: Group,
+    program: String,
+    lines: mpsc::Receiver<(Source, String)>,
+    readers: JoinSet<()>,
+    ends: Instant,
+    limit: Duration,
+    code: Option<Option<i32>>,
+}
+
+impl ChildLines {
+    pub(super) fn spawn(call: &Call, limit: Duration) -> Result<Self, Error> {
+        let mut group = Group::spawn(call, Stdio::null())?;
+        let child = group.child().map_err(|error| failed(call, &error))?;
+        let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
+        let (sender, lines) = mpsc::channel(BUFFERED);
+        let mut readers = JoinSet::new();
+        if let Some(stdout) = stdout {
+            readers.spawn(read(stdout, Source::Stdout, sender.clone()));
+        }
+        if let Some(stderr) = stderr {
+            readers.spawn(read(stderr, Source::Stderr, sender));
+        }
+        let program = call.program.display().to_string();
+        Ok(Self { group, program, lines, readers, ends: Instant::now() + limit, limit, code: None })
+    }
+
+    /// The next line of either stream; `None` once both are at their end.
+    pub(super) async fn next_line(&mut self) -> Result<Option<(Source, String)>, Error> {
+        match timeout_at(self.ends, self.lines.recv()).await {
+            Ok(line) => Ok(line),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.group.kill();
+    }
+
+    /// Its exit code; `None` where a signal ended it.
+    pub(super) async fn wait(&mut self) -> Result<Option<i32>, Error> {
+        if let Some(code) = self.code {
+            return Ok(code);
+        }
+        // Nobody reads on: the program must not wait for a reader.
+        self.lines.close();
+        match timeout_at(self.ends, self.group.wait()).await {
+            Ok(Ok(status)) => {
+                self.readers.abort_all();
+                self.code = Some(status.code());
+                Ok(status.code())
+            }
+            Ok(Err(error)) => {
+                let message = format!("`{}` cannot be waited for", self.program);
+                Err(Error::new(ErrorKind::Internal, "todohost.process.failed", message).caused_by(&error))
+            }
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    fn late(&mut self) -> Error {
+        self.group.kill();
+        let message = format!("`{}` did not end within {:?}", self.program, self.limit);
+        Error::new(ErrorKind::Timeout, "todohost.process.timeout", message)
+    }
+}
+
+async fn read(stream: impl AsyncRead + Unpin, source: Source, sender: mpsc::Sender<(Source, String)>) {
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    let mut open = true;
+    loop {
+        line.clear();
+        // A line that is too long comes in pieces.
+        match (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        while matches!(line.last(), Some(b'\n' | b'\r')) {
+            line.pop();
+        }
+        if open {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            open = sender.send((source, text)).await.is_ok();
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn shell(script: &str) -> Call {
+        Call {
+            program: PathBuf::from("/bin/sh"),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+            directory: PathBuf::from("/"),
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_come_from_both_streams_and_then_end() {
+        let mut child =
+            ChildLines::spawn(&shell("echo one; echo two >&2; exit 4"), Duration::from_secs(20)).unwrap();
+        let mut lines = Vec::new();
+        while let Some((_, line)) = child.next_line().await.unwrap() {
+            lines.push(line);
+        }
+        lines.sort();
+        assert_eq!(lines, ["one", "two"]);
+        assert_eq!(child.wait().await.unwrap(), Some(4));
+        assert_eq!(child.wait().await.unwrap(), Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_nobody_reads_can_end() {
+        let script = "i=0; while [ $i -lt 5000 ]; do echo line; i=$((i+1)); done";
+        let mut child = ChildLines::spawn(&shell(script), Duration::from_secs(20)).unwrap();
+        assert_eq!(child.wait().await.unwrap(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn time_runs_out() {
+        let mut child = ChildLines::spawn(&shell("sleep 600"), Duration::from_millis(50)).unwrap();
+        assert_eq!(child.next_line().await.unwrap_err().kind, ErrorKind::Timeout);
+        let mut child = ChildLines::spawn(&shell("sleep 600"), Duration::from_secs(60)).unwrap();
+        child.kill();
+        assert_eq!(child.wait().await.unwrap(), None);
+    }
+}

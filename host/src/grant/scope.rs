@@ -1,0 +1,216 @@
+//! Grants applied to one call's world: `$chart`, `$namespace` and `~` have their meaning here.
+
+use std::path::PathBuf;
+
+use globset::GlobSet;
+
+use super::Grants;
+use super::pattern::{self, kind_matches, place_matches, text_matches};
+use crate::capability::World;
+use crate::plugin::manifest::{ClusterScope, ProcessScope};
+use crate::plugin::wit::{Error, ErrorKind};
+
+/// What a component may do in one world.
+pub(crate) struct Scope {
+    grants: Grants,
+    namespace: String,
+    workspace: GlobSet,
+    user_files: GlobSet,
+}
+
+impl Scope {
+    pub(crate) fn new(grants: &Grants, world: &World) -> Self {
+        let chart = world.chart.as_deref().map(|chart| chart.trim_end_matches('/'));
+        let expanded: Vec<String> = grants
+            .granted
+            .workspace_read
+            .iter()
+            .filter_map(|pattern| match (pattern.strip_prefix("$chart"), chart) {
+                (None, _) => Some(pattern.clone()),
+                (Some(rest), Some(chart)) => {
+                    Some(format!("{}{rest}", globset::escape(chart.trim_start_matches("./"))))
+                }
+                // Without a chart there is nothing that it could stand for.
+                (Some(_), None) => None,
+            })
+            .collect();
+        Self {
+            namespace: world.namespace.clone(),
+            workspace: pattern::paths(&expanded),
+            user_files: pattern::paths(
+                grants.granted.user_files_read.iter().filter_map(|pattern| pattern.strip_prefix("~/")),
+            ),
+            grants: grants.clone(),
+        }
+    }
+
+    /// `path` is project-relative and normalised.
+    pub(crate) fn workspace_read(&self, path: &str) -> Result<(), Error> {
+        if self.reads_workspace(path) {
+            return Ok(());
+        }
+        Err(self.denied(&format!("read {path}"), &format!("workspace-read = [{path:?}]")))
+    }
+
+    pub(crate) fn reads_workspace(&self, path: &str) -> bool {
+        self.workspace.is_match(path)
+    }
+
+    /// `path` is relative to the home directory and normalised.
+    pub(crate) fn user_file_read(&self, path: &str) -> Result<(), Error> {
+        if self.reads_user_file(path) {
+            return Ok(());
+        }
+        let path = format!("~/{path}");
+        Err(self.denied(&format!("read {path}"), &format!("user-files-read = [{path:?}]")))
+    }
+
+    pub(crate) fn reads_user_file(&self, path: &str) -> bool {
+        self.user_files.is_match(path)
+    }
+
+    /// The list of contexts, wherever the kubeconfig is: who may read its usual place may have it.
+    pub(crate) fn contexts(&self) -> Result<(), Error> {
+        if self.user_files.is_match(".kube/config") {
+            return Ok(());
+        }
+        Err(self.denied("list the contexts of the kubeconfig", "user-files-read = [\"~/.kube/config\"]"))
+    }
+
+    /// Gives the variables that the program may have.
+    pub(crate) fn process(&self, program: &str, args: &[String]) -> Result<&[String], Error> {
+        let scopes = &self.grants.granted.process_exec;
+        let fits = |scope: &&ProcessScope| {
+            scope.program == program && pattern::arguments_match(&scope.args, args)
+        };
+        if let Some(scope) = scopes.iter().find(fits) {
+            return Ok(&scope.env);
+        }
+        let wanted = ProcessScope {
+            program: program.to_owned(),
+            args: args.iter().map(|arg| shorten(arg)).collect(),
+            env: Vec::new(),
+        };
+        let call = format!("run `{}`", shorten(&format!("{program} {}", args.join(" "))));
+        Err(self.denied(&call, &format!("process-exec = [{wanted}]")))
+    }
+
+    /// The version of a program may be asked for where any use of it is granted.
+    pub(crate) fn program(&self, program: &str) -> Result<&[String], Error> {
+        let scopes = &self.grants.granted.process_exec;
+        if let Some(scope) = scopes.iter().find(|scope| scope.program == program) {
+            return Ok(&scope.env);
+        }
+        let wanted =
+            ProcessScope { program: program.to_owned(), args: vec!["--version".to_owned()], env: Vec::new() };
+        let call = format!("ask for the version of `{}`", shorten(program));
+        Err(self.denied(&call, &format!("process-exec = [{wanted}]")))
+    }
+
+    /// `namespace` is `None` for what has none, or for all namespaces in a list.
+    pub(crate) fn cluster_read(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        every_namespace: bool,
+    ) -> Result<(), Error> {
+        let scopes = &self.grants.granted.cluster_read;
+        self.cluster(scopes, "cluster-read", "read", api_version, kind, namespace, every_namespace)
+    }
+
+    pub(crate) fn cluster_write(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<(), Error> {
+        let scopes = &self.grants.granted.cluster_write;
+        self.cluster(scopes, "cluster-write", "write", api_version, kind, namespace, false)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one rule for reading and writing")]
+    fn cluster(
+        &self,
+        scopes: &[ClusterScope],
+        name: &str,
+        verb: &str,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        every_namespace: bool,
+    ) -> Result<(), Error> {
+        let in_namespace = |scope: &ClusterScope| match namespace {
+            Some(namespace) => scope.namespaces.iter().any(|pattern| {
+                text_matches(if pattern == "$namespace" { &self.namespace } else { pattern }, namespace)
+            }),
+            // A list over all namespaces shows them all; an object without one is in none.
+            None => !every_namespace || scope.namespaces.iter().any(|pattern| pattern == "*"),
+        };
+        let fits = |scope: &&ClusterScope| {
+            scope.kinds.iter().any(|pattern| kind_matches(pattern, api_version, kind)) && in_namespace(scope)
+        };
+        if scopes.iter().any(|scope| fits(&scope)) {
+            return Ok(());
+        }
+        let wanted = ClusterScope {
+            kinds: vec![format!("{api_version}/{kind}")],
+            namespaces: match namespace {
+                Some(namespace) if namespace == self.namespace => vec!["$namespace".to_owned()],
+                Some(namespace) => vec![namespace.to_owned()],
+                None if every_namespace => vec!["*".to_owned()],
+                None => Vec::new(),
+            },
+        };
+        let place = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+        Err(self.denied(&format!("{verb} {api_version} {kind}{place}"), &format!("{name} = [{wanted}]")))
+    }
+
+    pub(crate) fn http(&self, host: &str, port: u16) -> Result<(), Error> {
+        if self.grants.granted.http_allow.iter().any(|pattern| place_matches(pattern, host, port)) {
+            return Ok(());
+        }
+        let place = format!("{host}:{port}");
+        Err(self.denied(&format!("reach {place}"), &format!("http-allow = [{place:?}]")))
+    }
+
+    /// `host_of` gives the place that a secret names.
+    pub(crate) fn tcp(
+        &self,
+        host: &str,
+        port: u16,
+        host_of: impl Fn(&str) -> Option<(String, u16)>,
+    ) -> Result<(), Error> {
+        let allows = |pattern: &String| match pattern.strip_prefix("secret:") {
+            Some(path) => host_of(path)
+                .is_some_and(|(name, number)| name.eq_ignore_ascii_case(host) && number == port),
+            None => place_matches(pattern, host, port),
+        };
+        if self.grants.granted.tcp_connect.iter().any(allows) {
+            return Ok(());
+        }
+        let place = format!("{host}:{port}");
+        Err(self.denied(&format!("connect to {place}"), &format!("tcp-connect = [{place:?}]")))
+    }
+
+    /// Names the exact grant to add, and the command that consents to it.
+    fn denied(&self, call: &str, grant: &str) -> Error {
+        let Grants { plugin, path, core, .. } = &self.grants;
+        let path: &PathBuf = path;
+        let then = if *core {
+            "rebuild the core plugins".to_owned()
+        } else {
+            format!("rebuild it, then type: todohost plugin allow {}", path.display())
+        };
+        Error::new(ErrorKind::Denied, "todohost.grant.missing", format!("plugin `{plugin}` may not {call}"))
+            .with_help(format!("add `{grant}` to [requests] in its plugin.toml and {then}"))
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(200).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}

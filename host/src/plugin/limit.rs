@@ -1,0 +1,64 @@
+//! What a component's instance may take of the machine, remembering what it was refused.
+//!
+//! A component that runs out of memory and one that panics end in the same trap; only the refusal
+//! remembered here tells them apart.
+
+use wasmtime::ResourceLimiter;
+
+/// Memory of one instance, in bytes. The biggest core component needs a third of it.
+pub(super) const MEMORY: usize = 1024 * 1024 * 1024;
+const TABLE_ELEMENTS: usize = 1_000_000;
+
+/// Bounds on one store.
+pub(crate) struct Limiter {
+    memory: usize,
+    refused: Option<usize>,
+}
+
+impl Limiter {
+    pub(super) fn new(memory: usize) -> Self {
+        Self { memory, refused: None }
+    }
+
+    /// Bytes that were asked for and not given, and the limit.
+    pub(super) fn refused(&self) -> Option<(usize, usize)> {
+        self.refused.map(|wanted| (wanted, self.memory))
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let fits = desired <= self.memory;
+        if !fits {
+            self.refused = Some(desired);
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        200
+    }
+
+    fn tables(&self) -> usize {
+        200
+    }
+
+    fn memories(&self) -> usize {
+        // More than one memory would each have the whole limit.
+        4
+    }
+}

@@ -1,0 +1,97 @@
+//! What a store carries for the host functions that its component calls.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::call::{CallContext, CallFacts};
+use super::limit::{self, Limiter};
+use super::{Plugin, Role};
+use crate::capability::log::Throttle;
+use crate::grant::Scope;
+
+/// Handles that a component may hold at the same time.
+const MAX_RESOURCES: usize = 256;
+const MAX_STDERR: usize = 16 * 1024;
+/// Lines of the log that are kept for an error.
+const TAIL: usize = 20;
+
+/// One instance's side of the host.
+pub(crate) struct State {
+    pub(crate) table: ResourceTable,
+    pub(crate) context: CallContext,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) facts: CallFacts,
+    pub(crate) plugin_id: String,
+    pub(crate) throttle: Throttle,
+    pub(crate) random: ChaCha20Rng,
+    pub(crate) began: Instant,
+    /// Reads of the monotonic clock so far, which is all the time that passes for a pure role.
+    pub(crate) moments: u64,
+    pub(crate) role: Role,
+    tail: VecDeque<String>,
+    pub(super) limiter: Limiter,
+    wasi: WasiCtx,
+    stderr: MemoryOutputPipe,
+}
+
+impl State {
+    pub(super) fn new(plugin: &Plugin, role: Role, context: CallContext, memory: usize) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let stderr = MemoryOutputPipe::new(MAX_STDERR);
+        // No files, no variables, no arguments, no network: only what a language's start-up insists on.
+        let wasi = WasiCtx::builder().stderr(stderr.clone()).build();
+        Self {
+            table,
+            scope: Arc::new(Scope::new(plugin.grants(), &context.world)),
+            facts: CallFacts::default(),
+            plugin_id: plugin.info().id.clone(),
+            throttle: Throttle::new(),
+            random: ChaCha20Rng::from_seed(context.environment.random),
+            began: Instant::now(),
+            moments: 0,
+            role,
+            tail: VecDeque::new(),
+            limiter: Limiter::new(memory.min(limit::MEMORY)),
+            wasi,
+            stderr,
+            context,
+        }
+    }
+
+    /// Each call sees the same clock and the same randomness, also in a used instance.
+    pub(super) fn begin_call(&mut self) {
+        self.random = ChaCha20Rng::from_seed(self.context.environment.random);
+        self.moments = 0;
+    }
+
+    pub(crate) fn remember(&mut self, line: String) {
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line);
+    }
+
+    /// The last lines of its log and of its standard error, redacted.
+    pub(super) fn last_words(&self) -> Vec<String> {
+        let stderr = self.stderr.contents();
+        let stderr = String::from_utf8_lossy(&stderr);
+        let stderr = self.context.world.vault.redact(&stderr);
+        let mut lines: Vec<String> = self.tail.iter().cloned().collect();
+        lines.extend(stderr.lines().map(crate::capability::log::printable));
+        lines.split_off(lines.len().saturating_sub(TAIL))
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
