@@ -13,13 +13,18 @@ const VARIABLE: &str = "TODOHOST_CORE_PLUGINS";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     println!("cargo::rerun-if-changed=build.rs");
-    let mut code = String::from("/// Id and digest of each core plugin.\nconst CORE_PLUGINS: &[(&str, &str)] = &[\n");
+    let mut code = String::from(
+        "/// Id and digest of each core plugin.\nconst CORE_PLUGINS: &[(&str, &str)] = &[\n",
+    );
     if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         println!("cargo::rerun-if-changed={}", path.display());
-        let text = fs::read_to_string(&path).map_err(|error| format!("{VARIABLE}: {}: {error}", path.display()))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("{VARIABLE}: {}: {error}", path.display()))?;
         let list: serde_json::Value = serde_json::from_str(&text)?;
-        for plugin in list["plugins"].as_array().ok_or("no `plugins` in the list of core plugins")? {
+        for plugin in
+            list["plugins"].as_array().ok_or("no `plugins` in the list of core plugins")?
+        {
             let (id, digest) = (plugin["id"].as_str(), plugin["sha256"].as_str());
             let (Some(id), Some(digest)) = (id, digest) else {
                 return Err(format!("a core plugin without `id` or `sha256`: {plugin}").into());

@@ -36,7 +36,12 @@ impl State {
     }
 
     fn may_read(&self, object: &ObjectRef) -> Result<(), Error> {
-        self.scope.cluster_read(&object.api_version, &object.kind, object.namespace.as_deref(), false)
+        self.scope.cluster_read(
+            &object.api_version,
+            &object.kind,
+            object.namespace.as_deref(),
+            false,
+        )
     }
 
     fn outward(&self, object: Value) -> String {
@@ -57,7 +62,10 @@ impl cluster_read::Host for State {
         Ok(found.map(|object| object.map(|object| self.outward(object))))
     }
 
-    async fn list(&mut self, query: cluster_read::Query) -> EngineResult<Result<Vec<String>, Error>> {
+    async fn list(
+        &mut self,
+        query: cluster_read::Query,
+    ) -> EngineResult<Result<Vec<String>, Error>> {
         let query = ClusterQuery {
             api_version: query.api_version,
             kind: query.kind,
@@ -68,13 +76,16 @@ impl cluster_read::Host for State {
             continue_token: query.continue_,
         };
         let namespace = query.namespace.as_deref();
-        let granted =
-            self.scope.cluster_read(&query.api_version, &query.kind, namespace, namespace.is_none());
+        let granted = self.scope.cluster_read(
+            &query.api_version,
+            &query.kind,
+            namespace,
+            namespace.is_none(),
+        );
         let reader = self.reader();
         let detail = format!("{} in {}", query.kind, namespace.unwrap_or("all namespaces"));
-        let found = self
-            .pass(reading("list", detail), granted, async { reader?.list(&query).await })
-            .await;
+        let found =
+            self.pass(reading("list", detail), granted, async { reader?.list(&query).await }).await;
         Ok(found.map(|objects| objects.into_iter().map(|object| self.outward(object)).collect()))
     }
 
@@ -114,7 +125,8 @@ impl cluster_read::Host for State {
         let granted = self.scope.cluster_read("v1", "Node", None, false);
         let reader = self.reader();
         let passage = reading("node-summary", node.clone());
-        let summary = self.pass(passage, granted, async { reader?.node_summary(&node).await }).await;
+        let summary =
+            self.pass(passage, granted, async { reader?.node_summary(&node).await }).await;
         Ok(summary.map(|summary| summary.to_string()))
     }
 
@@ -142,7 +154,12 @@ impl State {
         self.context.world.cluster_writer.clone().ok_or_else(no_cluster)
     }
 
-    async fn apply_one(&mut self, manifest: &str, force: bool, dry_run: bool) -> Result<String, Error> {
+    async fn apply_one(
+        &mut self,
+        manifest: &str,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<String, Error> {
         let invalid = |message: String| {
             Error::new(ErrorKind::InvalidInput, "todohost.cluster.bad-manifest", message)
         };
@@ -151,8 +168,9 @@ impl State {
         }
         let object: Value = serde_json::from_str(manifest)
             .map_err(|error| invalid(format!("a manifest is not JSON: {error}")))?;
-        let reference = ObjectRef::of(&object)
-            .ok_or_else(|| invalid("a manifest lacks apiVersion, kind or metadata.name".to_owned()))?;
+        let reference = ObjectRef::of(&object).ok_or_else(|| {
+            invalid("a manifest lacks apiVersion, kind or metadata.name".to_owned())
+        })?;
         let granted = self.scope.cluster_write(
             &reference.api_version,
             &reference.kind,
@@ -196,8 +214,11 @@ impl cluster_write::Host for State {
         uid: Option<String>,
     ) -> EngineResult<Result<(), Error>> {
         let object = ObjectRef::from(object);
-        let granted =
-            self.scope.cluster_write(&object.api_version, &object.kind, object.namespace.as_deref());
+        let granted = self.scope.cluster_write(
+            &object.api_version,
+            &object.kind,
+            object.namespace.as_deref(),
+        );
         let writer = self.writer();
         let passage = Passage {
             capability: Capability::ClusterWrite,

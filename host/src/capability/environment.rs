@@ -35,7 +35,9 @@ impl env::Host for State {
 
     async fn random(&mut self, len: u32) -> Result<Vec<u8>> {
         if len > MAX_RANDOM {
-            return Err(wasmtime::format_err!("{len} random bytes at once, {MAX_RANDOM} is the most"));
+            return Err(wasmtime::format_err!(
+                "{len} random bytes at once, {MAX_RANDOM} is the most"
+            ));
         }
         self.facts.used_environment = true;
         let mut bytes = vec![0; len as usize];

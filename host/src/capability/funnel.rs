@@ -40,7 +40,8 @@ impl State {
             Ok(()) => {
                 self.journal(capability);
                 timeout(deadline, call).await.unwrap_or_else(|_| {
-                    let message = format!("{capability}.{function} took longer than {deadline:?}: {detail}");
+                    let message =
+                        format!("{capability}.{function} took longer than {deadline:?}: {detail}");
                     Err(Error::new(ErrorKind::Timeout, "todohost.call.timeout", message))
                 })
             }

@@ -30,12 +30,15 @@ fn invalid(message: String) -> Error {
 
 /// Host and port of an address that can be asked.
 fn place(url: &Url) -> Result<(String, u16), Error> {
-    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some()
+    if !matches!(url.scheme(), "http" | "https")
+        || !url.username().is_empty()
+        || url.password().is_some()
     {
         return Err(invalid(format!("{url} is not a plain http or https address")));
     }
     let host = url.host_str().ok_or_else(|| invalid(format!("{url} names no host")))?;
-    let port = url.port_or_known_default().ok_or_else(|| invalid(format!("{url} names no port")))?;
+    let port =
+        url.port_or_known_default().ok_or_else(|| invalid(format!("{url} names no port")))?;
     Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
 }
 
@@ -46,10 +49,11 @@ impl http_probe::Host for State {
     ) -> EngineResult<Result<http_probe::Response, Error>> {
         let began = Instant::now();
         let limit = Duration::from_millis(request.timeout_ms.into()).min(MAX_WAIT);
-        let answer = tokio::time::timeout(limit, self.follow(&request)).await.unwrap_or_else(|_| {
-            let message = format!("{} does not answer within {limit:?}", request.url);
-            Err(Error::new(ErrorKind::Timeout, "todohost.http.timeout", message))
-        });
+        let answer =
+            tokio::time::timeout(limit, self.follow(&request)).await.unwrap_or_else(|_| {
+                let message = format!("{} does not answer within {limit:?}", request.url);
+                Err(Error::new(ErrorKind::Timeout, "todohost.http.timeout", message))
+            });
         Ok(answer.map(|(status, headers, body)| http_probe::Response {
             status,
             headers,
@@ -164,8 +168,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let failed = |error: hyper::Error| {
-        Error::new(ErrorKind::Unavailable, "todohost.http.failed", format!("{url} does not answer in HTTP"))
-            .caused_by(&error)
+        Error::new(
+            ErrorKind::Unavailable,
+            "todohost.http.failed",
+            format!("{url} does not answer in HTTP"),
+        )
+        .caused_by(&error)
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let asking = async {

@@ -46,7 +46,7 @@ impl Throttle {
 }
 
 /// A live line; it is over when this is dropped, also when its component crashed.
-pub(crate) struct ProgressLine {
+pub struct ProgressLine {
     bus: Bus,
     id: u64,
     message: String,
@@ -89,7 +89,8 @@ pub(crate) fn printable(text: &str) -> String {
         match character {
             '\n' | '\t' => clean.push(' '),
             // Controls, and the marks that turn the direction of text around.
-            _ if character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)
+            _ if character.is_control()
+                || ('\u{202a}'..='\u{202e}').contains(&character)
                 || ('\u{2066}'..='\u{2069}').contains(&character) =>
             {
                 clean.extend(character.escape_default());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use wasmtime::Result as EngineResult;
 use wasmtime::component::Resource;
 
-pub(crate) use child::ChildLines;
+pub use child::ChildLines;
 use spawn::{Call, Output};
 
 use super::funnel::Passage;
@@ -50,10 +50,14 @@ impl State {
         let mut variables = self.variables(passed_on);
         for Label { key, value } in &command.env {
             if !passed_on.contains(key) {
-                let message = format!("plugin `{}` may not set {key} for `{}`", self.plugin_id, command.program);
-                return Err(Error::new(ErrorKind::Denied, "todohost.grant.missing", message).with_help(
-                    format!("add {key:?} to `env` of its process-exec request in plugin.toml"),
-                ));
+                let message = format!(
+                    "plugin `{}` may not set {key} for `{}`",
+                    self.plugin_id, command.program
+                );
+                return Err(Error::new(ErrorKind::Denied, "todohost.grant.missing", message)
+                    .with_help(format!(
+                        "add {key:?} to `env` of its process-exec request in plugin.toml"
+                    )));
             }
             variables.retain(|(name, _)| name != key);
             variables.push((key.clone(), value.clone()));
@@ -105,7 +109,10 @@ impl process::Host for State {
         Ok(output.map(|output| self.answered(output)))
     }
 
-    async fn pipe(&mut self, commands: Vec<Command>) -> EngineResult<Result<process::Output, Error>> {
+    async fn pipe(
+        &mut self,
+        commands: Vec<Command>,
+    ) -> EngineResult<Result<process::Output, Error>> {
         if commands.is_empty() || commands.len() > MAX_PIPED {
             let message = format!("a pipe has 1 to {MAX_PIPED} commands, not {}", commands.len());
             return Ok(Err(Error::new(ErrorKind::InvalidInput, "todohost.process.pipe", message)));
@@ -119,7 +126,9 @@ impl process::Host for State {
         let detail = commands.iter().map(line).collect::<Vec<_>>().join(" | ");
         let deadline = commands.iter().map(limit).max().unwrap_or(DEFAULT_TIMEOUT);
         let output = self
-            .pass(passage("pipe", detail, deadline), granted, async { spawn::pipe(&permitted?).await })
+            .pass(passage("pipe", detail, deadline), granted, async {
+                spawn::pipe(&permitted?).await
+            })
             .await;
         Ok(output.map(|output| self.answered(output)))
     }
@@ -148,10 +157,14 @@ impl process::Host for State {
 }
 
 impl process::HostChild for State {
-    async fn spawn(&mut self, command: Command) -> EngineResult<Result<Resource<ChildLines>, Error>> {
+    async fn spawn(
+        &mut self,
+        command: Command,
+    ) -> EngineResult<Result<Resource<ChildLines>, Error>> {
         let (granted, call) = split(self.permit(&command));
         let passage = passage("spawn", line(&command), limit(&command));
-        let child = self.pass(passage, granted, async { ChildLines::spawn(&call?, limit(&command)) }).await;
+        let child =
+            self.pass(passage, granted, async { ChildLines::spawn(&call?, limit(&command)) }).await;
         Ok(match child {
             Ok(child) => Ok(self.table.push(child)?),
             Err(error) => Err(error),
@@ -172,7 +185,10 @@ impl process::HostChild for State {
         Ok(())
     }
 
-    async fn wait(&mut self, child: Resource<ChildLines>) -> EngineResult<Result<Option<i32>, Error>> {
+    async fn wait(
+        &mut self,
+        child: Resource<ChildLines>,
+    ) -> EngineResult<Result<Option<i32>, Error>> {
         Ok(self.table.get_mut(&child)?.wait().await)
     }
 

@@ -25,7 +25,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 const MAX_READ: u32 = 1024 * 1024;
 
 /// An open connection.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: Stream,
     place: String,
 }
@@ -61,18 +61,22 @@ pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<Tc
     let place = format!("{host}:{port}");
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let opening = async {
-        let addresses: Vec<_> = tokio::net::lookup_host((bare, port)).await.map_err(|error| {
-            Error::new(
-                ErrorKind::NotFound,
-                "todohost.connect.unknown-host",
-                format!("the host of {place} has no address"),
-            )
-            .caused_by(&error)
-        })?.collect();
+        let addresses: Vec<_> = tokio::net::lookup_host((bare, port))
+            .await
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::NotFound,
+                    "todohost.connect.unknown-host",
+                    format!("the host of {place} has no address"),
+                )
+                .caused_by(&error)
+            })?
+            .collect();
         let mut last = None;
         for address in addresses {
             if !address_is_expected(host, address.ip()) {
-                let message = format!("{place} leads to {}, which its name does not say", address.ip());
+                let message =
+                    format!("{place} leads to {}, which its name does not say", address.ip());
                 return Err(Error::new(ErrorKind::Denied, "todohost.connect.rebound", message)
                     .with_help("grant the address itself if that is what you want"));
             }
@@ -107,7 +111,9 @@ impl tcp::HostConnection for State {
             .pass(passage("open", place.clone(), MAX_WAIT), granted, connect(&host, port, limit))
             .await;
         Ok(match opened {
-            Ok(stream) => Ok(self.table.push(Connection { stream: Stream::Plain(stream), place })?),
+            Ok(stream) => {
+                Ok(self.table.push(Connection { stream: Stream::Plain(stream), place })?)
+            }
             Err(error) => Err(error),
         })
     }
@@ -125,8 +131,13 @@ impl tcp::HostConnection for State {
         let agreed = self
             .pass(passage("start-tls", place.clone(), MAX_WAIT), Ok(()), async {
                 let Stream::Plain(stream) = stream else {
-                    let message = format!("the connection to {place} is closed or encrypted already");
-                    return Err(Error::new(ErrorKind::InvalidInput, "todohost.connect.tls-twice", message));
+                    let message =
+                        format!("the connection to {place} is closed or encrypted already");
+                    return Err(Error::new(
+                        ErrorKind::InvalidInput,
+                        "todohost.connect.tls-twice",
+                        message,
+                    ));
                 };
                 agree(stream, &place, server_name, trust, ca.as_deref()).await
             })
@@ -202,11 +213,13 @@ pub(super) async fn agree(
     trust: Trust,
     authority: Option<&[u8]>,
 ) -> Result<TlsStream<TcpStream>, Error> {
-    let invalid = |message: String| Error::new(ErrorKind::InvalidInput, "todohost.connect.tls", message);
+    let invalid =
+        |message: String| Error::new(ErrorKind::InvalidInput, "todohost.connect.tls", message);
     let name = ServerName::try_from(server_name)
         .map_err(|error| invalid(format!("the server name for {place} is malformed: {error}")))?;
-    let config = trust::client(trust, authority)
-        .map_err(|error| invalid(format!("the certificate authority for {place} is not usable: {error}")))?;
+    let config = trust::client(trust, authority).map_err(|error| {
+        invalid(format!("the certificate authority for {place} is not usable: {error}"))
+    })?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| {
         Error::new(ErrorKind::Unavailable, "todohost.connect.tls", format!("no TLS with {place}"))
             .caused_by(&error)

@@ -23,8 +23,10 @@ pub(super) fn client(trust: Trust, authority: Option<&[u8]>) -> io::Result<Clien
     let inner = match trust {
         Trust::EncryptOnly => None,
         Trust::VerifyChain | Trust::VerifyFull => {
-            let verifier =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots(authority)?), Arc::clone(&provider));
+            let verifier = WebPkiServerVerifier::builder_with_provider(
+                Arc::new(roots(authority)?),
+                Arc::clone(&provider),
+            );
             Some(verifier.build().map_err(io::Error::other)?)
         }
     };
@@ -43,7 +45,8 @@ fn roots(authority: Option<&[u8]>) -> io::Result<RootCertStore> {
         return Ok(store);
     };
     let pem: Vec<_> = CertificateDer::pem_slice_iter(bytes).filter_map(Result::ok).collect();
-    let certificates = if pem.is_empty() { vec![CertificateDer::from(bytes.to_vec())] } else { pem };
+    let certificates =
+        if pem.is_empty() { vec![CertificateDer::from(bytes.to_vec())] } else { pem };
     for certificate in certificates {
         store.add(certificate).map_err(io::Error::other)?;
     }

@@ -73,7 +73,8 @@ pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf, Error> {
 /// The path with `/` of something inside of a resolved root.
 fn relative(root: &Path, real: &Path) -> Option<String> {
     let inside = real.strip_prefix(root).ok()?;
-    let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let parts: Vec<_> =
+        inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     Some(parts.join("/"))
 }
 
@@ -105,20 +106,34 @@ impl Place {
     }
 }
 
-fn read(scope: &Scope, project: &Path, home: Option<&Path>, place: &Place) -> Result<Vec<u8>, Error> {
+fn read(
+    scope: &Scope,
+    project: &Path,
+    home: Option<&Path>,
+    place: &Place,
+) -> Result<Vec<u8>, Error> {
     match place {
         Place::Project(path) => {
             let real = resolve(project, path)?;
-            let root = fs::canonicalize(project).map_err(|error| unreadable("the project", &error))?;
+            let root =
+                fs::canonicalize(project).map_err(|error| unreadable("the project", &error))?;
             scope.workspace_read(&relative(&root, &real).unwrap_or_default())?;
             read_bounded(&real, path)
         }
         Place::Home(path) => {
             let shown = format!("~/{path}");
-            let missing = || Error::new(ErrorKind::NotFound, "todohost.workspace.no-home", "there is no home directory");
+            let missing = || {
+                Error::new(
+                    ErrorKind::NotFound,
+                    "todohost.workspace.no-home",
+                    "there is no home directory",
+                )
+            };
             let home = home.ok_or_else(missing)?;
-            let home = fs::canonicalize(home).map_err(|error| unreadable("the home directory", &error))?;
-            let real = fs::canonicalize(home.join(path)).map_err(|error| unreadable(&shown, &error))?;
+            let home =
+                fs::canonicalize(home).map_err(|error| unreadable("the home directory", &error))?;
+            let real =
+                fs::canonicalize(home.join(path)).map_err(|error| unreadable(&shown, &error))?;
             let Some(inside) = relative(&home, &real) else {
                 let message = format!("{shown} is a link that leads out of the home directory");
                 return Err(Error::new(ErrorKind::Denied, "todohost.workspace.escape", message));
@@ -167,19 +182,20 @@ impl workspace::Host for State {
             Err(error) => return Ok(Err(error)),
         };
         let (world, scope) = (Arc::clone(&self.context.world), Arc::clone(&self.scope));
-        let searching = match place {
-            // What is not granted is not there: a pattern is a question, no claim.
+        match &place {
+            Place::Project(pattern) => self.facts.workspace.insert(pattern.clone()),
+            Place::Home(pattern) => self.facts.user_files.insert(pattern.clone()),
+        };
+        // What is not granted is not there: a pattern is a question, no claim.
+        let searching = blocking(move || match place {
             Place::Project(pattern) => {
-                self.facts.workspace.insert(pattern.clone());
-                blocking(move || {
-                    tree::glob(&world.project_root, &pattern, "", &|path| scope.reads_workspace(path))
-                })
+                tree::glob(&world.project_root, &pattern, "", &|path| scope.reads_workspace(path))
             }
             Place::Home(pattern) => {
-                self.facts.user_files.insert(pattern.clone());
-                blocking_home(world, scope, pattern)
+                let Some(home) = &world.home else { return Ok(Vec::new()) };
+                tree::glob(home, &pattern, "~/", &|path| scope.reads_user_file(path))
             }
-        };
+        });
         Ok(self.pass(passage("glob", pattern), Ok(()), searching).await)
     }
 
@@ -195,7 +211,8 @@ impl workspace::Host for State {
         };
         // A digest tells whether something changed: that much of a directory its own grant covers.
         let granted = normal.iter().try_for_each(|path| {
-            if self.scope.reads_workspace(path) || self.scope.reads_workspace(&format!("{path}/x")) {
+            if self.scope.reads_workspace(path) || self.scope.reads_workspace(&format!("{path}/x"))
+            {
                 return Ok(());
             }
             self.scope.workspace_read(path)
@@ -218,7 +235,8 @@ impl workspace::Host for State {
 fn contexts(files: &[PathBuf]) -> Result<Vec<(String, String, String)>, Error> {
     let contexts = crate::cluster::contexts(files).map_err(|error| {
         let message = "the kubeconfig cannot be read";
-        Error::new(ErrorKind::Unavailable, "todohost.workspace.kubeconfig", message).caused_by(&error)
+        Error::new(ErrorKind::Unavailable, "todohost.workspace.kubeconfig", message)
+            .caused_by(&error)
     })?;
     Ok(contexts
         .into_iter()
@@ -231,18 +249,6 @@ fn contexts(files: &[PathBuf]) -> Result<Vec<(String, String, String)>, Error> {
         .collect())
 }
 
-/// The same future type as for the project, which is what makes this a function.
-fn blocking_home(
-    world: Arc<super::World>,
-    scope: Arc<Scope>,
-    pattern: String,
-) -> impl Future<Output = Result<Vec<Entry>, Error>> {
-    blocking(move || {
-        let Some(home) = &world.home else { return Ok(Vec::new()) };
-        tree::glob(home, &pattern, "~/", &|path| scope.reads_user_file(path))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,7 +258,11 @@ mod tests {
         assert_eq!(normalise("./a//b/./c").unwrap(), "a/b/c");
         assert_eq!(normalise(".").unwrap(), "");
         for hostile in ["/etc/passwd", "../x", "a/../../x", "a\\..\\b", "a\0b", "a\nb", "a/.."] {
-            assert_eq!(normalise(hostile).unwrap_err().kind, ErrorKind::InvalidInput, "{hostile:?}");
+            assert_eq!(
+                normalise(hostile).unwrap_err().kind,
+                ErrorKind::InvalidInput,
+                "{hostile:?}"
+            );
         }
     }
 

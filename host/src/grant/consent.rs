@@ -41,7 +41,9 @@ impl Consents {
         let path = file(config_dir);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(source) => return Err(GrantError::Unreadable { source }),
         };
         refuse_writable_by_others(&path)?;
@@ -80,7 +82,10 @@ impl Consents {
 #[cfg(unix)]
 fn refuse_writable_by_others(path: &Path) -> Result<(), GrantError> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).map_err(|source| GrantError::Unreadable { source })?.permissions().mode();
+    let mode = fs::metadata(path)
+        .map_err(|source| GrantError::Unreadable { source })?
+        .permissions()
+        .mode();
     if mode & 0o022 == 0 { Ok(()) } else { Err(GrantError::Exposed { path: path.to_owned() }) }
 }
 

@@ -172,7 +172,11 @@ mod tests {
             ("LOCALHOST:80", "localhost", 80, true),
             ("localhost", "localhost", 80, false),
         ] {
-            assert_eq!(place_matches(pattern, host, port), expected, "`{pattern}` on {host}:{port}");
+            assert_eq!(
+                place_matches(pattern, host, port),
+                expected,
+                "`{pattern}` on {host}:{port}"
+            );
         }
     }
 

@@ -38,7 +38,11 @@ impl Scope {
             namespace: world.namespace.clone(),
             workspace: pattern::paths(&expanded),
             user_files: pattern::paths(
-                grants.granted.user_files_read.iter().filter_map(|pattern| pattern.strip_prefix("~/")),
+                grants
+                    .granted
+                    .user_files_read
+                    .iter()
+                    .filter_map(|pattern| pattern.strip_prefix("~/")),
             ),
             grants: grants.clone(),
         }
@@ -74,7 +78,10 @@ impl Scope {
         if self.user_files.is_match(".kube/config") {
             return Ok(());
         }
-        Err(self.denied("list the contexts of the kubeconfig", "user-files-read = [\"~/.kube/config\"]"))
+        Err(self.denied(
+            "list the contexts of the kubeconfig",
+            "user-files-read = [\"~/.kube/config\"]",
+        ))
     }
 
     /// Gives the variables that the program may have.
@@ -101,8 +108,11 @@ impl Scope {
         if let Some(scope) = scopes.iter().find(|scope| scope.program == program) {
             return Ok(&scope.env);
         }
-        let wanted =
-            ProcessScope { program: program.to_owned(), args: vec!["--version".to_owned()], env: Vec::new() };
+        let wanted = ProcessScope {
+            program: program.to_owned(),
+            args: vec!["--version".to_owned()],
+            env: Vec::new(),
+        };
         let call = format!("ask for the version of `{}`", shorten(program));
         Err(self.denied(&call, &format!("process-exec = [{wanted}]")))
     }
@@ -142,13 +152,17 @@ impl Scope {
     ) -> Result<(), Error> {
         let in_namespace = |scope: &ClusterScope| match namespace {
             Some(namespace) => scope.namespaces.iter().any(|pattern| {
-                text_matches(if pattern == "$namespace" { &self.namespace } else { pattern }, namespace)
+                text_matches(
+                    if pattern == "$namespace" { &self.namespace } else { pattern },
+                    namespace,
+                )
             }),
             // A list over all namespaces shows them all; an object without one is in none.
             None => !every_namespace || scope.namespaces.iter().any(|pattern| pattern == "*"),
         };
         let fits = |scope: &&ClusterScope| {
-            scope.kinds.iter().any(|pattern| kind_matches(pattern, api_version, kind)) && in_namespace(scope)
+            scope.kinds.iter().any(|pattern| kind_matches(pattern, api_version, kind))
+                && in_namespace(scope)
         };
         if scopes.iter().any(|scope| fits(&scope)) {
             return Ok(());
@@ -163,7 +177,10 @@ impl Scope {
             },
         };
         let place = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
-        Err(self.denied(&format!("{verb} {api_version} {kind}{place}"), &format!("{name} = [{wanted}]")))
+        Err(self.denied(
+            &format!("{verb} {api_version} {kind}{place}"),
+            &format!("{name} = [{wanted}]"),
+        ))
     }
 
     pub(crate) fn http(&self, host: &str, port: u16) -> Result<(), Error> {
@@ -202,8 +219,12 @@ impl Scope {
         } else {
             format!("rebuild it, then type: todohost plugin allow {}", path.display())
         };
-        Error::new(ErrorKind::Denied, "todohost.grant.missing", format!("plugin `{plugin}` may not {call}"))
-            .with_help(format!("add `{grant}` to [requests] in its plugin.toml and {then}"))
+        Error::new(
+            ErrorKind::Denied,
+            "todohost.grant.missing",
+            format!("plugin `{plugin}` may not {call}"),
+        )
+        .with_help(format!("add `{grant}` to [requests] in its plugin.toml and {then}"))
     }
 }
 

@@ -179,7 +179,12 @@ impl<E: Export> Session<E> {
             causes: error.causes.into_iter().take(30).map(clean).collect(),
             help: error.help.map(clean),
         };
-        PluginError::Answered { plugin: self.plugin.info().id.clone(), role: E::ROLE, export, error }
+        PluginError::Answered {
+            plugin: self.plugin.info().id.clone(),
+            role: E::ROLE,
+            export,
+            error,
+        }
     }
 }
 
@@ -242,7 +247,10 @@ fn new_store(plugin: &Plugin, role: Role, context: CallContext) -> Store<State> 
     store
 }
 
-async fn start<E: Export>(pre: &InstancePre<State>, store: &mut Store<State>) -> wasmtime::Result<E> {
+async fn start<E: Export>(
+    pre: &InstancePre<State>,
+    store: &mut Store<State>,
+) -> wasmtime::Result<E> {
     let instance = pre.instantiate_async(&mut *store).await?;
     E::bind(pre, store, &instance)
 }

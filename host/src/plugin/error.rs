@@ -42,7 +42,10 @@ pub enum PluginError {
     },
     /// The plugin cannot take this step.
     #[error("plugin `{plugin}` does not export `{role}`; it exports {}", list(roles))]
-    #[diagnostic(code(todohost::plugin::role), help("name another plugin for this step in todohost.toml"))]
+    #[diagnostic(
+        code(todohost::plugin::role),
+        help("name another plugin for this step in todohost.toml")
+    )]
     NoSuchRole {
         /// Plugin id.
         plugin: String,
@@ -119,7 +122,9 @@ pub enum PluginError {
     #[error("options of plugin `{plugin}` are wrong: {}", mistakes.join("; "))]
     #[diagnostic(
         code(todohost::plugin::options),
-        help("correct them in todohost.toml; `todohost plugin inspect {plugin}` shows what it takes")
+        help(
+            "correct them in todohost.toml; `todohost plugin inspect {plugin}` shows what it takes"
+        )
     )]
     Options {
         /// Plugin id.
@@ -232,9 +237,10 @@ impl PluginError {
     /// Exit code of a run that ends with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Options { .. } | Self::Unknown { .. } | Self::NotSole { .. } | Self::NoSuchRole { .. } => {
-                Exit::Usage
-            }
+            Self::Options { .. }
+            | Self::Unknown { .. }
+            | Self::NotSole { .. }
+            | Self::NoSuchRole { .. } => Exit::Usage,
             Self::Cancelled { .. } => Exit::Cancelled,
             Self::Answered { role, export, error, .. } => exit_of_answer(*role, export, error.kind),
             _ => Exit::Plugin,

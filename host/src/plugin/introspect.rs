@@ -82,7 +82,10 @@ pub(super) fn introspect(path: &Path, bytes: &[u8]) -> Result<Findings, PluginEr
     Ok(Findings { roles, imports: capabilities, wasi, manifest })
 }
 
-fn read_imports(path: &Path, names: &[String]) -> Result<(BTreeSet<Capability>, bool), PluginError> {
+fn read_imports(
+    path: &Path,
+    names: &[String],
+) -> Result<(BTreeSet<Capability>, bool), PluginError> {
     let mut capabilities = BTreeSet::new();
     let mut wasi = false;
     for name in names {

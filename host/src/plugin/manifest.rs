@@ -107,7 +107,9 @@ pub enum ManifestError {
     #[error("it carries no manifest")]
     #[diagnostic(
         code(todohost::plugin::manifest_missing),
-        help("build it with the todohost SDK, or add its plugin.toml as the custom section `{SECTION}`")
+        help(
+            "build it with the todohost SDK, or add its plugin.toml as the custom section `{SECTION}`"
+        )
     )]
     Missing,
     /// It is too big to be one.
@@ -123,14 +125,20 @@ pub enum ManifestError {
     NotText,
     /// It is not TOML of the right shape.
     #[error("its manifest is malformed: {reason}")]
-    #[diagnostic(code(todohost::plugin::manifest_malformed), help("correct plugin.toml and rebuild the plugin"))]
+    #[diagnostic(
+        code(todohost::plugin::manifest_malformed),
+        help("correct plugin.toml and rebuild the plugin")
+    )]
     Malformed {
         /// What the parser said, in one line.
         reason: String,
     },
     /// A field says something that no plugin may say.
     #[error("its manifest says `{field} = {value:?}`: {reason}")]
-    #[diagnostic(code(todohost::plugin::manifest_invalid), help("correct plugin.toml and rebuild the plugin"))]
+    #[diagnostic(
+        code(todohost::plugin::manifest_invalid),
+        help("correct plugin.toml and rebuild the plugin")
+    )]
     Invalid {
         /// The field.
         field: &'static str,
@@ -187,10 +195,12 @@ impl Manifest {
     /// The mistakes, as `PLACE: WHAT`.
     pub fn validate_options(&self, options: &Value) -> Result<(), Vec<String>> {
         let Some(schema) = &self.options.schema else {
-            let empty = options.is_null() || options.as_object().is_some_and(serde_json::Map::is_empty);
+            let empty =
+                options.is_null() || options.as_object().is_some_and(serde_json::Map::is_empty);
             return if empty { Ok(()) } else { Err(vec!["it takes no options".to_owned()]) };
         };
-        let schema: Value = serde_json::from_str(schema).map_err(|error| vec![error.to_string()])?;
+        let schema: Value =
+            serde_json::from_str(schema).map_err(|error| vec![error.to_string()])?;
         let validator = jsonschema::validator_for(&schema)
             .map_err(|error| vec![format!("its options schema is not usable: {error}")])?;
         let mistakes: Vec<String> = validator
@@ -278,14 +288,15 @@ impl Requests {
                 return invalid(field, "...", "it has too many entries");
             }
             // Consent is asked for in lines: nothing may hide in one.
-            if let Some(entry) = entries
-                .iter()
-                .find(|entry| entry.is_empty() || entry.len() > 512 || entry.chars().any(char::is_control))
-            {
+            if let Some(entry) = entries.iter().find(|entry| {
+                entry.is_empty() || entry.len() > 512 || entry.chars().any(char::is_control)
+            }) {
                 return invalid(field, entry, "an entry is a line of 1 to 512 bytes");
             }
         }
-        if self.cluster_read.len() + self.cluster_write.len() + self.process_exec.len() > MAX_ENTRIES {
+        if self.cluster_read.len() + self.cluster_write.len() + self.process_exec.len()
+            > MAX_ENTRIES
+        {
             return invalid("requests", "...", "it has too many entries");
         }
         for pattern in self.workspace_read.iter().chain(&self.user_files_read) {
@@ -296,7 +307,9 @@ impl Requests {
         if let Some(pattern) = self.workspace_read.iter().find(|pattern| pattern.starts_with('/')) {
             return invalid("workspace-read", pattern, "it is relative to the project");
         }
-        if let Some(pattern) = self.user_files_read.iter().find(|pattern| !pattern.starts_with("~/")) {
+        if let Some(pattern) =
+            self.user_files_read.iter().find(|pattern| !pattern.starts_with("~/"))
+        {
             return invalid("user-files-read", pattern, "it begins with `~/`");
         }
         for scope in &self.process_exec {
@@ -312,7 +325,9 @@ impl Requests {
             || !self.http_allow.is_empty()
             || !self.cluster_write.is_empty()
             || self.tcp_connect.iter().any(|place| {
-                place.strip_prefix("secret:").is_none_or(|path| !self.reveal.iter().any(|p| p == path))
+                place
+                    .strip_prefix("secret:")
+                    .is_none_or(|path| !self.reveal.iter().any(|p| p == path))
             });
         if sends && let Some(path) = self.reveal.first() {
             return invalid(

@@ -75,7 +75,8 @@ impl Registry {
         let index = Index::read(&options.cache_dir);
         let mut registry = Self { core: BTreeMap::new(), index: Mutex::new(index), options };
         let Some(directory) = registry.options.core_dir.clone() else { return Ok(registry) };
-        let entries = fs::read_dir(&directory).map_err(|source| PluginError::Unreadable { source })?;
+        let entries =
+            fs::read_dir(&directory).map_err(|source| PluginError::Unreadable { source })?;
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.map_err(|source| PluginError::Unreadable { source })?.path();

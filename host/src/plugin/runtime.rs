@@ -200,7 +200,10 @@ impl Plugin {
             Ok(done) => done,
             Err(_) => {
                 let id = LINES.fetch_add(1, Ordering::Relaxed);
-                let message = format!("compiling plugin {} {} (once per version)", self.info.id, self.info.version);
+                let message = format!(
+                    "compiling plugin {} {} (once per version)",
+                    self.info.id, self.info.version
+                );
                 let line = |closed| EventKind::StepProgress {
                     id,
                     message: message.clone(),
@@ -273,7 +276,9 @@ fn link(
             Capability::Workspace => {
                 imports::workspace::add_to_linker::<_, Own>(&mut linker, |state| state)
             }
-            Capability::Process => imports::process::add_to_linker::<_, Own>(&mut linker, |state| state),
+            Capability::Process => {
+                imports::process::add_to_linker::<_, Own>(&mut linker, |state| state)
+            }
             Capability::ClusterRead => {
                 imports::cluster_read::add_to_linker::<_, Own>(&mut linker, |state| state)
             }

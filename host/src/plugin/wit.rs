@@ -36,21 +36,18 @@ pub(crate) mod bindings {
 }
 
 pub use bindings::exports::todohost::plugin::{apply, build, check, render, target, verify};
+pub(crate) use bindings::todohost::plugin as imports;
 pub use bindings::todohost::plugin::types::{
     Command, Error, ErrorKind, Finding, Image, Label, ObjectRef, Outcome,
 };
-pub(crate) use bindings::todohost::plugin as imports;
+
+/// Types only: there is nothing to call in it.
+impl imports::types::Host for super::State {}
 
 impl Error {
     /// An error without causes and help.
     pub fn new(kind: ErrorKind, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            code: code.into(),
-            message: message.into(),
-            causes: Vec::new(),
-            help: None,
-        }
+        Self { kind, code: code.into(), message: message.into(), causes: Vec::new(), help: None }
     }
 
     /// The same with what the user can do.

@@ -17,7 +17,7 @@ const MAX_LINE: u64 = 256 * 1024;
 const BUFFERED: usize = 256;
 
 /// A running program; dropping it ends it and all that it started.
-pub(crate) struct ChildLines {
+pub struct ChildLines {
     group: Group,
     program: String,
     lines: mpsc::Receiver<(Source, String)>,
@@ -71,7 +71,8 @@ impl ChildLines {
             }
             Ok(Err(error)) => {
                 let message = format!("`{}` cannot be waited for", self.program);
-                Err(Error::new(ErrorKind::Internal, "todohost.process.failed", message).caused_by(&error))
+                Err(Error::new(ErrorKind::Internal, "todohost.process.failed", message)
+                    .caused_by(&error))
             }
             Err(_) => Err(self.late()),
         }
@@ -84,7 +85,11 @@ impl ChildLines {
     }
 }
 
-async fn read(stream: impl AsyncRead + Unpin, source: Source, sender: mpsc::Sender<(Source, String)>) {
+async fn read(
+    stream: impl AsyncRead + Unpin,
+    source: Source,
+    sender: mpsc::Sender<(Source, String)>,
+) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     let mut open = true;
@@ -123,7 +128,8 @@ mod tests {
     #[tokio::test]
     async fn lines_come_from_both_streams_and_then_end() {
         let mut child =
-            ChildLines::spawn(&shell("echo one; echo two >&2; exit 4"), Duration::from_secs(20)).unwrap();
+            ChildLines::spawn(&shell("echo one; echo two >&2; exit 4"), Duration::from_secs(20))
+                .unwrap();
         let mut lines = Vec::new();
         while let Some((_, line)) = child.next_line().await.unwrap() {
             lines.push(line);

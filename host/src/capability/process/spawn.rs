@@ -71,7 +71,8 @@ pub(super) fn find(
 #[cfg(unix)]
 fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(file)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
@@ -144,7 +145,8 @@ pub(super) async fn run(call: &Call, input: Option<Vec<u8>>) -> Result<Output, E
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
     let mut group = Group::spawn(call, stdin)?;
     let child = group.child().map_err(|error| failed(call, &error))?;
-    let (sink, stdout, stderr) = (child.stdin().take(), child.stdout().take(), child.stderr().take());
+    let (sink, stdout, stderr) =
+        (child.stdin().take(), child.stdout().take(), child.stderr().take());
     let feed = async {
         if let (Some(mut sink), Some(input)) = (sink, input) {
             // A program may end, or close its input, before it has read all: its exit code tells.
@@ -263,7 +265,8 @@ mod tests {
 
     #[tokio::test]
     async fn output_and_code_come_back() {
-        let output = run(&shell("cat; echo problem >&2; exit 3"), Some(b"input".to_vec())).await.unwrap();
+        let output =
+            run(&shell("cat; echo problem >&2; exit 3"), Some(b"input".to_vec())).await.unwrap();
         assert_eq!((output.code, output.stdout.as_slice()), (Some(3), b"input".as_slice()));
         assert_eq!(output.stderr, b"problem\n");
         assert!(!output.truncated);
@@ -322,7 +325,8 @@ mod tests {
 
     #[test]
     fn programs_are_names() {
-        let environment = BTreeMap::from([("PATH".to_owned(), "relative:/bin:/usr/bin".to_owned())]);
+        let environment =
+            BTreeMap::from([("PATH".to_owned(), "relative:/bin:/usr/bin".to_owned())]);
         assert!(find("sh", &environment).is_ok());
         for (name, kind) in [
             ("/bin/sh", ErrorKind::InvalidInput),

@@ -113,7 +113,9 @@ fn walk(start: &Path, ignored: Option<&Gitignore>) -> Result<Vec<PathBuf>, Error
     for entry in builder.build() {
         let entry = entry.map_err(|error| {
             let shown = start.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let error = error.into_io_error().unwrap_or_else(|| std::io::Error::other("it cannot be walked"));
+            let error = error
+                .into_io_error()
+                .unwrap_or_else(|| std::io::Error::other("it cannot be walked"));
             unreadable(&shown, &error)
         })?;
         let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
@@ -146,7 +148,11 @@ fn add(hash: &mut Sha256, file: &Path, name: &str) -> Result<(), Error> {
         let mut content = Sha256::new();
         let mut reader = fs::File::open(file).map_err(|error| unreadable(name, &error))?;
         std::io::copy(&mut reader, &mut content).map_err(|error| unreadable(name, &error))?;
-        part(hash, if is_executable(&metadata) { b"program" } else { b"file" }, &content.finalize());
+        part(
+            hash,
+            if is_executable(&metadata) { b"program" } else { b"file" },
+            &content.finalize(),
+        );
     } else {
         part(hash, b"special", b"");
     }
@@ -175,10 +181,8 @@ fn is_executable(_metadata: &std::fs::Metadata) -> bool {
 /// The directories that a pattern begins with, as far as it says them literally.
 fn literal_start(pattern: &str) -> String {
     let parts: Vec<&str> = pattern.split('/').collect();
-    let literal = parts
-        .iter()
-        .take(parts.len() - 1)
-        .take_while(|part| !part.contains(['*', '?', '[', '{']));
+    let literal =
+        parts.iter().take(parts.len() - 1).take_while(|part| !part.contains(['*', '?', '[', '{']));
     literal.copied().collect::<Vec<_>>().join("/")
 }
 
@@ -216,7 +220,12 @@ mod tests {
         let find = |pattern| names(glob(project.path(), pattern, "", &readable).unwrap());
         assert_eq!(
             find("chart/**"),
-            ["chart/Chart.yaml", "chart/templates", "chart/templates/a.yaml", "chart/templates/b.yaml"]
+            [
+                "chart/Chart.yaml",
+                "chart/templates",
+                "chart/templates/a.yaml",
+                "chart/templates/b.yaml"
+            ]
         );
         assert_eq!(find("chart/*.yaml"), ["chart/Chart.yaml"]);
         assert_eq!(find("**/key"), Vec::<String>::new());
@@ -258,7 +267,8 @@ mod tests {
         let project = project();
         let root = project.path();
         let before = digest(root, &["chart".to_owned()], &[]).unwrap();
-        std::fs::rename(root.join("chart/templates/a.yaml"), root.join("chart/templates/c.yaml")).unwrap();
+        std::fs::rename(root.join("chart/templates/a.yaml"), root.join("chart/templates/c.yaml"))
+            .unwrap();
         assert_ne!(digest(root, &["chart".to_owned()], &[]).unwrap(), before);
         assert_eq!(digest(root, &["none".to_owned()], &[]).unwrap_err().kind, ErrorKind::NotFound);
     }
