@@ -1,0 +1,151 @@
+//! Objects as the plan sees them: what they are, and where.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use todohost_plugin::{Error, ObjectRef, Result};
+
+/// Who an object is. Versions of an API name the same object, so only its group counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// The API group; empty for the core one.
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+    /// Its namespace, the release's where it names none (which is harmless for objects without one).
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// An object with its identity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Who it is.
+    pub identity: Identity,
+    /// The document.
+    pub document: Value,
+}
+
+impl Object {
+    fn new(document: Value, namespace: &str) -> Result<Self> {
+        let reference = ObjectRef::of(&document);
+        if reference.api_version.is_empty()
+            || reference.kind.is_empty()
+            || reference.name.is_empty()
+        {
+            let what = match (reference.kind.as_str(), reference.name.as_str()) {
+                ("", "") => "a manifest has no kind and no name".to_owned(),
+                ("", name) => format!("the manifest {name} has no kind"),
+                (kind, "") => format!("a manifest of kind {kind} has no metadata.name"),
+                (kind, name) => format!("{kind}/{name} has no apiVersion"),
+            };
+            return Err(Error::invalid_input("server-side-apply.not-an-object", what).help(
+                "correct the template that makes it; generateName cannot be deployed twice",
+            ));
+        }
+        let group =
+            reference.api_version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+        let identity = Identity {
+            group,
+            namespace: reference.namespace.unwrap_or_else(|| namespace.to_owned()),
+            kind: reference.kind,
+            name: reference.name,
+        };
+        Ok(Self { identity, document })
+    }
+
+    /// Its reference, as the document says it.
+    pub fn reference(&self) -> ObjectRef {
+        ObjectRef::of(&self.document)
+    }
+
+    /// An annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.document["metadata"]["annotations"][key].as_str()
+    }
+
+    /// `Kind/name`, for people.
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.identity.kind, self.identity.name)
+    }
+}
+
+/// Reads documents; lists count as their items. The order of the result is that of the identities.
+///
+/// # Errors
+/// When a document is no object, or two are the same one.
+pub fn read(texts: &[String], namespace: &str) -> Result<BTreeMap<Identity, Object>> {
+    let mut objects = BTreeMap::new();
+    for text in texts {
+        for document in items(serde_json::from_str(text)?) {
+            let object = Object::new(document, namespace)?;
+            let title = object.title();
+            if objects.insert(object.identity.clone(), object).is_some() {
+                return Err(Error::invalid_input(
+                    "server-side-apply.duplicate",
+                    format!("{title} is there twice in the rendered manifests"),
+                )
+                .help("give one of them another name, or take one of them out of the templates"));
+            }
+        }
+    }
+    Ok(objects)
+}
+
+fn items(mut document: Value) -> Vec<Value> {
+    let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+    match document.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) if is_list => items.into_iter().flat_map(self::items).collect(),
+        Some(other) => {
+            document["items"] = other;
+            vec![document]
+        }
+        None if document.is_null() => Vec::new(),
+        None => vec![document],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn texts(documents: &[Value]) -> Vec<String> {
+        documents.iter().map(Value::to_string).collect()
+    }
+
+    #[test]
+    fn versions_of_a_group_and_a_left_out_namespace_are_the_same_object() {
+        let one = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}});
+        let two = json!({"apiVersion": "apps/v1beta1", "kind": "Deployment",
+            "metadata": {"name": "a", "namespace": "shop"}});
+        let error = read(&texts(&[one.clone(), two.clone()]), "shop").unwrap_err();
+        assert_eq!(error.code, "server-side-apply.duplicate");
+        assert_eq!(read(&texts(&[one, two]), "other").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn lists_count_as_their_items() {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}},
+            {"apiVersion": "v1", "kind": "ConfigMapList", "items": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}}]}]});
+        assert_eq!(read(&texts(&[list, Value::Null]), "x").unwrap().len(), 2);
+        let odd =
+            json!({"apiVersion": "x/v1", "kind": "Shelf", "metadata": {"name": "a"}, "items": [1]});
+        let objects = read(&texts(std::slice::from_ref(&odd)), "x").unwrap();
+        assert_eq!(objects.values().next().unwrap().document, odd);
+    }
+
+    #[test]
+    fn what_is_no_object_is_said() {
+        let nameless =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "a-"}});
+        let error = read(&texts(&[nameless]), "x").unwrap_err();
+        assert_eq!(error.message, "a manifest of kind Pod has no metadata.name");
+        assert_eq!(
+            read(&texts(&[json!(3)]), "x").unwrap_err().code,
+            "server-side-apply.not-an-object"
+        );
+    }
+}
