@@ -48,7 +48,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(5),
             request: Duration::from_secs(30),
-            call: Duration::from_secs(60),
+            call: Duration::from_mins(1),
         }
     }
 }

@@ -192,7 +192,17 @@ impl Vault {
     }
 
     /// Host and port that a secret URL names; `None` where it is not a URL with a host.
-    pub fn connect_host(&self, path: &str) -> Option<(String, u16)> {
+    ///
+    /// A grant may name the secret by the last step of its path: `databaseUrl` for `secrets.databaseUrl`.
+    pub fn connect_host(&self, secret: &str) -> Option<(String, u16)> {
+        let paths = self.paths();
+        let ends = |path: &&String| path.rsplit('.').next() == Some(secret);
+        let mut named = paths.iter().filter(ends);
+        let whole = paths.iter().find(|path| *path == secret);
+        let ((Some(path), _, _) | (None, Some(path), None)) = (whole, named.next(), named.next())
+        else {
+            return None;
+        };
         let value = self.value(path)?;
         let url = url::Url::parse(value.expose()).ok()?;
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -233,4 +243,69 @@ fn default_port(scheme: &str) -> Option<u16> {
         "nats" => 4222,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(secrets: &[(&str, &str)]) -> Vault {
+        let vault = Vault::new(Salt::from_bytes([1; 32]));
+        for (path, value) in secrets {
+            vault.insert(path, SecretValue::new((*value).to_owned()));
+        }
+        vault
+    }
+
+    #[test]
+    fn a_secret_url_names_host_and_port() {
+        let vault = vault(&[
+            (
+                "secrets.databaseUrl",
+                "postgresql+asyncpg://todo:p%40ss@db.example/todo?sslmode=require",
+            ),
+            ("secrets.cache", "redis://[::1]:7000/0"),
+            ("a.same", "http://one"),
+            ("b.same", "https://two"),
+            ("secrets.plain", "no url at all"),
+        ]);
+        assert_eq!(vault.connect_host("databaseUrl"), Some(("db.example".to_owned(), 5432)));
+        assert_eq!(
+            vault.connect_host("secrets.databaseUrl"),
+            Some(("db.example".to_owned(), 5432))
+        );
+        assert_eq!(vault.connect_host("cache"), Some(("::1".to_owned(), 7000)));
+        assert_eq!(vault.connect_host("same"), None, "it is not clear which");
+        assert_eq!(vault.connect_host("b.same"), Some(("two".to_owned(), 443)));
+        assert_eq!(vault.connect_host("plain"), None);
+        assert_eq!(vault.connect_host("absent"), None);
+    }
+
+    #[test]
+    fn absent_and_empty_are_told_apart() {
+        let vault = vault(&[("secrets.empty", "")]);
+        assert_eq!(vault.placeholder("secrets.empty", Nonce::First).as_deref(), Some(""));
+        assert_eq!(vault.placeholder("secrets.absent", Nonce::First), None);
+        assert_eq!(vault.paths(), ["secrets.empty"]);
+    }
+
+    #[test]
+    fn placeholders_are_redacted_too() {
+        let vault = vault(&[("secrets.a", "the value of it")]);
+        let form = vault.placeholder("secrets.a", Nonce::Second).unwrap_or_default();
+        assert_eq!(
+            vault.redact(&format!("set {form} or the value of it")),
+            "set [secret secrets.a] or [secret secrets.a]"
+        );
+    }
+
+    #[test]
+    fn a_new_value_replaces_the_old_one() {
+        let vault = vault(&[("secrets.a", "old value"), ("secrets.a", "new value")]);
+        assert_eq!(vault.redact("old value, new value"), "old value, [secret secrets.a]");
+        assert_eq!(
+            vault.value("secrets.a").map(|value| value.expose().to_owned()).as_deref(),
+            Some("new value")
+        );
+    }
 }

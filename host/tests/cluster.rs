@@ -3,6 +3,8 @@
 //! current context of `KUBECONFIG`, else of `~/.kube/config`. Where `HELM` names a stock helm binary, it reads and
 //! continues what was deployed.
 
+#![expect(clippy::unwrap_used, reason = "a failure of the preparations fails the test, too")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -508,7 +510,7 @@ async fn a_failed_install_leaves_nothing_behind() {
     ])];
     let error = transaction.execute(&waves, &Always, &mut done).await.unwrap_err();
     assert!(
-        matches!(&error, ReleaseError::Apply { object, failed: 1, .. } if object.name == "broken"),
+        matches!(&error, ReleaseError::Apply { object, others, .. } if object.name == "broken" && others.is_empty()),
         "{error}"
     );
     assert_eq!(done.created.len(), 3, "the rest of the wave was carried out");

@@ -183,15 +183,15 @@ fn missing(config: &Kubeconfig, context: String) -> ClusterError {
         .map(|name| (strsim::jaro_winkler(name, &context), name))
         .filter(|(nearness, _)| *nearness > 0.8)
         .max_by(|one, other| one.0.total_cmp(&other.0));
-    let mut help = match near {
-        Some((_, name)) => format!("did you mean `{name}`? "),
-        None => String::new(),
-    };
-    help.push_str(&if names.is_empty() {
+    let there_are = if names.is_empty() {
         "the kubeconfig has no contexts: start a local cluster first".to_owned()
     } else {
         format!("there are: {}", names.join(", "))
-    });
+    };
+    let help = match near {
+        Some((_, name)) => format!("did you mean `{name}`? {there_are}"),
+        None => there_are,
+    };
     ClusterError::ContextMissing { context, help }
 }
 

@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::transport::{Call, segment};
+use super::transport::{Call, parse, segment};
 use super::{Client, ClusterError};
 use crate::object::{Object, ObjectRef};
 
@@ -104,13 +104,13 @@ impl Client {
     }
 
     async fn kinds_of(&self, api_version: &str) -> Result<Kinds, ClusterError> {
-        let cell = self.shared.discovery.cell(api_version);
-        let kinds = cell
+        let known = self.shared.discovery.cell(api_version);
+        let kinds = known
             .get_or_try_init(|| async {
                 let call = Call::get(root(api_version), format!("list the kinds of {api_version}"));
                 let answer = self.call(&call).await?;
                 match answer.status {
-                    200 => Ok(Arc::new(resources(api_version, &self.parse(&call, &answer)?))),
+                    200 => Ok(Arc::new(resources(api_version, &parse(&call, &answer)?))),
                     404 => Ok(Arc::default()),
                     _ => Err(self.refusal(&call, &answer)),
                 }
@@ -293,7 +293,7 @@ mod tests {
             { "name": "deployments", "singularName": "deployment", "namespaced": true, "kind": "Deployment", "verbs": ["get"] },
             { "name": "deployments/scale", "singularName": "", "namespaced": true, "group": "autoscaling", "kind": "Scale", "verbs": ["get"] }
         ] });
-        assert_eq!(resources("apps/v1", &plain), [deployment.clone()]);
+        assert_eq!(resources("apps/v1", &plain), std::slice::from_ref(&deployment));
         let all = json!({ "kind": "APIGroupDiscoveryList", "items": [{ "metadata": { "name": "apps" }, "versions": [
             { "version": "v1", "resources": [{ "resource": "deployments", "scope": "Namespaced",
               "responseKind": { "group": "apps", "version": "v1", "kind": "Deployment" } }] }

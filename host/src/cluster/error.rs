@@ -126,7 +126,7 @@ pub enum ClusterError {
     )]
     Conflict {
         /// Which object.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
         /// Field by field.
         conflicts: Vec<FieldConflict>,
     },

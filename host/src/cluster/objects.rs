@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::discovery::{Kind, reference};
-use super::transport::{Answers, Call, query, segment};
+use super::transport::{Answers, Call, parse, query, segment};
 use super::{Client, ClusterError, FIELD_MANAGER};
 use crate::event::ObjectChange;
 use crate::object::{Object, ObjectRef};
@@ -62,7 +62,7 @@ impl Client {
         let call = Call::get(self.path_of(object).await?, format!("get {object}")).about(object);
         let answer = self.call(&call).await?;
         match answer.status {
-            200 => Ok(Some(self.parse(&call, &answer)?)),
+            200 => Ok(Some(parse(&call, &answer)?)),
             404 => Ok(None),
             _ => Err(self.refusal(&call, &answer)),
         }
@@ -194,7 +194,7 @@ impl Client {
         let change = match (answer.status, before) {
             (201, _) => ObjectChange::Created,
             (200, before) => {
-                let after: Object = self.parse(&call, &answer)?;
+                let after: Object = parse(&call, &answer)?;
                 let same = before.is_some_and(|before| {
                     if options.dry_run {
                         comparable(before) == comparable(&after)
@@ -206,7 +206,7 @@ impl Client {
             }
             _ => return Err(self.refusal(&call, &answer)),
         };
-        Ok(Applied { object: self.parse(&call, &answer)?, change })
+        Ok(Applied { object: parse(&call, &answer)?, change })
     }
 
     /// Creates an object that must not exist yet.

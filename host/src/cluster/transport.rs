@@ -104,19 +104,7 @@ impl Client {
         if !(200..300).contains(&answer.status) {
             return Err(self.refusal(call, &answer));
         }
-        self.parse(call, &answer)
-    }
-
-    /// The document in an answer.
-    pub(super) fn parse<T: DeserializeOwned>(
-        &self,
-        call: &Call<'_>,
-        answer: &Answer,
-    ) -> Result<T, ClusterError> {
-        serde_json::from_slice(&answer.body).map_err(|error| ClusterError::Answer {
-            action: call.action.clone(),
-            cause: Cause::of(&error),
-        })
+        parse(call, &answer)
     }
 
     async fn call_repeatedly(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
@@ -241,7 +229,7 @@ impl Client {
                 let conflicts = field_conflicts(&status);
                 match call.object {
                     Some(object) if !conflicts.is_empty() => {
-                        ClusterError::Conflict { object: object.clone(), conflicts }
+                        ClusterError::Conflict { object: Box::new(object.clone()), conflicts }
                     }
                     _ => ClusterError::Precondition {
                         action,
@@ -256,6 +244,17 @@ impl Client {
     }
 }
 
+/// The document in an answer.
+pub(super) fn parse<T: DeserializeOwned>(
+    call: &Call<'_>,
+    answer: &Answer,
+) -> Result<T, ClusterError> {
+    serde_json::from_slice(&answer.body).map_err(|error| ClusterError::Answer {
+        action: call.action.clone(),
+        cause: Cause::of(&error),
+    })
+}
+
 fn backoff(number: u32) -> Duration {
     Duration::from_millis(100 << number.saturating_sub(1).min(5)).min(Duration::from_secs(2))
 }
@@ -264,9 +263,8 @@ fn backoff(number: u32) -> Duration {
 fn attempts_for(call: &Call<'_>, answer: &Answer, asked_to_wait: bool) -> u32 {
     let repeatable = call.answers == Answers::Repeatable;
     match (call.answers, answer.status) {
-        (Answers::Foreign, _) => 1,
         (Answers::Contact, 429 | 503) if asked_to_wait => ATTEMPTS_AFTER_FAILURE,
-        (Answers::Contact, _) => 1,
+        (Answers::Foreign | Answers::Contact, _) => 1,
         (_, 429) => ATTEMPTS,
         (_, 503) if repeatable || asked_to_wait => ATTEMPTS,
         (_, 502 | 504) if repeatable => ATTEMPTS,
@@ -352,10 +350,16 @@ pub(super) fn segment(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':') {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            text.push('%');
+            text.push(hexadecimal(byte >> 4));
+            text.push(hexadecimal(byte & 15));
         }
     }
     text
+}
+
+fn hexadecimal(digit: u8) -> char {
+    char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// A query with its values encoded; empty values are left out.
@@ -395,7 +399,7 @@ mod tests {
     #[test]
     fn calls_are_made_again_only_where_that_is_safe() {
         let call =
-            |answers, method| Call { answers, method, ..Call::get(String::new(), String::new()) };
+            |answers, method| Call { method, answers, ..Call::get(String::new(), String::new()) };
         let answer = |status, body: Value| Answer { status, body: body.to_string().into_bytes() };
         let moved = json!({ "reason": "Conflict", "message": "the object has been modified" });
         let taken = json!({ "reason": "AlreadyExists" });

@@ -39,12 +39,15 @@ pub struct Snapshot {
     pub events: Vec<Object>,
 }
 
+/// Events of one source, with its number.
+type Events = BoxStream<'static, (usize, Result<Event<DynamicObject>, watcher::Error>)>;
+
 /// Snapshots of a set of objects.
 pub struct Watch {
     client: Client,
     wanted: Vec<ObjectRef>,
     sources: Vec<Source>,
-    streams: SelectAll<BoxStream<'static, (usize, Result<Event<DynamicObject>, watcher::Error>)>>,
+    streams: SelectAll<Events>,
     /// What the last snapshot of each wanted object was made of.
     told: Vec<Option<Vec<(String, String)>>>,
     /// The first snapshots were given.
@@ -87,7 +90,7 @@ impl Client {
         cancel: CancellationToken,
     ) -> Result<Watch, ClusterError> {
         let mut sources = Vec::new();
-        let mut streams: Vec<BoxStream<'static, _>> = Vec::new();
+        let mut streams: Vec<Events> = Vec::new();
         for subject in subjects {
             let kind = match self.kind(&subject.api_version, &subject.kind).await {
                 Ok(kind) => kind,

@@ -76,11 +76,11 @@ pub enum ReleaseError {
         reason: String,
     },
     /// Operations of a wave failed.
-    #[error("{failed} of {total} operations failed, first {object}")]
+    #[error("{object}{} could not be deployed", and_others(others.len()))]
     #[diagnostic(code(todohost::release::apply_failed))]
     Apply {
         /// The first that failed.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
         /// Why.
         #[source]
         #[diagnostic_source]
@@ -88,10 +88,6 @@ pub enum ReleaseError {
         /// Every other one that failed.
         #[related]
         others: Vec<ClusterError>,
-        /// How many failed.
-        failed: usize,
-        /// How many were tried.
-        total: usize,
     },
     /// What a wave waited for did not become ready.
     #[error("wave {wave} did not become ready: {reason}")]
@@ -122,6 +118,14 @@ pub enum ReleaseError {
         #[related]
         failures: Vec<ClusterError>,
     },
+}
+
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => " and another object".to_owned(),
+        more => format!(" and {more} other objects"),
+    }
 }
 
 impl ReleaseError {

@@ -19,7 +19,7 @@ use crate::secret::Vault;
 const PARALLEL: usize = 16;
 
 /// How long an object may take to go away: as long as a pod's usual grace period, and some more.
-pub(super) const GONE_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// What is to be done with one object; mirrors `apply.operation` of the WIT.
 #[derive(Clone, Debug, PartialEq)]
@@ -246,11 +246,10 @@ impl Transaction {
             }
         }
         failures.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let failed = failures.len();
         let mut failures = failures.into_iter();
         let Some((object, error)) = failures.next() else { return Ok(touched) };
         let (cause, object) = match (error, object) {
-            (ReleaseError::Cluster(cause), Some(object)) => (cause, object),
+            (ReleaseError::Cluster(cause), Some(object)) => (cause, Box::new(object)),
             (error, _) => return Err(error),
         };
         let others = failures
@@ -259,7 +258,7 @@ impl Transaction {
                 _ => None,
             })
             .collect();
-        Err(ReleaseError::Apply { object, cause, others, failed, total: operations.len() })
+        Err(ReleaseError::Apply { object, cause, others })
     }
 
     async fn carry_out_one(&self, operation: &Operation) -> Result<Outcome, ReleaseError> {

@@ -248,7 +248,7 @@ impl Comparison<'_> {
             })
         });
         let fault = if whole && !data { SecretFault::Leak } else { SecretFault::Transform };
-        let pointer: String = steps.iter().map(|step| format!("/{}", pointer_key(step))).collect();
+        let pointer = pointer_of(steps);
         self.findings.push(SecretFinding {
             fault,
             path: path.clone(),
@@ -341,12 +341,14 @@ fn hashes(one: &str, other: &str) -> bool {
     }
 }
 
+fn pointer_of(steps: &[String]) -> String {
+    steps.iter().flat_map(|step| ["/".to_owned(), pointer_key(step)]).collect()
+}
+
 /// The place as a person would say it.
 fn place(root: &Object, steps: &[String], pointer: &str) -> String {
     let named = |from: usize, what: &str| {
-        let parent: String =
-            steps.iter().take(from).map(|step| format!("/{}", pointer_key(step))).collect();
-        let name = root.pointer(&parent)?.get("name")?.as_str()?.to_owned();
+        let name = root.pointer(&pointer_of(steps.get(..from)?))?.get("name")?.as_str()?.to_owned();
         Some(format!("{what} {name}"))
     };
     if let Some(position) = steps.iter().position(|step| step == "env")

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::secret::{Salt, SecretValue};
 
+type Transform = fn(&str) -> String;
+
 const URL: &str = "postgresql://todo:p%40ss@db:5432/todo";
 
 fn vault() -> Vault {
@@ -57,8 +59,12 @@ fn b64(text: &str) -> String {
     STANDARD.encode(text)
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(text.as_bytes()))
 }
 
 fn query(text: &str) -> String {
@@ -131,7 +137,7 @@ fn a_value_in_an_environment_variable_is_a_leak() {
 #[test]
 fn leaks_are_found_under_encodings_and_inside_of_larger_text() {
     let config = |value: String| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c" }, "data": { "K": value } });
-    let leaks: [fn(&str) -> String; 4] = [
+    let leaks: [Transform; 4] = [
         |text| format!("psql {text} -c 'select 1'"),
         b64,
         |text| b64(&b64(text)),
@@ -151,12 +157,7 @@ fn leaks_into_names_keys_labels_and_annotations_are_found() {
         |text: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "c", "labels": { "l": text } } }),
         |text: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "c", "annotations": { "l": text } } }),
         |text: &str| deployment(&json!({ "a": b64(text) }), "x"),
-        |text: &str| {
-            deployment(
-                &json!({ "a": text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>() }),
-                "x",
-            )
-        },
+        |text: &str| deployment(&json!({ "a": hexadecimal(text.as_bytes()) }), "x"),
     ] {
         let findings = judge(|_, jwt| vec![object(jwt)]).expect_err("a leak");
         assert!(findings.iter().all(|finding| finding.fault == SecretFault::Leak), "{findings:?}");
@@ -169,7 +170,7 @@ fn leaks_into_names_keys_labels_and_annotations_are_found() {
 
 #[test]
 fn what_a_chart_makes_of_a_secret_is_found() {
-    let transforms: [(&str, fn(&str) -> String); 15] = [
+    let transforms: [(&str, Transform); 15] = [
         ("trunc 1", |text| text[..1].to_owned()),
         ("trunc 8", |text| text[..8].to_owned()),
         ("trunc 39", |text| text[..39].to_owned()),
