@@ -309,7 +309,7 @@ async fn watches_objects_with_what_belongs_to_them() {
         .await
         .unwrap();
     let mut last: Option<Snapshot> = None;
-    let told = tokio::time::timeout(Duration::from_secs(60), async {
+    let told = tokio::time::timeout(Duration::from_mins(1), async {
         while let Some(snapshots) = watch.next().await.unwrap() {
             for snapshot in snapshots {
                 assert_eq!(snapshot.object_ref.name, "web", "nothing else changed");
