@@ -5,6 +5,8 @@ from uuid import uuid4
 import pytest
 from fastapi.testclient import TestClient
 
+from todo import security
+
 
 def log_in(client: TestClient, email: str) -> dict[str, str]:
     credentials = {"email": email, "password": "correct horse"}
@@ -68,6 +70,32 @@ def test_unusable_titles_are_refused(client: TestClient, anna: dict[str, str], t
     answer = client.post("/todos", json={"title": title}, headers=anna)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "title"
+
+
+@pytest.mark.parametrize("body", [b'{"title": "\\ud800"}', b"{", b"[]", b'{"title": 1}', b"\xff"])
+def test_unreadable_bodies_are_refused(
+    client: TestClient, anna: dict[str, str], body: bytes
+) -> None:
+    headers = anna | {"Content-Type": "application/json"}
+    answer = client.post("/todos", content=body, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_unexpected_error_tells_nothing_of_its_inside(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "verify_password", raise_inside)
+    outside = TestClient(client.app, raise_server_exceptions=False)
+    outside.portal = client.portal
+    answer = outside.post("/auth/login", json={"email": "a@example.com", "password": "long enough"})
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal-error"
+    assert "inside" not in answer.text
+
+
+def raise_inside(*_: object) -> None:
+    raise RuntimeError("inside")
 
 
 def test_without_token_nothing_is_told(client: TestClient) -> None:

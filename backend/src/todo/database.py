@@ -26,6 +26,8 @@ def create_engine(url: URL) -> AsyncEngine:
     """Make a pool for a small database elsewhere, which may close idle connections."""
     return create_async_engine(
         url,
+        # Errors end up in logs, and parameters are people's data.
+        hide_parameters=True,
         pool_size=5,
         max_overflow=5,
         pool_timeout=10,

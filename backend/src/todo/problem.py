@@ -77,8 +77,8 @@ async def on_database_error(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def on_any_error(_: Request, error: Exception) -> JSONResponse:
-    log.error("unexpected error", exc_info=error)
+async def on_any_error(_: Request, __: Exception) -> JSONResponse:
+    # The server logs it, with its traceback: Starlette raises it again after this answer.
     return problem_response(500, "internal-error", "something went wrong on our side")
 
 
