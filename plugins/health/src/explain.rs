@@ -1,6 +1,6 @@
 //! Why an object did not become ready, and what to do about it.
 
-use crate::document::{list, text};
+use crate::document::text;
 use crate::pods::{Cause, Finality, causes, current_pods, one_line};
 use crate::rules;
 use todohost_plugin::verify::{Health, Subject};
