@@ -1,0 +1,208 @@
+//! The check `helm-values`: what the chart gets, judged before anything is built.
+//!
+//! It sees the real values, secrets included, and therefore has no other capability, and no finding of it ever holds a
+//! value. Every finding names the path, what was expected, and the file or argument that set it.
+
+mod expectation;
+mod layers;
+mod remote;
+mod secrets;
+
+use jsonschema::Draft;
+use serde_json::Value;
+use todohost_plugin::check::{CheckSpec, Phase};
+use todohost_plugin::subject::{Subject, Values};
+use todohost_plugin::{Check, Finding, NoOptions, Result};
+
+struct HelmValues;
+
+impl Check for HelmValues {
+    type Options = NoOptions;
+
+    fn checks() -> Vec<CheckSpec> {
+        vec![CheckSpec::new("values", "the values fit the chart's schema", [Phase::Values])]
+    }
+
+    fn run(_id: &str, _options: NoOptions, subject: &Subject) -> Result<Vec<Finding>> {
+        Ok(judge(&subject.values()?))
+    }
+}
+
+todohost_plugin::export!(HelmValues: check);
+
+const SCHEMA_FILE: &str = "values.schema.json";
+
+/// Everything that is wrong; one finding that says so where nothing is.
+fn judge(values: &Values) -> Vec<Finding> {
+    let mut findings = secrets::missing(values);
+    match &values.schema {
+        Some(text) => findings.extend(against_schema(text, values, &findings)),
+        None if findings.is_empty() => {
+            return vec![Finding::passed(
+                "helm-values.no-schema",
+                "the chart has no values.schema.json; required secrets are there",
+            )];
+        }
+        None => {}
+    }
+    if findings.is_empty() {
+        findings.push(Finding::passed("helm-values.schema", "the values fit values.schema.json"));
+    }
+    findings
+}
+
+fn against_schema(text: &str, values: &Values, already: &[Finding]) -> Vec<Finding> {
+    let schema: Value = match serde_json::from_str(text) {
+        Ok(schema) => schema,
+        Err(error) => return vec![broken(format!("it is not JSON: {error}"))],
+    };
+    // A validator that fetches what a schema names could be sent anywhere.
+    let remote = remote::references(&schema);
+    if !remote.is_empty() {
+        return remote;
+    }
+    // Helm's charts mean draft 7 unless the schema says otherwise.
+    let mut options = jsonschema::options();
+    if schema.get("$schema").is_none() {
+        options = options.with_draft(Draft::Draft7);
+    }
+    let validator = match options.build(&schema) {
+        Ok(validator) => validator,
+        Err(error) => return vec![broken(error.to_string())],
+    };
+    let mut findings: Vec<Finding> = validator
+        .iter_errors(&values.effective)
+        .map(|error| expectation::finding(&error, values))
+        .collect();
+    // A missing secret that the schema asks for as well is one fault, not two.
+    findings.retain(|finding| already.iter().all(|other| other.pointer != finding.pointer));
+    findings.sort_by(|left, right| {
+        left.pointer.cmp(&right.pointer).then(left.message.cmp(&right.message))
+    });
+    findings.dedup();
+    findings
+}
+
+fn broken(message: String) -> Finding {
+    Finding::failed("helm-values.schema-broken", message)
+        .help("correct the chart's values.schema.json")
+        .file(SCHEMA_FILE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn values(schema: &Value, layers: &Value, effective: &Value) -> Values {
+        Subject::new(
+            &json!({"schema": schema.to_string(), "defaults": {"replicas": 1}, "layers": layers,
+                "effective": effective, "secrets": {"secrets.key": {"required": true}}})
+            .to_string(),
+        )
+        .unwrap()
+        .values()
+        .unwrap()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "object", "properties": {
+            "replicas": {"type": "integer", "minimum": 1},
+            "secrets": {"type": "object", "required": ["key"], "properties": {"key": {"type": "string", "pattern": "^sk-"}}},
+            "policy": {"enum": ["Never", "Always"]}}})
+    }
+
+    #[test]
+    fn values_that_fit_pass() {
+        let found = judge(&values(
+            &schema(),
+            &json!([]),
+            &json!({"replicas": 2, "secrets": {"key": "sk-1"}}),
+        ));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].code, "helm-values.schema");
+    }
+
+    #[test]
+    fn a_wrong_type_names_path_expectation_and_source() {
+        let layers = json!([{"source": "prod.yaml", "values": {"replicas": 2}},
+            {"source": "--set replicas=two", "values": {"replicas": "two"}}]);
+        let found = judge(&values(
+            &schema(),
+            &layers,
+            &json!({"replicas": "two", "secrets": {"key": "sk-1"}}),
+        ));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].pointer.as_deref(), Some("/replicas"));
+        assert_eq!(
+            found[0].message,
+            "replicas: expected an integer, got a string, set by --set replicas=two"
+        );
+    }
+
+    #[test]
+    fn a_default_of_the_chart_is_named_as_such() {
+        let found = judge(&values(
+            &schema(),
+            &json!([]),
+            &json!({"replicas": 0, "secrets": {"key": "sk-1"}}),
+        ));
+        assert_eq!(
+            found[0].message,
+            "replicas: expected at least 1, got a number, set by the chart's values.yaml"
+        );
+    }
+
+    #[test]
+    fn no_finding_holds_a_secrets_value() {
+        let layers =
+            json!([{"source": "--set secrets.key=…", "values": {"secrets": {"key": "canary"}}}]);
+        let found = judge(&values(
+            &schema(),
+            &layers,
+            &json!({"replicas": 1, "secrets": {"key": "canary"}}),
+        ));
+        assert_eq!(found.len(), 1);
+        let whole = format!("{found:?}");
+        assert!(!whole.contains("canary"), "{whole}");
+        assert!(found[0].message.starts_with("secrets.key: expected text that matches ^sk-"));
+    }
+
+    #[test]
+    fn a_missing_secret_is_one_finding() {
+        for effective in
+            [json!({"replicas": 1}), json!({"secrets": {}}), json!({"secrets": {"key": ""}})]
+        {
+            let found = judge(&values(&schema(), &json!([]), &effective));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].code, "helm-values.required-secret");
+        }
+    }
+
+    #[test]
+    fn a_remote_reference_is_found_and_not_fetched() {
+        let remote = json!({"properties": {"a": {"$ref": "https://example.com/schema.json"}}});
+        let found = judge(&values(&remote, &json!([]), &json!({"secrets": {"key": "sk-1"}})));
+        assert_eq!(found[0].code, "helm-values.remote-ref");
+        assert_eq!(found[0].pointer.as_deref(), Some("/properties/a/$ref"));
+    }
+
+    #[test]
+    fn a_local_reference_is_followed() {
+        let local = json!({"properties": {"replicas": {"$ref": "#/definitions/count"}},
+            "definitions": {"count": {"type": "integer"}}});
+        let found =
+            judge(&values(&local, &json!([]), &json!({"replicas": "x", "secrets": {"key": "k"}})));
+        assert!(found[0].message.starts_with("replicas: expected an integer, got a string"));
+    }
+
+    #[test]
+    fn a_broken_schema_is_the_charts_fault() {
+        let found = judge(&values(
+            &json!({"type": "nonsense"}),
+            &json!([]),
+            &json!({"secrets": {"key": "k"}}),
+        ));
+        assert_eq!(found[0].code, "helm-values.schema-broken");
+    }
+}
