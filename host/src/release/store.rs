@@ -194,16 +194,25 @@ impl Store {
             resource_version: String::new(),
         };
         let secret = record.to_secret("createdAt")?;
-        self.keep_salt(salt, revision).await?;
-        let created =
-            self.client.create(&secret).await.map_err(|error| self.taken(error, revision))?;
+        let is_new_salt = self.keep_salt(salt, revision).await?;
+        let created = match self.client.create(&secret).await {
+            Ok(created) => created,
+            Err(error) => {
+                // A salt without a revision would be left behind by a deploy that made nothing.
+                if is_new_salt && !matches!(error, ClusterError::Precondition { .. }) {
+                    self.client.delete(&self.secret(self.salt_name()), None).await?;
+                }
+                return Err(self.taken(error, revision));
+            }
+        };
         remember_version(&mut record, &created);
         Ok(record)
     }
 
-    async fn keep_salt(&self, salt: &Salt, revision: u32) -> Result<(), ReleaseError> {
+    /// `true` where the salt was not kept before.
+    async fn keep_salt(&self, salt: &Salt, revision: u32) -> Result<bool, ReleaseError> {
         match self.salt().await? {
-            Some(kept) if kept.as_bytes() == salt.as_bytes() => Ok(()),
+            Some(kept) if kept.as_bytes() == salt.as_bytes() => Ok(false),
             // Someone else began this release while we were rendering it with another salt.
             Some(_) => Err(ReleaseError::Taken { release: self.release.clone(), revision }),
             None => {
@@ -218,7 +227,7 @@ impl Store {
                 });
                 let created = self.client.create(&object).await;
                 created.map_err(|error| self.taken(error, revision))?;
-                Ok(())
+                Ok(true)
             }
         }
     }
