@@ -9,6 +9,7 @@ pub(crate) mod funnel;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod process;
+mod seam;
 pub(crate) mod tcp;
 pub(crate) mod trust;
 pub(crate) mod workspace;

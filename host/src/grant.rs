@@ -224,3 +224,31 @@ const fn may_import(role: Role, capability: Capability) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_that_make_no_sense_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Granter::open(directory.path()).is_ok(), "no file grants nothing");
+        let file = directory.path().join("grants.toml");
+        crate::plugin::private::write(&file, b"[grants.abc]\nsurprise = 1\n").unwrap();
+        let error = Granter::open(directory.path()).unwrap_err();
+        assert!(matches!(error, GrantError::Malformed { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn grants_that_others_may_write_are_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("grants.toml");
+        crate::plugin::private::write(&file, b"").unwrap();
+        assert!(Granter::open(directory.path()).is_ok());
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let error = Granter::open(directory.path()).unwrap_err();
+        assert!(matches!(error, GrantError::Exposed { .. }), "{error}");
+    }
+}

@@ -15,6 +15,8 @@ pub(crate) mod private;
 mod registry;
 mod runtime;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod wit;
 
 use std::collections::BTreeSet;

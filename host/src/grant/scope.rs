@@ -235,3 +235,148 @@ fn shorten(text: &str) -> String {
     }
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::capability::NoSecrets;
+    use crate::plugin::manifest::Requests;
+
+    fn scope(requests: &str) -> Scope {
+        let granted: Requests = toml::from_str(requests).unwrap();
+        let grants = Grants {
+            plugin: "tested".to_owned(),
+            path: PathBuf::from("plugins/tested.wasm"),
+            core: false,
+            granted,
+            linked: BTreeSet::new(),
+        };
+        let world = World {
+            project_root: PathBuf::from("/project"),
+            chart: Some("helm/app/".to_owned()),
+            namespace: "app".to_owned(),
+            home: None,
+            kubeconfig: Vec::new(),
+            environment: BTreeMap::new(),
+            cluster: None,
+            cluster_writer: None,
+            vault: Arc::new(NoSecrets),
+        };
+        Scope::new(&grants, &world)
+    }
+
+    /// Nothing granted, something else granted, the thing itself, a pattern: each allows or does not.
+    fn ladder(rungs: &[(&str, bool)], ask: impl Fn(&Scope) -> Result<(), Error>) {
+        for (granted, expected) in rungs {
+            let answer = ask(&scope(granted));
+            assert_eq!(answer.is_ok(), *expected, "with `{granted}`: {answer:?}");
+            if let Err(error) = answer {
+                assert_eq!(error.kind, ErrorKind::Denied);
+                let help = error.help.unwrap();
+                assert!(help.contains("todohost plugin allow plugins/tested.wasm"), "{help}");
+            }
+        }
+    }
+
+    #[test]
+    fn files() {
+        let rungs = [
+            ("", false),
+            (r#"workspace-read = ["backend/**"]"#, false),
+            (r#"workspace-read = ["helm/*"]"#, false),
+            (r#"workspace-read = ["helm/app/values.yaml"]"#, true),
+            (r#"workspace-read = ["$chart/**"]"#, true),
+            (r#"workspace-read = ["**"]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.workspace_read("helm/app/values.yaml"));
+        let rungs = [
+            ("", false),
+            (r#"workspace-read = ["**"]"#, false),
+            (r#"user-files-read = ["~/.config/**"]"#, false),
+            (r#"user-files-read = ["~/.kube/**"]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.user_file_read(".kube/config"));
+        ladder(&rungs, Scope::contexts);
+    }
+
+    #[test]
+    fn programs() {
+        let args = ["image".to_owned(), "inspect".to_owned(), "a b".to_owned()];
+        let rungs = [
+            ("", false),
+            (r#"process-exec = [{ program = "docker" }]"#, false),
+            (r#"process-exec = [{ program = "other", args = ["**"] }]"#, false),
+            (r#"process-exec = [{ program = "docker", args = ["image", "inspect"] }]"#, false),
+            (
+                r#"process-exec = [{ program = "docker", args = ["image", "inspect", "a b"] }]"#,
+                true,
+            ),
+            (r#"process-exec = [{ program = "docker", args = ["image", "*", "**"] }]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.process("docker", &args).map(drop));
+    }
+
+    #[test]
+    fn the_cluster() {
+        let rungs = [
+            ("", false),
+            (r#"cluster-read = [{ kinds = ["v1/Pod"] }]"#, false),
+            (r#"cluster-read = [{ kinds = ["v1/Secret"], namespaces = ["app"] }]"#, false),
+            (r#"cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["other"] }]"#, false),
+            (r#"cluster-write = [{ kinds = ["v1/Pod"], namespaces = ["app"] }]"#, false),
+            (r#"cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["$namespace"] }]"#, true),
+            (r#"cluster-read = [{ kinds = ["*"], namespaces = ["*"] }]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.cluster_read("v1", "Pod", Some("app"), false));
+        let rungs = [
+            (r#"cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["$namespace"] }]"#, false),
+            (r#"cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["*"] }]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.cluster_read("v1", "Pod", None, true));
+        let rungs = [("", false), (r#"cluster-read = [{ kinds = ["v1/Node"] }]"#, true)];
+        ladder(&rungs, |scope| scope.cluster_read("v1", "Node", None, false));
+    }
+
+    #[test]
+    fn places() {
+        let rungs = [
+            ("", false),
+            (r#"http-allow = ["localhost:80"]"#, false),
+            (r#"tcp-connect = ["localhost:30000"]"#, false),
+            (r#"http-allow = ["localhost:*"]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.http("localhost", 30000));
+        let rungs = [
+            ("", false),
+            (r#"tcp-connect = ["secret:secrets.other"]"#, false),
+            (r#"tcp-connect = ["db.example:5432"]"#, true),
+            (r#"tcp-connect = ["secret:secrets.databaseUrl"]"#, true),
+        ];
+        let named =
+            |path: &str| (path == "secrets.databaseUrl").then(|| ("DB.example".to_owned(), 5432));
+        ladder(&rungs, |scope| scope.tcp("db.example", 5432, named));
+    }
+
+    #[test]
+    fn a_denial_names_the_grant_to_add() {
+        let args = ["ps".to_owned()];
+        let error = scope("").process("docker", &args).unwrap_err();
+        assert_eq!(error.message, "plugin `tested` may not run `docker ps`");
+        let help = error.help.unwrap();
+        assert!(
+            help.contains(r#"process-exec = [{ program = "docker", args = ["ps"], env = [] }]"#),
+            "{help}"
+        );
+        let error = scope("").cluster_read("v1", "Pod", Some("app"), false).unwrap_err();
+        let help = error.help.unwrap();
+        assert!(
+            help.contains(
+                r#"cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["$namespace"] }]"#
+            ),
+            "{help}"
+        );
+    }
+}

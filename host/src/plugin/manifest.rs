@@ -360,3 +360,94 @@ impl fmt::Display for ProcessScope {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Manifest, ManifestError> {
+        Manifest::parse(text.as_bytes())
+    }
+
+    fn with_requests(requests: &str) -> Result<Manifest, ManifestError> {
+        parse(&format!("id = \"x\"\nversion = \"1.0.0\"\n[requests]\n{requests}"))
+    }
+
+    #[test]
+    fn requests_are_read() {
+        let manifest = with_requests(
+            r#"
+            workspace-read = ["**"]
+            cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["*"] }]
+            [[requests.process-exec]]
+            program = "docker"
+            args = ["buildx", "build", "**"]
+            env = ["HOME"]
+            "#,
+        )
+        .unwrap();
+        assert_eq!(
+            manifest.requests.lines(),
+            [
+                r#"workspace-read = ["**"]"#,
+                r#"cluster-read = [{ kinds = ["v1/Pod"], namespaces = ["*"] }]"#,
+                r#"process-exec = [{ program = "docker", args = ["buildx", "build", "**"], env = ["HOME"] }]"#,
+            ]
+        );
+        assert!(manifest.requests.covers(Capability::Process));
+        assert!(!manifest.requests.covers(Capability::Tcp));
+    }
+
+    #[test]
+    fn hostile_requests_are_refused() {
+        for requests in [
+            r#"workspace-read = ["../**"]"#,
+            r#"workspace-read = ["/etc/**"]"#,
+            r#"workspace-read = ["a/../../b"]"#,
+            r#"user-files-read = ["/etc/passwd"]"#,
+            r#"user-files-read = ["~/../other/**"]"#,
+            r#"http-allow = ["a:1\nprocess-exec = []"]"#,
+            r#"process-exec = [{ program = "/bin/sh" }]"#,
+            r#"process-exec = [{ program = "a b" }]"#,
+            r#"reveal = ["secrets.a"]
+               http-allow = ["*:*"]"#,
+            r#"reveal = ["secrets.a"]
+               tcp-connect = ["secret:secrets.b"]"#,
+        ] {
+            let error = with_requests(requests).unwrap_err();
+            assert!(matches!(error, ManifestError::Invalid { .. }), "{requests}: {error}");
+        }
+        assert!(with_requests("surprise = 1").is_err());
+        assert!(with_requests("reveal = [\"a\"]\ntcp-connect = [\"secret:a\"]").is_ok());
+        assert!(parse("id = \"Big Name\"\nversion = \"1.0.0\"").is_err());
+    }
+
+    #[test]
+    fn what_is_beyond_a_grant_is_named() {
+        let wanted = with_requests(r#"workspace-read = ["a/**", "b/**"]"#).unwrap().requests;
+        let granted = with_requests(r#"workspace-read = ["a/**"]"#).unwrap().requests;
+        assert_eq!(wanted.beyond(&granted).lines(), [r#"workspace-read = ["b/**"]"#]);
+        assert!(granted.beyond(&wanted).is_empty());
+    }
+
+    #[test]
+    fn options_are_checked_against_their_schema() {
+        let manifest = parse(
+            r#"
+            id = "x"
+            version = "1.0.0"
+            [options]
+            schema = '{"type":"object","properties":{"n":{"type":"integer"}},"additionalProperties":false}'
+            "#,
+        )
+        .unwrap();
+        assert_eq!(manifest.validate_options(&json!({ "n": 1 })), Ok(()));
+        let mistakes = manifest.validate_options(&json!({ "n": "one" })).unwrap_err();
+        assert!(mistakes[0].starts_with("/n: "), "{mistakes:?}");
+        let plain = parse("id = \"x\"\nversion = \"1.0.0\"").unwrap();
+        assert_eq!(plain.validate_options(&json!({})), Ok(()));
+        assert!(plain.validate_options(&json!({ "n": 1 })).is_err());
+    }
+}
