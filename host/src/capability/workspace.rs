@@ -219,7 +219,7 @@ impl workspace::Host for State {
         });
         self.facts.workspace.extend(normal.iter().cloned());
         let root = self.context.world.project_root.clone();
-        let digesting = blocking(move || tree::digest(&root, &normal, &ignore));
+        let digesting = blocking(move || digest(&root, &normal, &ignore));
         Ok(self.pass(passage("digest", paths.join(" ")), granted, digesting).await)
     }
 
