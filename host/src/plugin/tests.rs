@@ -75,7 +75,7 @@ fn check(body: &str, imports: &[&str], version: &str) -> Vec<u8> {
     );
     let package = resolve.push_str("tested.wit", &package).unwrap();
     let world = resolve.select_world(&[package], Some("tested")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
