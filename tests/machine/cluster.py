@@ -8,7 +8,7 @@ import re
 import socket
 from pathlib import Path
 
-from machine import engine, kubernetes
+from machine import engine, kubernetes, network
 from machine.daemon import Daemon
 from machine.place import HERE, RUN, STATE, write
 from machine.process import MachineError, logged, run, say, succeeds, wait_until
@@ -109,7 +109,7 @@ certificatesDir: {CERTIFICATES}
 controlPlaneEndpoint: {API}:6443
 clusterName: {NAME}
 apiServer: {{certSANs: ["127.0.0.1", "localhost", "kubernetes.docker.internal", "{ip}"]}}
-networking: {{serviceSubnet: {SERVICE_RANGE}, podSubnet: {engine.POD_RANGE}, dnsDomain: cluster.local}}
+networking: {{serviceSubnet: {SERVICE_RANGE}, podSubnet: {network.POD_RANGE}, dnsDomain: cluster.local}}
 """
     proxy = CONFIGURATIONS / "kube-proxy.conf"
     if proxy.exists() and configuration.exists() and configuration.read_text() == wanted:
@@ -191,7 +191,7 @@ def _start_control_plane(folder: Path, ip: str) -> None:
                 *("--cluster-signing-cert-file", pki / "ca.crt", "--cluster-signing-key-file", pki / "ca.key"),
                 *("--service-account-private-key-file", pki / "sa.key", "--use-service-account-credentials=true"),
                 *("--requestheader-client-ca-file", pki / "front-proxy-ca.crt"),
-                *("--cluster-cidr", engine.POD_RANGE, "--allocate-node-cidrs=false"),
+                *("--cluster-cidr", network.POD_RANGE, "--allocate-node-cidrs=false"),
             ),
         ),
         (SCHEDULER, ()),
@@ -241,7 +241,7 @@ readOnlyPort: 0
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: iptables
-clusterCIDR: {engine.POD_RANGE}
+clusterCIDR: {network.POD_RANGE}
 hostnameOverride: {NAME}
 bindAddress: 0.0.0.0
 metricsBindAddress: 127.0.0.1:10249
@@ -280,12 +280,3 @@ def down() -> None:
         # The API server would wait for its watchers, who are about to go as well.
         if daemon.stop(seconds=3):
             say(f"stopped {daemon.name}")
-    proxy = kubernetes_program_if_built("kube-proxy")
-    if proxy:
-        succeeds(proxy, "--cleanup", env={"PATH": engine.path()})
-
-
-def kubernetes_program_if_built(name: str) -> Path | None:
-    """A program without the minutes of building it."""
-    program = STATE / "kubernetes" / name
-    return program if program.exists() else None

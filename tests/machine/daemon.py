@@ -13,8 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from machine.place import LOGS, RUN, write
+from machine.place import LOGS, RUN
 from machine.process import MachineError, wait_until
+
+# The process writes itself down before it becomes the daemon: however early this program is killed, no daemon runs that
+# the next one does not know.
+WRITE_DOWN = """\
+started=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20) &&
+printf '{"pid": %s, "started": %s}' "$$" "$started" >"$0.partial" && mv "$0.partial" "$0" && exec "$@"
+"""
 
 
 def process_state(stat: str) -> tuple[str, int]:
@@ -63,22 +70,20 @@ class Daemon:
         if self.pid() is not None:
             return False
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        self.record.unlink(missing_ok=True)
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
         with self.log.open("a") as output:
             child = subprocess.Popen(
-                [str(word) for word in command],
+                ["sh", "-c", WRITE_DOWN, self.record, *as_user, *(str(word) for word in command)],
                 env={**os.environ, **(env or {})},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                user=user,
-                group=user,
-                extra_groups=[] if user else None,
             )
-        start = started_at(child.pid)
-        if start is not None:
-            write(self.record, json.dumps({"pid": child.pid, "started": start}))
+        wait_until(lambda: self.record.exists() or child.poll() is not None, f"{self.name} to start", 10)
         self.must_live()
         return True
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 from machine import daemon
-from machine.process import MachineError
+from machine.process import MachineError, wait_until
 
 
 class ProcessStateTest(unittest.TestCase):
@@ -58,6 +58,21 @@ class DaemonTest(unittest.TestCase):
         self.assertTrue(sleeper.stop())
         self.assertIsNone(sleeper.pid())
         self.assertFalse(sleeper.stop())
+
+    def test_known_even_if_the_starter_is_killed(self) -> None:
+        """The record is made by the process itself: here nobody else is there to make it."""
+        sleeper = daemon.Daemon("sleeper")
+        sleeper.record.parent.mkdir(parents=True)
+        child = subprocess.Popen(["sh", "-c", daemon.WRITE_DOWN, sleeper.record, "sleep", "60"])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        wait_until(sleeper.record.exists, "the record", 5)
+        self.assertEqual(sleeper.pid(), child.pid)
+
+    def test_a_program_that_is_missing(self) -> None:
+        """Says so."""
+        with self.assertRaisesRegex(MachineError, "ended by itself(.|\n)*not found"):
+            daemon.Daemon("missing").start("/nonexistent/daemon")
 
     def test_recycled_process_id_is_not_taken_for_it(self) -> None:
         """Same id, other start time."""

@@ -5,10 +5,12 @@ That is what Docker Desktop does, so `docker build` makes what a Pod with `image
 
 import json
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
-from machine import packages
-from machine.daemon import Daemon
+from machine import network, packages
+from machine.daemon import Daemon, started_at
 from machine.place import HERE, RUN, STATE, write
 from machine.process import run, say, succeeds, wait_until
 
@@ -17,7 +19,6 @@ DOCKERD = Daemon("dockerd")
 CONTAINERD_SOCKET = RUN / "containerd.sock"
 DOCKER_SOCKET = RUN / "docker.sock"
 PAUSE_IMAGE = "todohost.test/pause:1"
-POD_RANGE = "10.244.0.0/16"
 BRIDGE_ADDRESS = "172.30.0.1/24"
 
 
@@ -54,10 +55,10 @@ def up() -> None:
         STATE / "docker-client" / "config.json",
         json.dumps({"cliPluginsExtraDirs": [f"{programs}/usr/libexec/docker/cli-plugins"]}),
     )
-    _configure_network()
+    network.up()
     _start_containerd()
     _start_dockerd()
-    _pod_traffic("-I")
+    network.let_pods_through()
     if not image_exists(PAUSE_IMAGE):
         _build_pause()
 
@@ -98,43 +99,6 @@ def _start_dockerd() -> None:
     if DOCKERD.start("dockerd", "--config-file", configuration, env={"PATH": path()}):
         say("starting dockerd")
         wait_until(lambda: succeeds("docker", "version", env=environment()), "dockerd to answer", 60, DOCKERD.must_live)
-
-
-def _configure_network() -> None:
-    for setting in ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"):
-        file = Path("/proc/sys") / setting.replace(".", "/")
-        if file.exists() and file.read_text().strip() != "1":
-            file.write_text("1\n")
-    conflist = {
-        "cniVersion": "0.4.0",
-        "name": "pods",
-        "plugins": [
-            {
-                "type": "bridge",
-                "bridge": "cni0",
-                "isGateway": True,
-                "ipMasq": True,
-                "hairpinMode": True,
-                "ipam": {
-                    "type": "host-local",
-                    "dataDir": str(RUN / "cni-addresses"),
-                    "ranges": [[{"subnet": "10.244.0.0/24"}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
-                },
-            },
-            {"type": "portmap", "capabilities": {"portMappings": True}},
-        ],
-    }
-    write(RUN / "cni" / "10-pods.conflist", json.dumps(conflist, indent=2))
-
-
-def _pod_traffic(how: str) -> None:
-    """Lets pods' packets through (`-I`) or forgets it (`-D`): dockerd sets the policy of FORWARD to DROP."""
-    for direction in ("-s", "-d"):
-        rule = ("FORWARD", direction, POD_RANGE, "-j", "ACCEPT")
-        there = succeeds("iptables", "-C", *rule, env={"PATH": path()})
-        if there == (how == "-D"):
-            run("iptables", how, *rule, env={"PATH": path()})
 
 
 def _build_pause() -> None:
@@ -179,18 +143,18 @@ state = "{RUN}/containerd"
 
 def down() -> None:
     """Stops containers, daemons and mounts, and takes back what was set in the network."""
+    if not (RUN / "containerd.toml").exists():
+        # Never up here: docker0 and the rest would be somebody else's.
+        return
     if CONTAINERD.pid() is not None:
         _remove_containers()
     for daemon in (DOCKERD, CONTAINERD):
         if daemon.stop(seconds=20):
             say(f"stopped {daemon.name}")
-    _kill_shims()
+    _kill_containers()
     unmount_below(RUN)
     unmount_below(STATE)
-    if Path("/usr/sbin/iptables").exists():
-        _pod_traffic("-D")
-    for bridge in ("cni0", "docker0"):
-        succeeds("ip", "link", "delete", bridge, env={"PATH": path()})
+    network.down()
 
 
 def _remove_containers() -> None:
@@ -205,15 +169,40 @@ def _remove_containers() -> None:
             succeeds(*ctr, "containers", "rm", container, env=environ)
 
 
-def _kill_shims() -> None:
-    """A containerd that was killed leaves its shims, and they keep containers running."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+def _kill_containers() -> None:
+    """Ends what outlives a containerd that was killed: its shims, and what runs on its snapshots."""
+    left = _left_processes()
+    if left:
+        say(f"killing {len(left)} processes of containers that a killed run left")
+    while left:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(started_at(pid) for pid in left), "containers to end", 30)  # noqa: B023
+        left = _left_processes()
+
+
+def _left_processes() -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = entry.read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            mounts = (entry / "mountinfo").read_text()
+        except (FileNotFoundError, ProcessLookupError, OSError):
             continue
-        if words[0].endswith(b"containerd-shim-runc-v2") and str(CONTAINERD_SOCKET).encode() in words:
-            os.kill(int(entry.parent.name), 9)
+        shim = words[0].endswith(b"containerd-shim-runc-v2") and str(CONTAINERD_SOCKET).encode() in words
+        if shim or is_on_snapshot(mounts, STATE):
+            found.append(int(entry.name))
+    return found
+
+
+def is_on_snapshot(mounts: str, state: Path) -> bool:
+    """Whether the root in a /proc/PID/mountinfo is a container's, kept below `state`."""
+    for line in mounts.splitlines():
+        fields = line.split()
+        if fields[4] == "/" and f",upperdir={state}/containerd/" in fields[-1]:
+            return True
+    return False
 
 
 def unmount_below(folder: Path) -> None:

@@ -1,23 +1,12 @@
-"""kind: the program, and a node image made here. The cluster itself is made by whoever uses kind."""
+"""kind: the program, and its nodes after a restart. The cluster itself is made by whoever uses kind."""
 
-import json
-import shutil
 from pathlib import Path
 
-from machine import kubernetes, packages
-from machine.engine import PAUSE_IMAGE, docker, environment, image_exists
-from machine.place import HERE, STATE, cached, key, write
-from machine.process import logged, run, say, succeeds
-
-MODULE = "sigs.k8s.io/kind"
-VERSION = "v0.33.0"
-BASE_IMAGE = "todohost.test/kind-base:1"
-NODE_FILES = HERE / "kind-node"
-NODE_PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "containerd", "runc", "conntrack", "iptables", "nftables", "iproute2"),
-    *("ethtool", "kmod", "jq", "procps", "socat", "containernetworking-plugins", "mount", "util-linux", "bash"),
-    *("ca-certificates", "libseccomp2"),
-)
+from machine import kind_node
+from machine.engine import docker, environment
+from machine.kind_node import FILES, MODULE, VERSION
+from machine.place import STATE, cached, write
+from machine.process import logged, run, say, succeeds, wait_until
 
 
 def folder() -> Path:
@@ -25,19 +14,20 @@ def folder() -> Path:
     return STATE / "kind"
 
 
-def node_image() -> str:
-    """Named as the published ones are, with the version that is in it and what it is made from."""
-    made_from = key(HERE / "kind.py", HERE / "runc-without-resource", *sorted(NODE_FILES.iterdir()))
-    return f"kindest/node:{kubernetes.version()}-{made_from}"
-
-
 def up() -> None:
-    """Makes the program and the node image."""
-    image = node_image()
-    script = (NODE_FILES / "kind").read_text()
+    """Makes the program and the node image, and starts the nodes that a stopped engine left."""
+    image = kind_node.up()
+    script = (FILES / "kind").read_text()
     write(folder() / "kind", script.replace("@IMAGE@", image).replace("@KIND@", str(_program())), 0o755)
-    if not image_exists(image):
-        _build_node(image)
+    for node in docker("ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster", "--filter", "status=exited").split():
+        say(f"starting kind's node {node}")
+        docker("start", node)
+        wait_until(lambda: _serves(node), "kind's node to serve", 120)  # noqa: B023  (called at once)
+
+
+def _serves(node: str) -> bool:
+    ready = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw", "/readyz")
+    return succeeds("docker", "exec", node, *ready, env=environment())
 
 
 def _program() -> Path:
@@ -46,64 +36,6 @@ def _program() -> Path:
         logged("kind-build", "go", "install", f"{MODULE}@{VERSION}", env={"GOBIN": str(output), "CGO_ENABLED": "0"})
 
     return cached(f"kind-{VERSION}", install) / "kind"
-
-
-def _base_root() -> Path:
-    def make(output: Path) -> None:
-        say("bootstrapping the root of the kind node")
-        suite = "bookworm"
-        logged(
-            "mmdebstrap-kind",
-            *("mmdebstrap", "--variant=minbase", f"--include={','.join(NODE_PACKAGES)}"),
-            *("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"),
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            *("--format=tar", "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*"),
-            *(suite, output, f"deb [signed-by={packages.keyring()}] {packages.mirror()} {suite} main"),
-        )
-
-    return cached(f"kind-base-{key(*NODE_PACKAGES)}.tar", make)
-
-
-def _build_node(image: str) -> None:
-    if not image_exists(BASE_IMAGE):
-        docker("import", _base_root(), BASE_IMAGE)
-    say("making the kind node image")
-    context = STATE / "kind-context"
-    shutil.rmtree(context, ignore_errors=True)
-    shutil.copytree(NODE_FILES, context)
-    shutil.copy(HERE / "runc-without-resource", context)
-    _link(kubernetes.binary(), context / "kubernetes")
-    write(context / "version", kubernetes.version())
-    # kind's own files come from its module at build time; nothing of them is kept here.
-    module = json.loads(run("go", "mod", "download", "-json", f"{MODULE}@{VERSION}"))
-    run("cp", "-r", "--no-preserve=mode", f"{module['Dir']}/images/base/files", context / "base-files")
-    wanted = run(
-        *(kubernetes.programs() / "kubeadm", "config", "images", "list"),
-        *("--kubernetes-version", kubernetes.version()),
-    ).split()
-    pause = next(name for name in wanted if "/pause:" in name)
-    write(context / "base-files/kind/version.pause", pause)
-    write(context / "images.tar", "")
-    control_plane = "todohost.test/kind-control-plane:1"
-    _build(context, "--target", "kubernetes", "-t", control_plane)
-    for name in wanted:
-        docker("tag", PAUSE_IMAGE if name == pause else control_plane, name)
-    (context / "images.tar").unlink()
-    docker("save", "-o", context / "images.tar", *wanted)
-    _build(context, "--target", "node", "-t", image)
-    shutil.rmtree(context)
-    docker("rmi", *wanted, control_plane)
-
-
-def _build(context: Path, *arguments: str) -> None:
-    logged("kind-node", "docker", "build", "--progress=plain", *arguments, context, env=environment())
-
-
-def _link(source: Path, link: Path) -> None:
-    try:
-        link.hardlink_to(source)
-    except OSError:
-        shutil.copy(source, link)
 
 
 def down() -> None:

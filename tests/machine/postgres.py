@@ -12,6 +12,8 @@ from machine.process import MachineError, run, say, succeeds, wait_until
 
 SERVER = Daemon("postgres")
 DATA = STATE / "postgres"
+# In the data: whoever removes them removes the mark.
+DATABASE_MADE = DATA / "database-made"
 PASSWORD = STATE / "postgres-password"
 PORT = 15432
 USER = "postgres"
@@ -31,7 +33,7 @@ def programs() -> Path:
 def up(address: str) -> None:
     """Starts it on localhost and `address`, with the database and its user."""
     folder = programs()
-    if SERVER.pid() is not None:
+    if SERVER.pid() is not None and DATABASE_MADE.exists():
         return
     say("starting PostgreSQL")
     if not (DATA / "ready").exists():
@@ -53,6 +55,7 @@ def up(address: str) -> None:
         SERVER.must_live,
     )
     _create_database(folder)
+    DATABASE_MADE.touch()
 
 
 def url(address: str) -> str:
