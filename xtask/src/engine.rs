@@ -52,7 +52,10 @@ pub enum EngineError {
 pub struct Engine {
     directory: PathBuf,
     wit: PathBuf,
-    /// Over sources, adapter, interfaces, compiler and build options.
+    adapter: PathBuf,
+    /// Over sources, compiler and build options: what the Go build depends on.
+    module_digest: String,
+    /// Over that, the adapter and the interfaces.
     digest: String,
 }
 
@@ -69,12 +72,16 @@ impl Engine {
             .output()
             .map_err(EngineError::Toolchain)?;
         let wit = plugin.join("wit");
+        let adapter = plugin.join("adapter.wat");
+        let mut module = Digest::new();
+        module.add("compiler", &version.stdout);
+        module.add("options", BUILD.join(" ").as_bytes());
+        module.add_path("engine", &directory)?;
+        let module_digest = module.finish();
         let mut digest = Digest::new();
-        digest.add("compiler", &version.stdout);
-        digest.add("options", BUILD.join(" ").as_bytes());
-        digest.add_path("engine", &directory)?;
-        digest.add_path("wit", &wit)?;
-        Ok(Some(Self { directory, wit, digest: digest.finish() }))
+        digest.add("module", module_digest.as_bytes());
+        digest.add_path("adapter", &adapter)?.add_path("wit", &wit)?;
+        Ok(Some(Self { directory, wit, adapter, module_digest, digest: digest.finish() }))
     }
 
     /// What went into it.
@@ -85,7 +92,7 @@ impl Engine {
     /// Joins it with the component of its plugin.
     pub fn join(&self, plugin: Vec<u8>, workspace: &Workspace) -> Result<Vec<u8>, EngineError> {
         let module = fs_err::read(self.module()?)?;
-        let adapter = wat::parse_file(self.directory.join("adapter.wat"))
+        let adapter = wat::parse_file(&self.adapter)
             .map_err(|error| EngineError::Adapter(error.to_string()))?;
         let interfaces = [workspace.wit(), self.wit.clone()];
         let engine = component::encode_adapted(
@@ -99,7 +106,7 @@ impl Engine {
 
     /// The core module, built unless it lies in the cache.
     fn module(&self) -> Result<PathBuf, EngineError> {
-        let place = workspace::cache()?.join("helm-engine").join(&self.digest);
+        let place = workspace::cache()?.join("helm-engine").join(&self.module_digest);
         let module = place.join("engine.wasm");
         if module.exists() {
             return Ok(module);

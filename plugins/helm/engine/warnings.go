@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -17,7 +18,12 @@ func collectWarnings() *warnings {
 	return collected
 }
 
-func (w *warnings) add(line string) { w.lines = append(w.lines, line) }
+// add keeps a line once: Helm merges the values more than once and says it each time.
+func (w *warnings) add(line string) {
+	if !slices.Contains(w.lines, line) {
+		w.lines = append(w.lines, line)
+	}
+}
 
 // Enabled lets through the level of the older logger too: its warnings are told apart by their text.
 func (w *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }

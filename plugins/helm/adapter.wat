@@ -67,13 +67,17 @@
   (func (export "sched_yield") (result i32) (i32.const 0))
   (func (export "proc_exit") (param i32) unreachable)
 
-  ;; no arguments, no environment
-  (func (export "args_get") (param i32 i32) (result i32) (i32.const 0))
+  ;; one argument, an empty program name, because libraries take for granted that there is one
+  (func (export "args_sizes_get") (param $count i32) (param $bytes i32) (result i32)
+    (i32.store (local.get $count) (i32.const 1)) (i32.store (local.get $bytes) (i32.const 1)) (i32.const 0))
+  (func (export "args_get") (param $arguments i32) (param $buffer i32) (result i32)
+    (i32.store (local.get $arguments) (local.get $buffer))
+    (i32.store8 (local.get $buffer) (i32.const 0))
+    (i32.const 0))
+  ;; no environment
   (func (export "environ_get") (param i32 i32) (result i32) (i32.const 0))
-  (func (export "args_sizes_get") (param i32 i32) (result i32)
-    (i32.store (local.get 0) (i32.const 0)) (i32.store (local.get 1) (i32.const 0)) (i32.const 0))
-  (func (export "environ_sizes_get") (param i32 i32) (result i32)
-    (i32.store (local.get 0) (i32.const 0)) (i32.store (local.get 1) (i32.const 0)) (i32.const 0))
+  (func (export "environ_sizes_get") (param $count i32) (param $bytes i32) (result i32)
+    (i32.store (local.get $count) (i32.const 0)) (i32.store (local.get $bytes) (i32.const 0)) (i32.const 0))
 
   ;; no files: 8 is "bad descriptor", 44 "no such file"
   (func (export "fd_close") (param i32) (result i32) (i32.const 8))
