@@ -72,6 +72,7 @@ impl Request {
 #[derive(Debug, Default)]
 struct Script {
     behaviours: BTreeMap<String, Behaviour>,
+    of_images: BTreeMap<(String, String), Behaviour>,
     faults: Vec<Fault>,
     answers: BTreeMap<(String, String), (u16, String)>,
     forbidden: Vec<(String, String)>,
@@ -96,8 +97,15 @@ impl State {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn behaviour(&self, deployment: &str) -> Behaviour {
-        self.script().behaviours.get(deployment).cloned().unwrap_or(Behaviour::Ready)
+    fn behaviour(&self, deployment: &str, template: &Value) -> Behaviour {
+        let script = self.script();
+        let image = template["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
+        script
+            .of_images
+            .get(&(deployment.to_owned(), image.to_owned()))
+            .or_else(|| script.behaviours.get(deployment))
+            .cloned()
+            .unwrap_or(Behaviour::Ready)
     }
 
     fn node(&self) -> &str {
@@ -185,6 +193,12 @@ impl FakeCluster {
     /// Says what becomes of the pods of a Deployment from its next rollout on.
     pub fn behaviour(&self, deployment: &str, behaviour: Behaviour) {
         self.state.script().behaviours.insert(deployment.to_owned(), behaviour);
+    }
+
+    /// The same for one image of its first container; goes before what is said of the Deployment.
+    pub fn behaviour_of_image(&self, deployment: &str, image: &str, behaviour: Behaviour) {
+        let place = (deployment.to_owned(), image.to_owned());
+        self.state.script().of_images.insert(place, behaviour);
     }
 
     /// Lets something go wrong from now on.

@@ -21,9 +21,12 @@ pub struct Rule {
     /// Arguments: `*` inside one is a wildcard, `**` stands for any number of further ones.
     pub args: Vec<String>,
     /// Flags that must be set for the rule to match; with `!` in front, that must not be.
+    /// In flags and in what is printed, `{3}` is the argument at that place, counted from 0.
     pub requires: Vec<String>,
-    /// Flags that it sets once it is over; `{3}` is the argument at that place, counted from 0.
+    /// Flags that it sets once it is over.
     pub sets: Vec<String>,
+    /// Each argument that follows this one is a flag that it sets, e.g. `--tag`.
+    pub sets_each_after: String,
     /// What it prints.
     pub stdout: String,
     /// What it prints on the other stream.
@@ -70,6 +73,13 @@ impl Rule {
     #[must_use]
     pub fn sets(mut self, flag: &str) -> Self {
         self.sets.push(flag.to_owned());
+        self
+    }
+
+    /// It sets the flags that are named by the arguments after each `option`.
+    #[must_use]
+    pub fn sets_each_after(mut self, option: &str) -> Self {
+        option.clone_into(&mut self.sets_each_after);
         self
     }
 

@@ -65,7 +65,7 @@ fn owner(object: &Value) -> Value {
 pub(super) async fn reconcile(state: State, namespace: String, name: String) {
     let Some(rollout) = begin(&state, &namespace, &name) else { return };
     tokio::time::sleep(STEP).await;
-    match state.behaviour(&name) {
+    match state.behaviour(&name, &rollout.template) {
         Behaviour::Ready => {
             for pod in &rollout.pods {
                 rollout.pod_status(&state, pod, &ready_status);
@@ -125,6 +125,7 @@ struct Rollout {
     name: String,
     generation: u64,
     set: String,
+    template: Value,
     pods: Vec<String>,
     replicas: usize,
 }
@@ -193,6 +194,7 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
         name: name.to_owned(),
         generation,
         set,
+        template,
         pods,
         replicas,
     })

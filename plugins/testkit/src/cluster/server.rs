@@ -524,7 +524,7 @@ fn logs(state: &State, key: &Key) -> Result<Response<Body>, Failure> {
     let Some(pod) = state.store().get(key).cloned() else {
         return Err(Failure::new(404, "NotFound", format!("pods \"{}\" not found", key.name)));
     };
-    match state.behaviour(&deployment_of(&pod)) {
+    match state.behaviour(&deployment_of(&pod), &pod) {
         Behaviour::Waiting { reason, .. } => Err(Failure::new(
             400,
             "BadRequest",

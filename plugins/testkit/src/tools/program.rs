@@ -42,9 +42,11 @@ fn play() -> io::Result<ExitCode> {
     let rules: Vec<Rule> =
         serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json")))?)?;
     let allowed = |rule: &&Rule| {
-        rule.requires.iter().all(|flag| match flag.strip_prefix('!') {
-            Some(flag) => !flag_path(folder, flag).exists(),
-            None => flag_path(folder, flag).exists(),
+        rule.requires.iter().map(|flag| filled(flag, &args)).all(|flag| {
+            match flag.strip_prefix('!') {
+                Some(flag) => !flag_path(folder, flag).exists(),
+                None => flag_path(folder, &flag).exists(),
+            }
         })
     };
     let rule = rules.iter().filter(|rule| rule.matches(&args)).find(allowed);
@@ -74,9 +76,9 @@ fn play() -> io::Result<ExitCode> {
         writeln!(io::stderr(), "scripted {name}: no rule is about: {}", args.join(" "))?;
         return Ok(ExitCode::from(NO_RULE));
     };
-    io::stdout().write_all(rule.stdout.as_bytes())?;
+    io::stdout().write_all(filled(&rule.stdout, &args).as_bytes())?;
     io::stdout().flush()?;
-    io::stderr().write_all(rule.stderr.as_bytes())?;
+    io::stderr().write_all(filled(&rule.stderr, &args).as_bytes())?;
     if rule.holds {
         loop {
             std::thread::sleep(Duration::from_secs(1));
@@ -90,11 +92,19 @@ fn play() -> io::Result<ExitCode> {
         }
     }
     for flag in &rule.sets {
-        let mut flag = flag.clone();
-        for (place, arg) in args.iter().enumerate() {
-            flag = flag.replace(&format!("{{{place}}}"), arg);
-        }
-        set_flag(folder, &flag)?;
+        set_flag(folder, &filled(flag, &args))?;
+    }
+    for pair in args.windows(2).filter(|pair| pair[0] == rule.sets_each_after) {
+        set_flag(folder, &pair[1])?;
     }
     Ok(ExitCode::from(u8::try_from(rule.exit).unwrap_or(u8::MAX)))
+}
+
+/// `text` with `{N}` replaced by the argument at that place.
+fn filled(text: &str, args: &[String]) -> String {
+    let mut text = text.to_owned();
+    for (place, arg) in args.iter().enumerate() {
+        text = text.replace(&format!("{{{place}}}"), arg);
+    }
+    text
 }

@@ -1,0 +1,44 @@
+//! What the binary says of itself.
+
+use super::world::World;
+
+#[test]
+fn every_command_explains_itself() {
+    let world = World::new();
+    for line in [
+        "",
+        "deploy",
+        "build",
+        "render",
+        "apply",
+        "verify",
+        "check",
+        "status",
+        "plugin",
+        "plugin list",
+        "plugin inspect",
+        "plugin allow",
+        "target",
+        "target list",
+    ] {
+        let finished = world.run(&format!("{line} --help")).expect_code(0);
+        assert_eq!(finished.stderr, "");
+        let name = format!("help-{}", line.replace(' ', "-"));
+        world
+            .settings()
+            .bind(|| insta::assert_snapshot!(name.trim_end_matches('-'), finished.stdout));
+    }
+}
+
+#[test]
+fn the_version_is_the_workspaces() {
+    let finished = World::new().run("--version").expect_code(0);
+    assert_eq!(finished.stdout, format!("todohost {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn an_unknown_command_is_refused_with_a_suggestion() {
+    let world = World::new();
+    let finished = world.run("delpoy").expect_code(2);
+    assert!(finished.stderr.contains("deploy"), "{}", finished.stderr);
+}

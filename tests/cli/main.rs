@@ -1,0 +1,20 @@
+//! The whole binary against scripted worlds: what it says, how it exits, and what it leaves behind.
+//!
+//! A module per area. Snapshots hold what users read when something is refused: the exit code and
+//! the error with its causes and its help; times, paths and digests are taken out.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
+
+mod build;
+mod deploy;
+mod help;
+mod house;
+mod interrupt;
+mod output;
+mod plugins;
+mod project;
+mod render;
+mod target;
+mod values;
+mod verify;
+mod world;

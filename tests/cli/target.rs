@@ -1,0 +1,92 @@
+//! Targets, contexts, clusters and engines that are not as they should be.
+
+use todohost_testkit::cluster::{Effect, kubeconfig};
+use todohost_testkit::{Fault, Refusal};
+
+use super::world::{World, assert_refusal};
+
+#[test]
+fn the_context_is_missing() {
+    let world = World::new();
+    world.cluster.write_kubeconfig(&world.project.kubeconfig(), "elsewhere");
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    assert_eq!(world.cluster.writes(), []);
+}
+
+#[test]
+fn there_is_no_kubeconfig() {
+    let world = World::new();
+    std::fs::remove_file(world.project.kubeconfig()).unwrap();
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn the_cluster_does_not_answer() {
+    let world = World::new();
+    // A port that was free a moment ago.
+    let port = {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let text = kubeconfig("docker-desktop", &format!("http://127.0.0.1:{port}"));
+    std::fs::write(world.project.kubeconfig(), text).unwrap();
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn the_cluster_knows_no_such_user() {
+    let world = World::new();
+    world.cluster.fault(Fault {
+        method: String::new(),
+        path: "/".into(),
+        times: None,
+        effect: Effect::Refuse(Refusal::new(401, "Unauthorized", "Unauthorized")),
+    });
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn the_engine_does_not_run() {
+    let world = World::new();
+    world.tools.set("engine-stopped");
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn the_engine_is_not_installed() {
+    let world = World::new();
+    let finished = world.deploy().variable("PATH", world.project.home()).run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn the_target_is_unknown() {
+    let world = World::new();
+    let finished = world.run("deploy --target moon");
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn a_cluster_that_is_not_local_is_never_chosen_by_itself() {
+    let world = World::new();
+    let text = kubeconfig("docker-desktop", "https://cluster.example:6443");
+    std::fs::write(world.project.kubeconfig(), text).unwrap();
+    let finished = world.run("deploy");
+    assert_ne!(finished.code(), Some(0));
+    assert_eq!(world.cluster.requests(), []);
+}
+
+#[test]
+fn the_list_of_targets_says_which_are_there() {
+    let world = World::new();
+    let finished = world.run("target list").expect_code(0);
+    let line = finished.stdout.lines().find(|line| line.contains("docker-desktop"));
+    assert!(line.is_some_and(|line| line.contains("ready")), "{}", finished.output());
+}

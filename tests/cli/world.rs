@@ -1,0 +1,136 @@
+//! The world of these tests: the project `shop`, a scripted cluster named as Docker Desktop names
+//! its own, and a scripted `docker`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use todohost_testkit::{FakeCluster, FakeTools, Finished, Host, Project, Rule, filter, leak};
+use todohost_tests as under_test;
+
+/// The secrets that are given. No output may hold them, whole or wrapped.
+pub const DATABASE: &str = "postgresql://shop:canary-7f3a91c2@database.example:5432/shop";
+/// The part of it that is looked for.
+pub const CANARY: &str = "canary-7f3a91c2";
+/// The optional one.
+pub const API_KEY: &str = "sk-canary+55d0/e1c8";
+
+const ENGINE: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":{"Platform":{"Name":"Docker Desktop"},"Version":"28.0.4","Os":"linux","Arch":"amd64"}}"#;
+const CLIENT: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":null}"#;
+const REFUSED: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
+const IMAGE: &str = r#"[{"Id":"sha256:5d0e2f1b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1048576}]"#;
+
+/// A project, a cluster and tools.
+pub struct World {
+    pub project: Project,
+    pub cluster: FakeCluster,
+    pub tools: FakeTools,
+}
+
+impl World {
+    /// Everything is well.
+    pub fn new() -> Self {
+        let cluster = FakeCluster::builder().node("docker-desktop").start();
+        let project = Project::shop();
+        cluster.write_kubeconfig(&project.kubeconfig(), "docker-desktop");
+        let tools = FakeTools::new(Path::new(env!("CARGO_BIN_EXE_fake-tool")));
+        tools.program(
+            "docker",
+            &[
+                Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
+                Rule::on("version --format *").prints(ENGINE),
+                Rule::on("buildx version").prints("github.com/docker/buildx v0.22.0 18ccba0\n"),
+                Rule::on("image inspect *").requires("{2}").prints(IMAGE),
+                Rule::on("image inspect *").prints("[]\n").fails(1, "Error: No such image: {2}\n"),
+                Rule::on("buildx build **").requires("build-fails").fails(
+                    1,
+                    "#5 [2/2] COPY server /server\nERROR: failed to solve: \"/server\": not found\n",
+                ),
+                Rule::on("buildx build **").requires("build-holds").holds(),
+                Rule::on("buildx build **").sets_each_after("--tag"),
+            ],
+        );
+        share_compiled(&project);
+        Self { project, cluster, tools }
+    }
+
+    /// The binary in this world; no command yet.
+    pub fn host(&self) -> Host {
+        Host::new(&under_test::binary(), &self.project.root(), &self.project.home())
+            .variable("TODOHOST_PLUGINS", under_test::plugins())
+            .variable("PATH", self.tools.path())
+            .variable("NO_COLOR", "1")
+            .patience(Duration::from_secs(90))
+    }
+
+    /// A command in one line.
+    pub fn run(&self, line: &str) -> Finished {
+        self.host().args(line.split_whitespace()).run()
+    }
+
+    /// A deploy with everything that it needs.
+    pub fn deploy(&self) -> Host {
+        self.host()
+            .args(["deploy", "--target", "docker-desktop"])
+            .args(["--set", &format!("secrets.databaseUrl={DATABASE}")])
+            .args(["--set", &format!("secrets.apiKey={API_KEY}")])
+    }
+
+    /// Nothing of the app is in the cluster, not even its namespace.
+    pub fn assert_untouched(&self) {
+        assert_eq!(self.cluster.names_in("shop"), Vec::<String>::new());
+        assert_eq!(self.cluster.get("namespaces", "", "shop"), None);
+    }
+
+    /// No secret is in what was printed, nor in any file of home or project.
+    pub fn assert_no_leak(&self, finished: &Finished) {
+        for secret in [CANARY, API_KEY] {
+            let printed = leak::find(finished.output().as_bytes(), secret);
+            assert_eq!(printed, None, "{secret} was printed:\n{}", finished.output());
+            let kept = leak::find_in_files(self.project.folder(), secret);
+            assert_eq!(kept, [], "{secret} was kept");
+        }
+    }
+
+    /// Snapshots without what differs from run to run.
+    pub fn settings(&self) -> insta::Settings {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(true);
+        settings.set_omit_expression(true);
+        let folders = filter::with_folders(&[
+            (&self.project.root(), "[project]"),
+            (&self.project.home(), "[home]"),
+            (self.tools.path(), "[tools]"),
+            (&under_test::plugins(), "[plugins]"),
+        ]);
+        for (pattern, word) in folders {
+            settings.add_filter(&pattern, word);
+        }
+        settings
+    }
+}
+
+/// The exit code and the error as the user reads it, without what differs from run to run.
+pub fn refusal(finished: &Finished) -> String {
+    let error: Vec<&str> =
+        finished.stderr.lines().skip_while(|line| !line.starts_with("error:")).collect();
+    assert!(!error.is_empty(), "no error in:\n{}", finished.output());
+    format!("exit {}\n{}\n", finished.code().unwrap_or(-1), error.join("\n"))
+}
+
+/// Compiling a component takes seconds: all worlds share what is compiled, and nothing else.
+fn share_compiled(project: &Project) {
+    let cache = project.home().join(".cache").join("todohost");
+    std::fs::create_dir_all(&cache).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(under_test::compiled_cache(), cache.join("compiled")).unwrap();
+}
+
+/// Snapshots the refusal of a finished run; the run must not have printed a secret.
+macro_rules! assert_refusal {
+    ($world:expr, $finished:expr) => {{
+        let (world, finished) = (&$world, &$finished);
+        world.assert_no_leak(finished);
+        world.settings().bind(|| insta::assert_snapshot!($crate::world::refusal(finished)));
+    }};
+}
+pub(crate) use assert_refusal;

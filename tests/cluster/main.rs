@@ -1,0 +1,9 @@
+//! The whole binary on a real cluster, named by `KUBECONFIG`, `DOCKER_HOST`,
+//! `DATABASE_URL` and `TODOHOST_TEST_TARGET`. Without them every test fails and says so.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
+
+mod refusals;
+mod shop;
+mod todo;
+mod web;

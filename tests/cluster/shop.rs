@@ -1,0 +1,88 @@
+//! A small app on the real cluster: interrupted, upgraded, and put back.
+
+use std::time::Duration;
+
+use todohost_testkit::{Finished, Host, leak};
+use todohost_tests::real::Real;
+
+const SECRET: &str = "canary-41b7aa90";
+
+fn deploy(real: &Real) -> Host {
+    real.deploy()
+        .args(["--set", &format!("secrets.databaseUrl=postgresql://shop:{SECRET}@db.example/shop")])
+}
+
+fn assert_no_leak(real: &Real, finished: &Finished) {
+    assert_eq!(leak::find(finished.output().as_bytes(), SECRET), None, "{}", finished.output());
+    assert_eq!(leak::find_in_files(real.project.folder(), SECRET), []);
+    let kept = real.kubectl("get all,configmaps,events -o json");
+    assert_eq!(leak::find(kept.as_bytes(), SECRET), None, "in an object that is no Secret");
+}
+
+#[test]
+fn a_failed_upgrade_goes_back_to_what_ran() {
+    let real = Real::shop("upgrade");
+    let first = deploy(&real).run().expect_code(0);
+    assert_no_leak(&real, &first);
+    let before = real.object("deployment", "shop-web");
+    real.project.write("web/server.py", "raise SystemExit('the new version cannot start')\n");
+    let second = deploy(&real).run().expect_code(11);
+    assert_no_leak(&real, &second);
+    assert!(second.output().contains("the new version cannot start"), "{}", second.output());
+    let after = real.object("deployment", "shop-web");
+    assert_eq!(before["spec"], after["spec"], "{}", second.output());
+    assert_eq!(after["status"]["availableReplicas"], 1);
+    assert_eq!(after["status"]["unavailableReplicas"], serde_json::Value::Null);
+
+    // The way is free: the next deploy ends well without hand work.
+    real.project.append("web/server.py", "");
+    real.project.write("web/server.py", "import http.server\nclass H(http.server.SimpleHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200)\n        self.end_headers()\nhttp.server.HTTPServer(('', 8000), H).serve_forever()\n");
+    let third = deploy(&real).run().expect_code(0);
+    assert_no_leak(&real, &third);
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_while_it_builds() {
+    let real = Real::shop("stop-build");
+    real.project.write(
+        "web/Dockerfile",
+        "FROM python:3.13-slim-bookworm\nRUN echo long-step && sleep 120\n",
+    );
+    let mut running = deploy(&real).args(["--verbose"]).spawn();
+    running.wait_for_output("long-step");
+    running.interrupt();
+    let finished = running.finish().expect_code(130);
+    assert_no_leak(&real, &finished);
+    real.assert_nothing_left();
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_while_it_applies() {
+    let real = Real::shop("stop-apply");
+    let mut running = deploy(&real).args(["--output", "json"]).spawn();
+    running.wait_for_output("object-changed");
+    running.interrupt();
+    let finished = running.finish().expect_code(130);
+    assert_no_leak(&real, &finished);
+    real.assert_nothing_left();
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_while_it_waits() {
+    let real = Real::shop("stop-verify");
+    real.project.replace(
+        "chart/templates/deployment.yaml",
+        "port: http\n            periodSeconds",
+        "port: 8001\n            periodSeconds",
+    );
+    let mut running =
+        deploy(&real).args(["--output", "json"]).patience(Duration::from_mins(2)).spawn();
+    running.wait_for_output("object-waiting");
+    running.interrupt();
+    let finished = running.finish().expect_code(130);
+    assert_no_leak(&real, &finished);
+    real.assert_nothing_left();
+}

@@ -1,0 +1,7 @@
+//! Plays a scripted program: see `todohost_testkit::tools`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    todohost_testkit::tools::run_program()
+}

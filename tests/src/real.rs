@@ -1,0 +1,259 @@
+//! A real cluster, engine and database, named by the environment.
+//!
+//! Owns how tests reach them: the binary under test with the user's own surroundings but a home of
+//! its own, `kubectl` and `docker` beside it. Nothing is skipped where something is missing: the
+//! test fails and says what to set.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use todohost_testkit::{Host, Project};
+
+/// What the test run must be given, and what it is for.
+const REQUIRED: [(&str, &str); 3] = [
+    ("TODOHOST_TEST_TARGET", "the target plugin to test with: docker-desktop or kind"),
+    ("KUBECONFIG", "a kubeconfig with that target's context"),
+    ("DATABASE_URL", "a PostgreSQL that pods of that cluster can reach"),
+];
+
+/// Variables of the user's that the binary under test gets.
+const PASSED_ON: [&str; 8] = [
+    "PATH",
+    "KUBECONFIG",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "TMPDIR",
+];
+
+/// One test's share of the real world: a project, and a namespace that goes with it.
+#[derive(Debug)]
+pub struct Real {
+    /// The project that is deployed.
+    pub project: Project,
+    target: String,
+    namespace: String,
+}
+
+impl Real {
+    /// The project in a namespace.
+    ///
+    /// # Panics
+    /// Where the environment does not name a real world.
+    pub fn new(project: Project, namespace: &str) -> Self {
+        let missing: Vec<String> = REQUIRED
+            .iter()
+            .filter(|(name, _)| super::variable(name).is_none())
+            .map(|(name, meaning)| format!("{name} ({meaning})"))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "these tests need a real cluster; set {}. On a machine without one, \
+             `tests/machine/machine up` makes it and `eval \"$(tests/machine/machine env)\"` names it",
+            missing.join(", ")
+        );
+        let cache = project.home().join(".cache").join("todohost");
+        std::fs::create_dir_all(&cache).expect("a folder can be made");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(super::compiled_cache(), cache.join("compiled"))
+            .expect("a link can be made");
+        let target = super::variable("TODOHOST_TEST_TARGET").unwrap_or_default();
+        let real = Self { project, target, namespace: namespace.to_owned() };
+        // The leftover of a killed run.
+        real.delete_namespace("--wait=true");
+        real
+    }
+
+    /// The app `shop` as a small Python server, in a namespace called `shop-NAME`.
+    pub fn shop(name: &str) -> Self {
+        let namespace = format!("shop-{name}");
+        let project = Project::shop();
+        project.replace(
+            "todohost.toml",
+            "namespace = \"shop\"",
+            &format!("namespace = \"{namespace}\""),
+        );
+        project.replace("todohost.toml", "[images.shop-web]", &format!("[images.{namespace}]"));
+        project.write("web/Dockerfile", SHOP_DOCKERFILE);
+        project.write("web/server.py", SHOP_SERVER);
+        std::fs::remove_file(project.root().join("web/server")).expect("the file is there");
+        project.replace(
+            "chart/templates/deployment.yaml",
+            "path: /health\n              port: http\n",
+            "path: /health\n              port: http\n            periodSeconds: 1\n",
+        );
+        Self::new(project, &namespace)
+    }
+
+    /// The target's plugin.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The app's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The binary under test in the project.
+    pub fn host(&self) -> Host {
+        let mut host = Host::new(&super::binary(), &self.project.root(), &self.project.home())
+            .variable("TODOHOST_PLUGINS", super::plugins())
+            .patience(Duration::from_mins(5));
+        for name in PASSED_ON {
+            if let Some(value) = super::variable(name) {
+                host = host.variable(name, value);
+            }
+        }
+        host
+    }
+
+    /// `deploy` with this target; the secrets are the caller's.
+    pub fn deploy(&self) -> Host {
+        self.host().args(["deploy", "--target", &self.target])
+    }
+
+    /// What `kubectl` answers; empty where what is asked for is not there.
+    pub fn kubectl(&self, line: &str) -> String {
+        let output = Command::new("kubectl")
+            .args(["--namespace", &self.namespace])
+            .args(line.split_whitespace())
+            .output()
+            .expect("kubectl is in PATH");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// One object; null where it is not there.
+    pub fn object(&self, kind: &str, name: &str) -> Value {
+        let text = self.kubectl(&format!("get {kind} {name} --ignore-not-found -o json"));
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Names of the pods that are not going away, sorted.
+    pub fn pods(&self, part: &str) -> Vec<String> {
+        let list: Value =
+            serde_json::from_str(&self.kubectl("get pods -o json")).unwrap_or_default();
+        let mut names: Vec<String> = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+            .filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned))
+            .filter(|name| name.contains(part))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Numbers and states of the release's revisions, as `1 deployed`.
+    pub fn revisions(&self) -> Vec<String> {
+        let list = self.kubectl("get secrets -l owner=helm -o json");
+        let list: Value = serde_json::from_str(&list).unwrap_or_default();
+        let label = |secret: &Value, name: &str| {
+            secret["metadata"]["labels"][name].as_str().unwrap_or_default().to_owned()
+        };
+        let mut revisions: Vec<String> = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|secret| format!("{} {}", label(secret, "version"), label(secret, "status")))
+            .collect();
+        revisions.sort();
+        revisions
+    }
+
+    /// Whether the namespace is gone or going, with everything in it.
+    ///
+    /// # Panics
+    /// Where it stays.
+    pub fn assert_nothing_left(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let namespace = self.object("namespace", &self.namespace);
+            if namespace.is_null() {
+                return;
+            }
+            let left = self.kubectl("get all,secrets,configmaps --ignore-not-found -o name");
+            assert!(
+                Instant::now() < deadline,
+                "the namespace {} stays: {namespace:#}\nwith:\n{left}",
+                self.namespace
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Whether the engine has an image.
+    pub fn has_image(&self, reference: &str) -> bool {
+        let output = Command::new("docker").args(["image", "inspect", reference]).output();
+        output.expect("docker is in PATH").status.success()
+    }
+
+    fn delete_namespace(&self, wait: &str) {
+        self.kubectl(&format!("delete namespace {} --ignore-not-found {wait}", self.namespace));
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.delete_namespace("--wait=false");
+    }
+}
+
+const SHOP_DOCKERFILE: &str = "FROM python:3.13-slim-bookworm\nCOPY server.py /server.py\nCMD [\"python3\", \"/server.py\"]\n";
+
+/// Answers every path; says which secrets it has without saying them.
+const SHOP_SERVER: &str = r#"import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = (os.environ["GREETING"] + "\n").encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *arguments):
+        pass
+print("serving", file=sys.stderr, flush=True)
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"#;
+
+/// A copy of the Todo app of this workspace, without what its tools leave behind.
+pub fn todo_project() -> Project {
+    let project = Project::empty();
+    let workspace = super::workspace();
+    for folder in ["backend", "frontend", "helm"] {
+        copy(&workspace.join(folder), &project.root().join(folder));
+    }
+    let file = "todohost.toml";
+    std::fs::copy(workspace.join(file), project.root().join(file)).expect("the file is there");
+    project
+}
+
+fn copy(from: &Path, to: &Path) {
+    const LEFT_BEHIND: [&str; 8] = [
+        "node_modules",
+        ".next",
+        ".venv",
+        "__pycache__",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".mypy_cache",
+        "coverage",
+    ];
+    std::fs::create_dir_all(to).expect("a folder can be made");
+    for entry in std::fs::read_dir(from).expect("the folder is there").flatten() {
+        let (source, place): (PathBuf, PathBuf) = (entry.path(), to.join(entry.file_name()));
+        if LEFT_BEHIND.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
+        if source.is_dir() {
+            copy(&source, &place);
+        } else {
+            std::fs::copy(source, place).expect("a file can be copied");
+        }
+    }
+}
