@@ -1,0 +1,113 @@
+//! The nodes of a cluster, as the engine knows them by kind's labels.
+
+use std::time::Duration;
+use todohost_docker_engine as engine;
+use todohost_plugin::Result;
+use todohost_plugin::process::Command;
+use todohost_plugin::target::{State, Status};
+
+/// One container that is a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The container's name.
+    pub name: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether it has the API server.
+    pub control_plane: bool,
+}
+
+/// The nodes that take pods or the API server, sorted by name; none for a cluster that does not exist.
+///
+/// # Errors
+/// `docker.not-running`, or when the engine cannot be asked.
+pub fn of(cluster: &str) -> Result<Vec<Node>> {
+    let output = Command::new("docker")
+        .args([
+            "ps",
+            "--all",
+            "--no-trunc",
+            "--filter",
+            &format!("label=io.x-k8s.kind.cluster={cluster}"),
+        ])
+        .args(["--format", "{{.Names}}\t{{.State}}\t{{.Label \"io.x-k8s.kind.role\"}}"])
+        .timeout(Duration::from_secs(10))
+        .run();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => {
+            engine::require()?;
+            return Err(error);
+        }
+    };
+    if !output.success() {
+        engine::require()?;
+        return Err(
+            output.to_error("kind.nodes-unknown", "docker cannot say which nodes the cluster has")
+        );
+    }
+    Ok(parse(&output.stdout_text()))
+}
+
+fn parse(text: &str) -> Vec<Node> {
+    let mut nodes: Vec<Node> = text
+        .lines()
+        .filter_map(|line| {
+            let mut columns = line.split('\t');
+            let (name, state, role) = (columns.next()?, columns.next()?, columns.next()?);
+            // A balancer in front of several API servers is no node.
+            (role == "control-plane" || role == "worker").then(|| Node {
+                name: name.to_owned(),
+                running: state == "running",
+                control_plane: role == "control-plane",
+            })
+        })
+        .collect();
+    nodes.sort_by(|left, right| left.name.cmp(&right.name));
+    nodes
+}
+
+/// What the nodes and the kubeconfig say together. A cluster of kind is always on this machine's engine.
+pub fn status(cluster: &str, nodes: &[Node], context_known: bool) -> Status {
+    let stopped = nodes.iter().filter(|node| !node.running).count();
+    let status = if nodes.is_empty() {
+        return Status::new(State::Absent, format!("there is no cluster {cluster} yet"));
+    } else if stopped == nodes.len() {
+        Status::new(State::Stopped, format!("the nodes of {cluster} are stopped"))
+    } else if stopped > 0 {
+        Status::new(
+            State::Degraded,
+            format!("{stopped} of {} nodes of {cluster} are stopped", nodes.len()),
+        )
+    } else if context_known {
+        Status::new(State::Ready, format!("cluster {cluster}, nodes: {}", nodes.len()))
+    } else {
+        Status::new(State::Degraded, format!("the kubeconfig has no context kind-{cluster}"))
+    };
+    status.local(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balancers_are_no_nodes() {
+        let nodes = parse(
+            "a-worker\trunning\tworker\na-control-plane\texited\tcontrol-plane\na-external-load-balancer\trunning\texternal-load-balancer\n",
+        );
+        assert_eq!(nodes.len(), 2);
+        assert!(nodes[0].control_plane && !nodes[0].running);
+    }
+
+    #[test]
+    fn each_state_is_told_apart() {
+        let node = |running| Node { name: "a".into(), running, control_plane: true };
+        let state = |nodes: &[Node], known| status("a", nodes, known).state;
+        assert_eq!(state(&[], true), State::Absent);
+        assert_eq!(state(&[node(false)], true), State::Stopped);
+        assert_eq!(state(&[node(true), node(false)], true), State::Degraded);
+        assert_eq!(state(&[node(true)], false), State::Degraded);
+        assert_eq!(state(&[node(true)], true), State::Ready);
+    }
+}
