@@ -647,3 +647,20 @@ async fn many_objects_take_little_time() {
     println!("200 objects: applied in {applied:?}, found unchanged in {:?}", began.elapsed());
     assert_eq!(done.created.len(), 200);
 }
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn a_namespace_in_which_someone_put_something_stays() {
+    let client = connect().await;
+    let name = format!("todohost-shared-{}", std::process::id());
+    let guard = Namespace { client: client.clone(), name: name.clone() };
+    let transaction = transaction(&guard, "app", &vault());
+    let mut done = Done::default();
+    transaction.prepare(&mut done).await.unwrap();
+    // A kind that no release of ours has.
+    let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "theirs", "namespace": name } });
+    client.apply(&lease, ApplyOptions::default()).await.unwrap();
+    assert!(!transaction.remove_namespace(&done).await.unwrap());
+    client.delete(&ObjectRef::of(&lease).unwrap(), None).await.unwrap();
+    assert!(transaction.remove_namespace(&done).await.unwrap());
+}

@@ -26,6 +26,8 @@ pub struct Kind {
     pub plural: String,
     /// Its objects live in namespaces.
     pub namespaced: bool,
+    /// Its objects can be listed and deleted; reviews and figures cannot.
+    pub kept: bool,
 }
 
 impl Kind {
@@ -45,7 +47,7 @@ type Kinds = Arc<Vec<Kind>>;
 #[derive(Default)]
 pub(super) struct Discovery {
     versions: Mutex<HashMap<String, Arc<OnceCell<Kinds>>>>,
-    all: OnceCell<Vec<String>>,
+    all: OnceCell<Vec<(String, Kinds)>>,
 }
 
 impl Discovery {
@@ -65,11 +67,26 @@ impl Client {
     /// # Errors
     /// Where the cluster cannot be asked.
     pub async fn api_versions(&self) -> Result<Vec<String>, ClusterError> {
-        let all = self.shared.discovery.all.get_or_try_init(|| self.discover_all()).await?;
-        Ok(all.clone())
+        let mut names = BTreeSet::new();
+        for (api_version, served) in self.everything().await? {
+            names.extend(served.iter().map(|kind| format!("{api_version}/{}", kind.kind)));
+            names.insert(api_version.clone());
+        }
+        Ok(names.into_iter().collect())
     }
 
-    async fn discover_all(&self) -> Result<Vec<String>, ClusterError> {
+    /// Every kind whose objects live in namespaces and are kept there.
+    pub(crate) async fn kinds_in_namespaces(&self) -> Result<Vec<Kind>, ClusterError> {
+        let kinds = self.everything().await?.iter().flat_map(|(_, served)| served.iter());
+        Ok(kinds.filter(|kind| kind.namespaced && kind.kept).cloned().collect())
+    }
+
+    async fn everything(&self) -> Result<&[(String, Kinds)], ClusterError> {
+        let all = self.shared.discovery.all.get_or_try_init(|| self.discover_all()).await?;
+        Ok(all)
+    }
+
+    async fn discover_all(&self) -> Result<Vec<(String, Kinds)>, ClusterError> {
         let lists = try_join_all(["/api", "/apis"].map(|path| async move {
             let call = Call {
                 accept: AGGREGATED,
@@ -95,12 +112,7 @@ impl Client {
                 kinds.extend(versions.await?);
             }
         }
-        let mut names = BTreeSet::new();
-        for (api_version, served) in kinds {
-            names.extend(served.iter().map(|kind| format!("{api_version}/{}", kind.kind)));
-            names.insert(api_version);
-        }
-        Ok(names.into_iter().collect())
+        Ok(kinds)
     }
 
     async fn kinds_of(&self, api_version: &str) -> Result<Kinds, ClusterError> {
@@ -192,6 +204,12 @@ fn root(api_version: &str) -> String {
     }
 }
 
+fn is_kept(resource: &Value) -> bool {
+    let verbs = resource.get("verbs").and_then(Value::as_array);
+    let can = |verb: &str| verbs.is_some_and(|verbs| verbs.iter().any(|one| one == verb));
+    can("list") && can("delete")
+}
+
 /// Kinds of an `APIResourceList`; subresources are left out.
 fn resources(api_version: &str, list: &Value) -> Vec<Kind> {
     let resources = list.get("resources").and_then(Value::as_array);
@@ -206,6 +224,7 @@ fn resources(api_version: &str, list: &Value) -> Vec<Kind> {
                 kind: resource.get("kind")?.as_str()?.to_owned(),
                 plural: plural.to_owned(),
                 namespaced: resource.get("namespaced")?.as_bool()?,
+                kept: is_kept(resource),
             })
         })
         .collect()
@@ -232,6 +251,7 @@ fn aggregated(list: &Value) -> Vec<(String, Vec<Kind>)> {
                         kind: resource.pointer("/responseKind/kind")?.as_str()?.to_owned(),
                         plural: resource.get("resource")?.as_str()?.to_owned(),
                         namespaced: resource.get("scope")?.as_str()? == "Namespaced",
+                        kept: is_kept(resource),
                     })
                     .filter(|kind| !kind.kind.is_empty())
                 })
@@ -288,15 +308,16 @@ mod tests {
             kind: "Deployment".into(),
             plural: "deployments".into(),
             namespaced: true,
+            kept: true,
         };
         let plain = json!({ "kind": "APIResourceList", "groupVersion": "apps/v1", "resources": [
-            { "name": "deployments", "singularName": "deployment", "namespaced": true, "kind": "Deployment", "verbs": ["get"] },
+            { "name": "deployments", "singularName": "deployment", "namespaced": true, "kind": "Deployment", "verbs": ["delete", "get", "list"] },
             { "name": "deployments/scale", "singularName": "", "namespaced": true, "group": "autoscaling", "kind": "Scale", "verbs": ["get"] }
         ] });
         assert_eq!(resources("apps/v1", &plain), std::slice::from_ref(&deployment));
         let all = json!({ "kind": "APIGroupDiscoveryList", "items": [{ "metadata": { "name": "apps" }, "versions": [
             { "version": "v1", "resources": [{ "resource": "deployments", "scope": "Namespaced",
-              "responseKind": { "group": "apps", "version": "v1", "kind": "Deployment" } }] }
+              "responseKind": { "group": "apps", "version": "v1", "kind": "Deployment" }, "verbs": ["delete", "get", "list"] }] }
         ] }] });
         assert_eq!(aggregated(&all), [("apps/v1".to_owned(), vec![deployment])]);
     }
@@ -308,6 +329,7 @@ mod tests {
             kind: String::new(),
             plural: plural.into(),
             namespaced,
+            kept: true,
         };
         assert_eq!(kind("v1", "pods", true).path(Some("a")), "/api/v1/namespaces/a/pods");
         assert_eq!(kind("v1", "pods", true).path(None), "/api/v1/pods");

@@ -8,7 +8,7 @@ use super::transaction::{GONE_WITHIN, uid_of};
 use super::{Document, Done, ReleaseError, Transaction};
 use crate::cluster::{ApplyOptions, ClusterError, Query, namespace_ref, reference};
 use crate::event::{EventKind, ObjectChange};
-use crate::object::ObjectRef;
+use crate::object::{Object, ObjectRef};
 
 /// Objects that are put back or removed at the same time.
 const PARALLEL: usize = 16;
@@ -16,6 +16,9 @@ const PARALLEL: usize = 16;
 /// What every namespace has from birth.
 const BORN_WITH: [(&str, &str); 2] =
     [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
+
+/// What the cluster makes for other objects, and takes away with them sooner or later.
+const FOLLOWERS: [&str; 3] = ["Event", "Endpoints", "EndpointSlice"];
 
 /// What a rollback did.
 #[derive(Clone, Debug, Default)]
@@ -97,38 +100,28 @@ impl Transaction {
 
     /// Nothing is left but what is going away and what every namespace has.
     async fn is_empty_namespace(&self) -> Result<bool, ReleaseError> {
-        let kinds = [
-            ("v1", "ConfigMap"),
-            ("v1", "Secret"),
-            ("v1", "Service"),
-            ("v1", "ServiceAccount"),
-            ("v1", "PersistentVolumeClaim"),
-            ("v1", "Pod"),
-            ("apps/v1", "Deployment"),
-            ("apps/v1", "StatefulSet"),
-            ("apps/v1", "DaemonSet"),
-            ("batch/v1", "Job"),
-            ("batch/v1", "CronJob"),
-        ];
-        for (api_version, kind) in kinds {
-            let found = self
-                .client
-                .list(&Query {
-                    api_version: api_version.to_owned(),
-                    kind: kind.to_owned(),
+        let kinds = self.client.kinds_in_namespaces().await?;
+        let asked = kinds.iter().filter(|kind| !FOLLOWERS.contains(&kind.kind.as_str())).map(
+            |kind| async move {
+                let query = Query {
+                    api_version: kind.api_version.clone(),
+                    kind: kind.kind.clone(),
                     namespace: Some(self.namespace.clone()),
                     metadata_only: true,
                     ..Query::default()
-                })
-                .await?;
-            let someone = found.iter().any(|object| {
-                let name =
-                    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-                let going = object.pointer("/metadata/deletionTimestamp").is_some();
-                let owned = object.pointer("/metadata/ownerReferences").is_some();
-                !going && !owned && !BORN_WITH.contains(&(kind, name))
-            });
-            if someone {
+                };
+                let found = match self.client.list(&query).await {
+                    Ok(found) => found,
+                    // What may not be looked at may be someone's.
+                    Err(ClusterError::Forbidden { .. }) => return Ok::<_, ClusterError>(false),
+                    Err(error) => return Err(error),
+                };
+                Ok(found.iter().all(|object| is_of_no_one(&kind.kind, object)))
+            },
+        );
+        let mut asked = stream::iter(asked).buffer_unordered(PARALLEL);
+        while let Some(empty) = asked.next().await {
+            if !empty? {
                 return Ok(false);
             }
         }
@@ -167,5 +160,30 @@ impl Transaction {
             reason: Some("the failed deploy had created it".to_owned()),
         });
         Ok(object.clone())
+    }
+}
+
+/// Is the object going away, owned by another one, or there from the birth of its namespace?
+fn is_of_no_one(kind: &str, object: &Object) -> bool {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    object.pointer("/metadata/deletionTimestamp").is_some()
+        || object.pointer("/metadata/ownerReferences").is_some()
+        || BORN_WITH.contains(&(kind, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_someones_keeps_a_namespace() {
+        let object = |name: &str, more: &str| json!({ "metadata": { "name": name, more: "x" } });
+        assert!(is_of_no_one("ConfigMap", &object("kube-root-ca.crt", "uid")));
+        assert!(is_of_no_one("Pod", &object("web", "deletionTimestamp")));
+        assert!(is_of_no_one("ReplicaSet", &object("web", "ownerReferences")));
+        assert!(!is_of_no_one("Secret", &object("kube-root-ca.crt", "uid")));
+        assert!(!is_of_no_one("ConfigMap", &object("settings", "uid")));
     }
 }
