@@ -408,6 +408,34 @@ async fn a_watch_lists_anew_after_it_expired_and_goes_on_after_it_ended() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_given_up_loses_nothing() {
+    let server = Server::start(|asked, _| {
+        match (asked.path.contains("watch=true"), asked.path.starts_with(LIST)) {
+            (false, _) => listed(asked, "1", "one"),
+            (true, true) => Answer::Events(vec![
+                json!({ "type": "MODIFIED", "object": config_map("2", "two") }),
+            ]),
+            (true, false) => Answer::Stall,
+        }
+    })
+    .await;
+    let mut watch =
+        server.client().await.watch(&[named()], CancellationToken::new()).await.unwrap();
+    watch.next().await.unwrap().unwrap();
+    let mut told = None;
+    let began = Instant::now();
+    // Each call is given up before the changes of its moment are told together.
+    while told.is_none() && began.elapsed() < Duration::from_secs(2) {
+        told = tokio::time::timeout(Duration::from_millis(30), watch.next()).await.ok();
+    }
+    if told.is_none() {
+        told = tokio::time::timeout(Duration::from_secs(2), watch.next()).await.ok();
+    }
+    let snapshots = told.expect("the change is told").unwrap().unwrap();
+    assert_eq!(snapshots[0].object.as_ref().unwrap()["data"]["key"], "two");
+}
+
+#[tokio::test]
 async fn a_healthy_first_look_opens_no_watch() {
     let server = Server::start(|asked, _| listed(asked, "1", "one")).await;
     let client = server.client().await;

@@ -52,6 +52,8 @@ pub struct Watch {
     told: Vec<Option<Vec<(String, String)>>>,
     /// The first snapshots were given.
     started: bool,
+    /// Something arrived since the last ones.
+    untold: bool,
     cancel: CancellationToken,
 }
 
@@ -135,6 +137,7 @@ impl Client {
             sources,
             streams: select_all(streams),
             started: false,
+            untold: false,
             cancel,
         })
     }
@@ -179,7 +182,7 @@ impl Client {
 
 impl Watch {
     /// Waits for the next change and gives a snapshot of every object that it touched: all of them at first.
-    /// `None` once cancelled.
+    /// `None` once cancelled. A call that is given up loses nothing: the next one tells what had arrived.
     ///
     /// # Errors
     /// Where the cluster went away for longer than the client's deadline.
@@ -207,6 +210,8 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => return Ok(None),
+                // A caller may have given up the last call after something had arrived.
+                () = std::future::ready(()), if self.untold => {}
                 event = timeout(patience, self.streams.next()) => match event {
                     Ok(Some((number, event))) => self.take(number, event)?,
                     // Nothing is watched, so nothing will change.
@@ -249,6 +254,7 @@ impl Watch {
         number: usize,
         event: Result<Event<DynamicObject>, watcher::Error>,
     ) -> Result<(), ClusterError> {
+        self.untold = true;
         let Some(source) = self.sources.get_mut(number) else { return Ok(()) };
         match event {
             Ok(Event::Init) => {
@@ -300,6 +306,7 @@ impl Watch {
 
     /// Snapshots of the wanted objects of which something is new.
     fn changed(&mut self) -> Vec<Snapshot> {
+        self.untold = false;
         let families =
             family::Families::of(self.sources.iter().flat_map(|source| source.objects.values()));
         let mut snapshots = Vec::new();
