@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use call::{CallContext, CallFacts, EnvironmentSeed};
-pub use error::{Fault, PluginError};
+pub use error::{Fault, LastWords, PluginError};
 pub use handle::{Apply, Build, Check, Render, Target, Verify};
 pub use manifest::Manifest;
 pub use registry::{Registry, RegistryOptions};

@@ -13,9 +13,9 @@ use crate::plugin::State;
 use crate::plugin::wit::imports::{cluster_read, cluster_write};
 use crate::plugin::wit::{self, Error, ErrorKind};
 
-const READ: Duration = Duration::from_secs(60);
-const WRITE: Duration = Duration::from_secs(120);
-const MAX_PROBE: Duration = Duration::from_secs(60);
+const READ: Duration = Duration::from_mins(1);
+const WRITE: Duration = Duration::from_mins(2);
+const MAX_PROBE: Duration = Duration::from_mins(1);
 const MAX_TAIL: u32 = 10_000;
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 

@@ -35,16 +35,15 @@ impl State {
         let Passage { capability, function, detail, deadline } = passage;
         let began = Instant::now();
         let allowed = granted.is_ok();
-        let result = match granted {
-            Err(denied) => Err(denied),
-            Ok(()) => {
-                self.journal(capability);
-                timeout(deadline, call).await.unwrap_or_else(|_| {
-                    let message =
-                        format!("{capability}.{function} took longer than {deadline:?}: {detail}");
-                    Err(Error::new(ErrorKind::Timeout, "todohost.call.timeout", message))
-                })
-            }
+        let result = if let Err(denied) = granted {
+            Err(denied)
+        } else {
+            self.journal(capability);
+            timeout(deadline, call).await.unwrap_or_else(|_| {
+                let message =
+                    format!("{capability}.{function} took longer than {deadline:?}: {detail}");
+                Err(Error::new(ErrorKind::Timeout, "todohost.call.timeout", message))
+            })
         };
         // One event for a call: its answer is known by now, or the lack of one.
         self.context.bus.send(EventKind::HostCall {

@@ -19,7 +19,7 @@ use crate::plugin::wit::imports::http_probe;
 use crate::plugin::wit::imports::tcp::Trust;
 use crate::plugin::wit::{Error, ErrorKind, Label};
 
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 const MAX_BODY: u32 = 4 * 1024 * 1024;
 const MAX_REDIRECTS: usize = 5;
 const MAX_HEADERS: usize = 50;
@@ -121,7 +121,7 @@ async fn ask(
     headers: &[Label],
     body_limit: u32,
 ) -> Result<(u16, Vec<Label>, Vec<u8>), Error> {
-    let stream = tcp::connect(host, port, MAX_WAIT).await?;
+    let stream = tcp::connect(host, port, false, MAX_WAIT).await?;
     let request = prepare(url, headers)?;
     if url.scheme() == "https" {
         let place = format!("{host}:{port}");

@@ -122,7 +122,9 @@ impl log::Host for State {
         }
         let mut line = bounded(message);
         for Label { key, value } in fields.into_iter().take(MAX_FIELDS) {
-            line.push_str(&format!(" {}={}", bounded(key), bounded(value)));
+            for piece in [" ", &bounded(key), "=", &bounded(value)] {
+                line.push_str(piece);
+            }
         }
         let line = self.context.world.vault.redact(&line);
         let level = match level {

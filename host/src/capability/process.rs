@@ -21,8 +21,8 @@ use crate::plugin::State;
 use crate::plugin::wit::imports::process;
 use crate::plugin::wit::{Command, Error, ErrorKind, Label};
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-const MAX_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PIPED: usize = 8;
 

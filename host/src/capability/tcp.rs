@@ -21,7 +21,7 @@ use crate::plugin::State;
 use crate::plugin::wit::imports::tcp::{self, Trust};
 use crate::plugin::wit::{Error, ErrorKind};
 
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 const MAX_READ: u32 = 1024 * 1024;
 
 /// An open connection.
@@ -56,8 +56,14 @@ pub(super) fn failed(what: String, error: &io::Error) -> Error {
     Error::new(kind, code, what).caused_by(error)
 }
 
-/// Connects to a granted place; a name that leads to this machine although it should not is refused.
-pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+/// Connects to a granted place. A name that leads to this machine although it does not say so is
+/// refused, unless the user named the place.
+pub(super) async fn connect(
+    host: &str,
+    port: u16,
+    named: bool,
+    limit: Duration,
+) -> Result<TcpStream, Error> {
     let place = format!("{host}:{port}");
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let opening = async {
@@ -74,7 +80,7 @@ pub(super) async fn connect(host: &str, port: u16, limit: Duration) -> Result<Tc
             .collect();
         let mut last = None;
         for address in addresses {
-            if !address_is_expected(host, address.ip()) {
+            if !named && !address_is_expected(host, address.ip()) {
                 let message =
                     format!("{place} leads to {}, which its name does not say", address.ip());
                 return Err(Error::new(ErrorKind::Denied, "todohost.connect.rebound", message)
@@ -106,9 +112,14 @@ impl tcp::HostConnection for State {
         let place = format!("{host}:{port}");
         let vault = Arc::clone(&self.context.world.vault);
         let granted = self.scope.tcp(&host, port, |path| vault.connect_host(path));
+        let named = matches!(granted, Ok(true));
         let limit = wait(timeout_ms);
         let opened = self
-            .pass(passage("open", place.clone(), MAX_WAIT), granted, connect(&host, port, limit))
+            .pass(
+                passage("open", place.clone(), MAX_WAIT),
+                granted.map(drop),
+                connect(&host, port, named, limit),
+            )
             .await;
         Ok(match opened {
             Ok(stream) => {

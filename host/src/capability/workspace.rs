@@ -21,7 +21,7 @@ use crate::plugin::State;
 use crate::plugin::wit::imports::workspace::{self, Entry};
 use crate::plugin::wit::{Error, ErrorKind};
 
-const WAIT: Duration = Duration::from_secs(120);
+const WAIT: Duration = Duration::from_mins(2);
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 const MAX_PATH: usize = 4096;
 

@@ -191,20 +191,20 @@ impl Scope {
         Err(self.denied(&format!("reach {place}"), &format!("http-allow = [{place:?}]")))
     }
 
-    /// `host_of` gives the place that a secret names.
+    /// `host_of` gives the place that a secret names. Gives whether the user named the place so.
     pub(crate) fn tcp(
         &self,
         host: &str,
         port: u16,
         host_of: impl Fn(&str) -> Option<(String, u16)>,
-    ) -> Result<(), Error> {
-        let allows = |pattern: &String| match pattern.strip_prefix("secret:") {
-            Some(path) => host_of(path)
-                .is_some_and(|(name, number)| name.eq_ignore_ascii_case(host) && number == port),
-            None => place_matches(pattern, host, port),
-        };
-        if self.grants.granted.tcp_connect.iter().any(allows) {
-            return Ok(());
+    ) -> Result<bool, Error> {
+        let granted = &self.grants.granted.tcp_connect;
+        let named = granted
+            .iter()
+            .filter_map(|pattern| host_of(pattern.strip_prefix("secret:")?))
+            .any(|(name, number)| name.eq_ignore_ascii_case(host) && number == port);
+        if named || granted.iter().any(|pattern| place_matches(pattern, host, port)) {
+            return Ok(named);
         }
         let place = format!("{host}:{port}");
         Err(self.denied(&format!("connect to {place}"), &format!("tcp-connect = [{place:?}]")))
@@ -357,7 +357,7 @@ mod tests {
         ];
         let named =
             |path: &str| (path == "secrets.databaseUrl").then(|| ("DB.example".to_owned(), 5432));
-        ladder(&rungs, |scope| scope.tcp("db.example", 5432, named));
+        ladder(&rungs, |scope| scope.tcp("db.example", 5432, named).map(drop));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use super::{Fault, Plugin, PluginError, Role, State, wit};
+use super::{Fault, LastWords, Plugin, PluginError, Role, State, wit};
 use crate::capability::World;
 use crate::event::{Bus, EventKind};
 
@@ -94,7 +94,7 @@ impl<T> Drop for AbortOnDrop<T> {
 
 enum Ended<E, T> {
     Answered(Live<E>, Result<T, wit::Error>),
-    Failed(Fault, Vec<String>, Vec<String>),
+    Failed(Fault, LastWords),
     Cancelled,
 }
 
@@ -137,7 +137,7 @@ impl<E: Export> Session<E> {
             elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             ok: answered,
         });
-        let (fault, backtrace, log) = match ended {
+        let (fault, last_words) = match ended {
             Ok(Ended::Answered(mut live, answer)) => {
                 self.facts.merge(std::mem::take(&mut live.store.data_mut().facts));
                 if E::ROLE.is_pure() && E::ROLE != Role::Render {
@@ -146,16 +146,15 @@ impl<E: Export> Session<E> {
                 return answer.map_err(|error| self.answered(export, error));
             }
             Ok(Ended::Cancelled) => return Err(self.cancelled(export)),
-            Ok(Ended::Failed(fault, backtrace, log)) => (fault, backtrace, log),
-            Err(error) => (Fault::Host { reason: error.to_string() }, Vec::new(), Vec::new()),
+            Ok(Ended::Failed(fault, last_words)) => (fault, last_words),
+            Err(error) => (Fault::Host { reason: error.to_string() }, LastWords::default()),
         };
         Err(PluginError::Misbehaved {
             plugin: self.plugin.info().id.clone(),
             version: self.plugin.info().version.to_string(),
             export,
             fault,
-            backtrace,
-            log,
+            last_words: Box::new(last_words),
         })
     }
 
@@ -183,7 +182,7 @@ impl<E: Export> Session<E> {
             plugin: self.plugin.info().id.clone(),
             role: E::ROLE,
             export,
-            error,
+            error: Box::new(error),
         }
     }
 }
@@ -197,23 +196,22 @@ async fn run<E: Export, T: Send + 'static>(
 ) -> Ended<E, T> {
     let (cancel, deadline) = (context.cancel.clone(), context.deadline);
     let ends = tokio::time::Instant::now() + deadline;
-    let mut live = match live {
-        Some(live) => live,
-        None => {
-            let mut store = new_store(&plugin, E::ROLE, context);
-            let started = tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Ended::Cancelled,
-                started = tokio::time::timeout_at(ends, start::<E>(&pre, &mut store)) => started,
-            };
-            match started {
-                Ok(Ok(export)) => Live { store, export },
-                Ok(Err(error)) => {
-                    let fault = Fault::Start { reason: format!("{error:#}") };
-                    return failed(fault, &error, &store);
-                }
-                Err(_) => return late(deadline, &store),
+    let mut live = if let Some(live) = live {
+        live
+    } else {
+        let mut store = new_store(&plugin, E::ROLE, context);
+        let started = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ended::Cancelled,
+            started = tokio::time::timeout_at(ends, start::<E>(&pre, &mut store)) => started,
+        };
+        match started {
+            Ok(Ok(export)) => Live { store, export },
+            Ok(Err(error)) => {
+                let fault = Fault::Start { reason: format!("{error:#}") };
+                return failed(fault, &error, &store);
             }
+            Err(_) => return late(deadline, &store),
         }
     };
     live.store.data_mut().begin_call();
@@ -264,11 +262,12 @@ fn failed<E, T>(fault: Fault, error: &wasmtime::Error, store: &Store<State>) -> 
         .downcast_ref::<WasmBacktrace>()
         .map(|backtrace| backtrace.frames().iter().take(20).filter_map(frame).collect())
         .unwrap_or_default();
-    Ended::Failed(fault, backtrace, store.data().last_words())
+    Ended::Failed(fault, LastWords { backtrace, log: store.data().last_words() })
 }
 
 fn late<E, T>(limit: Duration, store: &Store<State>) -> Ended<E, T> {
-    Ended::Failed(Fault::Deadline { limit }, Vec::new(), store.data().last_words())
+    let log = store.data().last_words();
+    Ended::Failed(Fault::Deadline { limit }, LastWords { backtrace: Vec::new(), log })
 }
 
 fn frame(frame: &wasmtime::FrameInfo) -> Option<String> {

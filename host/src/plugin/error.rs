@@ -150,7 +150,7 @@ pub enum PluginError {
         /// The function, e.g. `target.detect`.
         export: String,
         /// What it said.
-        error: wit::Error,
+        error: Box<wit::Error>,
     },
     /// The user stopped the call.
     #[error("`{export}` of plugin `{plugin}` was stopped")]
@@ -176,11 +176,18 @@ pub enum PluginError {
         export: String,
         /// What it did.
         fault: Fault,
-        /// Where in the component, innermost first.
-        backtrace: Vec<String>,
-        /// The last lines of its log.
-        log: Vec<String>,
+        /// What it left.
+        last_words: Box<LastWords>,
     },
+}
+
+/// What a component that misbehaved left for those who look into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastWords {
+    /// Where in the component, innermost first.
+    pub backtrace: Vec<String>,
+    /// The last lines of its log.
+    pub log: Vec<String>,
 }
 
 /// How a component misbehaved.
@@ -258,9 +265,9 @@ impl PluginError {
             };
         }
         let mut causes = Vec::new();
-        if let Self::Misbehaved { backtrace, log, .. } = self {
-            causes.extend(log.iter().map(|line| format!("log: {line}")));
-            causes.extend(backtrace.iter().map(|line| format!("at {line}")));
+        if let Self::Misbehaved { last_words, .. } = self {
+            causes.extend(last_words.log.iter().map(|line| format!("log: {line}")));
+            causes.extend(last_words.backtrace.iter().map(|line| format!("at {line}")));
         }
         if let Self::Manifest { source, .. } = self {
             causes.push(source.to_string());

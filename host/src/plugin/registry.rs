@@ -227,7 +227,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<PluginInfo, PluginError>
 }
 
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// Trusted by content: wherever the file is, and whatever it calls itself.

@@ -196,26 +196,26 @@ impl Plugin {
             *prepared = Some(ready.clone());
             Ok(ready)
         });
-        let done = match tokio::time::timeout(SHOWN_AFTER, &mut compiling).await {
-            Ok(done) => done,
-            Err(_) => {
-                let id = LINES.fetch_add(1, Ordering::Relaxed);
-                let message = format!(
-                    "compiling plugin {} {} (once per version)",
-                    self.info.id, self.info.version
-                );
-                let line = |closed| EventKind::StepProgress {
-                    id,
-                    message: message.clone(),
-                    done: u64::from(closed),
-                    total: None,
-                    closed,
-                };
-                bus.send(line(false));
-                let done = compiling.await;
-                bus.send(line(true));
-                done
-            }
+        let early = tokio::time::timeout(SHOWN_AFTER, &mut compiling).await;
+        let done = if let Ok(done) = early {
+            done
+        } else {
+            let id = LINES.fetch_add(1, Ordering::Relaxed);
+            let message = format!(
+                "compiling plugin {} {} (once per version)",
+                self.info.id, self.info.version
+            );
+            let line = |closed| EventKind::StepProgress {
+                id,
+                message: message.clone(),
+                done: u64::from(closed),
+                total: None,
+                closed,
+            };
+            bus.send(line(false));
+            let done = compiling.await;
+            bus.send(line(true));
+            done
         };
         done.unwrap_or_else(|error| Err(self.misstart(error.to_string())))
     }
@@ -231,15 +231,14 @@ fn misstart(info: &PluginInfo, reason: String) -> PluginError {
         version: info.version.to_string(),
         export: "start".to_owned(),
         fault: Fault::Start { reason },
-        backtrace: Vec::new(),
-        log: Vec::new(),
+        last_words: Box::default(),
     }
 }
 
 fn compile(
     engine: &Engine,
     info: &PluginInfo,
-    linked: impl Iterator<Item = Capability>,
+    capabilities: impl Iterator<Item = Capability>,
 ) -> Result<InstancePre<State>, PluginError> {
     let bytes = fs::read(&info.path).map_err(|source| PluginError::Unreadable { source })?;
     // Grants go by digest: what runs must be what was granted.
@@ -250,7 +249,7 @@ fn compile(
         path: info.path.clone(),
         reason: format!("{error:#}"),
     })?;
-    let linker = link(engine, linked, info.wasi);
+    let linker = link(engine, capabilities, info.wasi);
     linker
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| misstart(info, format!("{error:#}")))
@@ -259,7 +258,7 @@ fn compile(
 /// Only what was granted exists at all.
 fn link(
     engine: &Engine,
-    linked: impl Iterator<Item = Capability>,
+    capabilities: impl Iterator<Item = Capability>,
     wasi: bool,
 ) -> wasmtime::Result<Linker<State>> {
     use wit::imports;
@@ -269,7 +268,7 @@ fn link(
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     }
     imports::types::add_to_linker::<_, Own>(&mut linker, |state| state)?;
-    for capability in linked {
+    for capability in capabilities {
         match capability {
             Capability::Env => imports::env::add_to_linker::<_, Own>(&mut linker, |state| state),
             Capability::Log => imports::log::add_to_linker::<_, Own>(&mut linker, |state| state),

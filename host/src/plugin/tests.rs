@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::grant::{GrantError, Granter};
 
 /// Imports that a test component may have, as core functions.
-const IMPORTS: [(&str, &str); 4] = [
+const IMPORTS: [(&str, &str); 5] = [
     (
         "log",
         r#"(import "todohost:plugin/log@VERSION" "write" (func $log (param i32 i32 i32 i32 i32)))"#,
@@ -29,6 +29,11 @@ const IMPORTS: [(&str, &str); 4] = [
     (
         "process",
         r#"(import "todohost:plugin/process@VERSION" "version" (func $version (param i32 i32 i32)))"#,
+    ),
+    (
+        "http-probe",
+        r#"(import "todohost:plugin/http-probe@VERSION" "get"
+            (func $get (param i32 i32 i32 i32 i32 i32 i32)))"#,
     ),
     ("env", r#"(import "todohost:plugin/env@VERSION" "random" (func $random (param i32 i32)))"#),
 ];
@@ -69,7 +74,7 @@ fn check(body: &str, imports: &[&str], version: &str) -> Vec<u8> {
                 .replace(header, ""),
         );
     }
-    let imports: String = imports.iter().map(|name| format!("import {name};")).collect();
+    let imports: String = imports.iter().flat_map(|name| ["import ", *name, ";"]).collect();
     let package = format!(
         "package todohost:plugin@{version};\n{package}\nworld tested {{ {imports} export check; }}"
     );
@@ -84,7 +89,7 @@ fn with_section(mut component: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
     fn number(mut value: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         loop {
-            let low = (value & 0x7f) as u8;
+            let low = u8::try_from(value & 0x7f).unwrap();
             value >>= 7;
             bytes.push(if value == 0 { low } else { low | 0x80 });
             if value == 0 {
@@ -196,7 +201,7 @@ async fn run(plugin: &Arc<Plugin>, context: CallContext) -> Result<Vec<wit::Find
     plugin.check(context).unwrap().run("x".to_owned(), "{}".to_owned(), "{}".to_owned()).await
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_check_that_finds_nothing_is_fine() {
@@ -256,14 +261,8 @@ async fn a_crash_is_a_defect_of_the_plugin_with_its_last_words() {
     let laptop = Laptop::new();
     let body = "(call $log (i32.const 4) (i32.const 256) (i32.const 22) (i32.const 0) (i32.const 0)) (unreachable)";
     let error = laptop.run(body, &["log"], LONG).await.unwrap_err();
-    let PluginError::Misbehaved {
-        plugin,
-        version,
-        export,
-        fault: Fault::Trap { .. },
-        backtrace,
-        log,
-    } = &error
+    let PluginError::Misbehaved { plugin, version, export, fault: Fault::Trap { .. }, last_words } =
+        &error
     else {
         panic!("{error}")
     };
@@ -271,8 +270,8 @@ async fn a_crash_is_a_defect_of_the_plugin_with_its_last_words() {
         (plugin.as_str(), version.as_str(), export.as_str()),
         ("tested", "1.2.3", "check.run")
     );
-    assert_eq!(log, &["panicked at 'boom'\\u{1b}[2J"]);
-    assert!(backtrace.iter().any(|line| line.contains("run")), "{backtrace:?}");
+    assert_eq!(last_words.log, ["panicked at 'boom'\\u{1b}[2J"]);
+    assert!(last_words.backtrace.iter().any(|line| line.contains("run")), "{last_words:?}");
     assert_eq!(error.exit(), Exit::Plugin);
 }
 
@@ -455,4 +454,58 @@ async fn a_role_that_is_not_exported_is_refused() {
     let plugin = laptop.runtime().load(&info).unwrap();
     let error = plugin.render(laptop.context(LONG)).map(drop).unwrap_err();
     assert!(matches!(&error, PluginError::NoSuchRole { role: Role::Render, .. }), "{error}");
+}
+
+/// Answers each connection with the same bytes.
+async fn serve(answer: String) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_redirect_is_checked_like_the_first_address() {
+    const OK: u8 = 255;
+    let body = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+    let inner = serve(body.to_owned()).await;
+    let outer = serve(format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{inner}/x\r\ncontent-length: 0\r\n\r\n"
+    ))
+    .await;
+    let both = format!("http-allow = [\"127.0.0.1:{outer}\", \"127.0.0.1:{inner}\"]");
+    let first = format!("http-allow = [\"127.0.0.1:{outer}\"]");
+    let cases = [
+        (&both, "/", 100, OK),
+        (&both, "/", 4, wit::ErrorKind::Unavailable as u8),
+        (&first, "/", 100, wit::ErrorKind::Denied as u8),
+    ];
+    for (grant, path, limit, expected) in cases {
+        // The address is the id that the check is called with. Crashes where the answer is another.
+        let body = format!(
+            "(call $get (local.get 0) (local.get 1) (i32.const 0) (i32.const 0)
+                (i32.const 10000) (i32.const {limit}) (i32.const 64))
+             (if (i32.ne (i32.const {expected})
+                    (if (result i32) (i32.load8_u (i32.const 64))
+                        (then (i32.load8_u (i32.const 68))) (else (i32.const 255))))
+                (then (unreachable)))"
+        );
+        let laptop = Laptop::new();
+        let component = check(&body, &["http-probe"], wit::API_VERSION);
+        let info = laptop.install(component, grant).unwrap();
+        Granter::open(&laptop.path("config")).unwrap().allow(&info).unwrap();
+        let plugin = laptop.runtime().load(&info).unwrap();
+        let address = format!("http://127.0.0.1:{outer}{path}");
+        let mut handle = plugin.check(laptop.context(LONG)).unwrap();
+        let result = handle.run(address, "{}".to_owned(), "{}".to_owned()).await;
+        assert!(result.is_ok(), "with {grant} and {limit} bytes: {result:?}");
+        assert!(handle.facts().used_network);
+    }
 }

@@ -8,7 +8,6 @@ pub const API_VERSION: &str = "0.0.1";
 
 pub(crate) mod bindings {
     #![expect(missing_docs, reason = "generated; the WIT files are the documentation")]
-    #![expect(clippy::pedantic, reason = "generated")]
 
     wasmtime::component::bindgen!({
         path: "../wit",

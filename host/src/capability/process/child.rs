@@ -1,6 +1,6 @@
 //! A running program whose lines a component reads as they come.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
@@ -24,7 +24,7 @@ pub struct ChildLines {
     readers: JoinSet<()>,
     ends: Instant,
     limit: Duration,
-    code: Option<Option<i32>>,
+    ended: Option<ExitStatus>,
 }
 
 impl ChildLines {
@@ -41,7 +41,15 @@ impl ChildLines {
             readers.spawn(read(stderr, Source::Stderr, sender));
         }
         let program = call.program.display().to_string();
-        Ok(Self { group, program, lines, readers, ends: Instant::now() + limit, limit, code: None })
+        Ok(Self {
+            group,
+            program,
+            lines,
+            readers,
+            ends: Instant::now() + limit,
+            limit,
+            ended: None,
+        })
     }
 
     /// The next line of either stream; `None` once both are at their end.
@@ -58,15 +66,15 @@ impl ChildLines {
 
     /// Its exit code; `None` where a signal ended it.
     pub(super) async fn wait(&mut self) -> Result<Option<i32>, Error> {
-        if let Some(code) = self.code {
-            return Ok(code);
+        if let Some(status) = self.ended {
+            return Ok(status.code());
         }
         // Nobody reads on: the program must not wait for a reader.
         self.lines.close();
         match timeout_at(self.ends, self.group.wait()).await {
             Ok(Ok(status)) => {
                 self.readers.abort_all();
-                self.code = Some(status.code());
+                self.ended = Some(status);
                 Ok(status.code())
             }
             Ok(Err(error)) => {
@@ -151,7 +159,7 @@ mod tests {
     async fn time_runs_out() {
         let mut child = ChildLines::spawn(&shell("sleep 600"), Duration::from_millis(50)).unwrap();
         assert_eq!(child.next_line().await.unwrap_err().kind, ErrorKind::Timeout);
-        let mut child = ChildLines::spawn(&shell("sleep 600"), Duration::from_secs(60)).unwrap();
+        let mut child = ChildLines::spawn(&shell("sleep 600"), Duration::from_mins(1)).unwrap();
         child.kill();
         assert_eq!(child.wait().await.unwrap(), None);
     }

@@ -79,7 +79,7 @@ pub fn digest(root: &Path, paths: &[String], ignore: &[String]) -> Result<String
             add(&mut hash, &file, &name)?;
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 fn ignored(root: &Path, patterns: &[String]) -> Result<Gitignore, Error> {
