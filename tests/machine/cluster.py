@@ -21,6 +21,7 @@ SERVICE_RANGE = "10.96.0.0/16"
 DNS_ADDRESS = "10.96.0.10"
 DNS_IMAGE = "todohost.test/coredns:1"
 API = "127.0.0.1"
+COMPLETE = RUN / "cluster-complete"
 
 ETCD = Daemon("etcd")
 API_SERVER = Daemon("kube-apiserver")
@@ -55,9 +56,15 @@ def _credentials(kubeconfig: Path | None) -> dict[str, str]:
     return {"KUBECONFIG": str(kubeconfig or CONFIGURATIONS / "admin.conf")}
 
 
+def _processes() -> str:
+    """Which processes the daemons are: a text that changes when one starts again."""
+    return "\n".join(f"{daemon.name} {daemon.pid()}" for daemon in DAEMONS)
+
+
 def is_up() -> bool:
-    """Whether all its daemons run and its API answers."""
-    return all(daemon.pid() for daemon in DAEMONS) and _answers("get", "--raw", "/readyz")
+    """Whether its daemons are those that a whole `up` left, and its API answers."""
+    complete = COMPLETE.exists() and COMPLETE.read_text() == _processes()
+    return complete and all(daemon.pid() for daemon in DAEMONS) and _answers("get", "--raw", "/readyz")
 
 
 def up() -> None:
@@ -78,6 +85,7 @@ def up() -> None:
     kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=55s")
     wait_until(lambda: _answers("get", "serviceaccount", "default"), "the default service account", 60)
     _publish()
+    write(COMPLETE, _processes())
 
 
 def _publish() -> None:

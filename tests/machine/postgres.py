@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from machine import packages
@@ -38,6 +39,7 @@ def up(address: str) -> None:
     say("starting PostgreSQL")
     if not (DATA / "ready").exists():
         _create(folder, address)
+    _forget_killed_server()
     # The address may have changed since the cluster was made.
     SERVER.start(
         folder / "postgres",
@@ -56,6 +58,25 @@ def up(address: str) -> None:
     )
     _create_database(folder)
     DATABASE_MADE.touch()
+
+
+def _forget_killed_server() -> None:
+    """Lets a new server start where one was killed: it takes even a zombie for a rival.
+
+    Safe once nothing works in the data any more, and the killed one's children end by themselves.
+    """
+    if SERVER.pid() is None:
+        wait_until(lambda: not _is_used(DATA), "the killed PostgreSQL's children to end", 30)
+        for lock in ("postmaster.pid", f".s.PGSQL.{PORT}.lock"):
+            (DATA / lock).unlink(missing_ok=True)
+
+
+def _is_used(folder: Path) -> bool:
+    for working in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if working.readlink() == folder:
+                return True
+    return False
 
 
 def url(address: str) -> str:
