@@ -1,0 +1,129 @@
+//! The process's surroundings: environment variables and the user's directories.
+//!
+//! The only place that reads environment variables. Everything else is told what it needs, so that a test
+//! can say what the surroundings are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A snapshot of the surroundings, taken once.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    home: Option<PathBuf>,
+    executable: Option<PathBuf>,
+}
+
+impl Environment {
+    /// What the operating system gave this process. Variables that are not Unicode are left out.
+    pub fn read() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self {
+            variables,
+            home: directories::BaseDirs::new().map(|base| base.home_dir().to_owned()),
+            executable: std::env::current_exe().and_then(|path| path.canonicalize()).ok(),
+        }
+    }
+
+    /// Surroundings made by hand.
+    pub fn of(variables: BTreeMap<String, String>, home: Option<PathBuf>) -> Self {
+        Self { variables, home, executable: None }
+    }
+
+    /// A variable; an empty one counts as absent.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// All variables, for programs that are granted some of them.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
+    /// The user's home directory.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// Where what can be made again is kept.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.directory("XDG_CACHE_HOME", directories::BaseDirs::cache_dir, ".cache")
+    }
+
+    /// Where the user's consents are kept: never inside a project.
+    pub fn config_dir(&self) -> PathBuf {
+        self.directory("XDG_CONFIG_HOME", directories::BaseDirs::config_dir, ".config")
+    }
+
+    fn directory(
+        &self,
+        variable: &str,
+        platform: fn(&directories::BaseDirs) -> &Path,
+        below_home: &str,
+    ) -> PathBuf {
+        let base = match (self.variable(variable), &self.executable) {
+            (Some(path), _) => PathBuf::from(path),
+            (None, Some(_)) => directories::BaseDirs::new()
+                .map_or_else(|| PathBuf::from(below_home), |base| platform(&base).to_owned()),
+            // Made by hand: nothing of the real user is touched.
+            (None, None) => self.home.as_deref().unwrap_or(Path::new(".")).join(below_home),
+        };
+        base.join("todohost")
+    }
+
+    /// The directory of the core plugins: named by `TODOHOST_PLUGINS`, or beside the executable, or as
+    /// packages install it.
+    pub fn core_plugins_dir(&self) -> Option<PathBuf> {
+        if let Some(path) = self.variable("TODOHOST_PLUGINS") {
+            return Some(PathBuf::from(path));
+        }
+        let beside = self.executable.as_ref()?.parent()?;
+        let places = [beside.join("plugins"), beside.join("../lib/todohost/plugins")];
+        places.into_iter().find(|place| place.is_dir())
+    }
+
+    /// The user's kubeconfig files, the first of which wins.
+    pub fn kubeconfig(&self) -> Vec<PathBuf> {
+        match self.variable("KUBECONFIG") {
+            Some(list) => {
+                std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect()
+            }
+            None => self.home.iter().map(|home| home.join(".kube").join("config")).collect(),
+        }
+    }
+
+    /// The user wants no colours and no live display (<https://no-color.org>), or the terminal has none.
+    pub fn is_plain(&self) -> bool {
+        self.variable("NO_COLOR").is_some() || self.variable("TERM") == Some("dumb")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Environment {
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Environment::of(variables, Some(PathBuf::from("/home/ada")))
+    }
+
+    #[test]
+    fn directories_follow_the_variables_and_else_the_home() {
+        let told = with(&[("XDG_CACHE_HOME", "/c"), ("XDG_CONFIG_HOME", "/k")]);
+        assert_eq!(told.cache_dir(), Path::new("/c/todohost"));
+        assert_eq!(told.config_dir(), Path::new("/k/todohost"));
+        assert_eq!(with(&[]).cache_dir(), Path::new("/home/ada/.cache/todohost"));
+    }
+
+    #[test]
+    fn kubeconfig_may_name_several_files() {
+        let list = std::env::join_paths(["/a", "/b"]).unwrap().into_string().unwrap();
+        let named = with(&[("KUBECONFIG", &list)]);
+        assert_eq!(named.kubeconfig(), [Path::new("/a"), Path::new("/b")]);
+        assert_eq!(with(&[]).kubeconfig(), [Path::new("/home/ada/.kube/config")]);
+        assert_eq!(with(&[("KUBECONFIG", "")]).kubeconfig().len(), 1);
+    }
+}

@@ -1,0 +1,139 @@
+//! Why a project file cannot be used, with the place in it.
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use thiserror::Error;
+
+use crate::exit::Exit;
+
+/// Why a project file cannot be used.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ProjectError {
+    /// There is none here or above.
+    #[error("no todohost.toml in {start} or any directory above it")]
+    #[diagnostic(
+        code(todohost::project::missing),
+        help("go to the project's directory, or name its file: todohost --project PATH ...")
+    )]
+    Missing {
+        /// Where the search began.
+        start: String,
+    },
+    /// It cannot be read.
+    #[error("cannot read {file}")]
+    #[diagnostic(code(todohost::project::unreadable), help("check the path and its permissions"))]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key that means nothing.
+    #[error("{file}:{line}: unknown key `{key}`")]
+    #[diagnostic(code(todohost::project::unknown_key))]
+    UnknownKey {
+        /// The file.
+        file: String,
+        /// Line of the key.
+        line: usize,
+        /// The key.
+        key: String,
+        /// The text.
+        #[source_code]
+        text: NamedSource<String>,
+        /// Where the key is.
+        #[label("not known here")]
+        place: SourceSpan,
+        /// The likely key, or those that there are.
+        #[help]
+        help: String,
+    },
+    /// Not TOML, or not of the right shape.
+    #[error("{file}:{line}: {reason}")]
+    #[diagnostic(
+        code(todohost::project::syntax),
+        help("docs/todohost.schema.json describes every key of the file")
+    )]
+    Syntax {
+        /// The file.
+        file: String,
+        /// Line.
+        line: usize,
+        /// What the parser said, in one line.
+        reason: String,
+        /// The text.
+        #[source_code]
+        text: NamedSource<String>,
+        /// Where.
+        #[label("here")]
+        place: SourceSpan,
+    },
+    /// A value that a key may not have.
+    #[error("{file}:{line}: {key} = {value:?}: {reason}")]
+    #[diagnostic(code(todohost::project::invalid))]
+    Invalid {
+        /// The file.
+        file: String,
+        /// Line.
+        line: usize,
+        /// The key's path.
+        key: String,
+        /// What it says.
+        value: String,
+        /// Why that is refused.
+        reason: &'static str,
+        /// The text.
+        #[source_code]
+        text: NamedSource<String>,
+        /// Where.
+        #[label("here")]
+        place: SourceSpan,
+        /// What to write.
+        #[help]
+        help: String,
+    },
+}
+
+impl ProjectError {
+    /// Exit code of a run that ends with it.
+    pub const fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    /// What the TOML parser said, with the likely key where one is unknown.
+    pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        let span = error.span().unwrap_or(0..0);
+        let line = line_of(text, span.start);
+        let place = SourceSpan::from(span);
+        let source = NamedSource::new(file, text.to_owned()).with_language("toml");
+        let file = file.to_owned();
+        let reason = error.message().lines().next().unwrap_or("malformed").to_owned();
+        // serde's wording: unknown field `x`, expected one of `a`, `b`.
+        if reason.starts_with("unknown field") {
+            let mut quoted = reason.split('`').skip(1).step_by(2);
+            let key = quoted.next().unwrap_or_default().to_owned();
+            let known: Vec<&str> = quoted.collect();
+            let help = suggestion(&key, &known);
+            return Self::UnknownKey { file, line, key, text: source, place, help };
+        }
+        Self::Syntax { file, line, reason, text: source, place }
+    }
+}
+
+/// The nearest of `known` as a question, else all of them.
+pub(crate) fn suggestion(wrong: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), *name))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + wrong.len() / 4);
+    match nearest {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "nothing is known here".to_owned(),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// One-based line of a byte offset.
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
