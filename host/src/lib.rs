@@ -3,9 +3,14 @@
 //! Data goes one way: arguments → Plan → steps → capabilities → events.
 
 // run, plan, project, values, digest, ui, cli, environment: the frame
+pub mod digest;
+pub mod environment;
 pub mod event;
 pub mod exit;
+pub mod memo;
 pub mod object;
+pub mod project;
+pub mod values;
 
 // plugin, grant, capability: components and what they may call
 pub mod capability;
