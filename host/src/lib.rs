@@ -10,6 +10,7 @@ pub mod exit;
 pub mod memo;
 pub mod object;
 pub mod project;
+pub mod ui;
 pub mod values;
 
 // plugin, grant, capability: components and what they may call

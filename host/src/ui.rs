@@ -1,0 +1,92 @@
+//! What the user sees: renderers of the event stream, errors, and data on stdout.
+//!
+//! Owns the terminal. Three renderers show the same events (invariant I6): human with live lines on a
+//! terminal, plain text without one, JSON lines for machines. Nothing here decides anything.
+
+mod error;
+mod human;
+mod json;
+mod plain;
+mod text;
+
+use std::io::{IsTerminal, Write};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+use crate::event::Event;
+
+pub use error::{failure_of, render_error};
+pub use text::{clean, duration};
+
+/// How events are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Live lines and colours, on a terminal.
+    Human,
+    /// One line per event.
+    Plain,
+    /// One JSON document per event, on stdout.
+    Json,
+}
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Only the end.
+    Quiet,
+    /// What happens.
+    Normal,
+    /// Calls and output of tools, too.
+    Verbose,
+}
+
+/// The style for a standard error that is a terminal or not.
+pub fn pick_style(json: bool, plain: bool) -> Style {
+    if json {
+        Style::Json
+    } else if plain || !std::io::stderr().is_terminal() {
+        Style::Plain
+    } else {
+        Style::Human
+    }
+}
+
+/// Shows events until the bus is dropped.
+pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> JoinHandle<()> {
+    let mut renderer: Box<dyn Renderer> = match style {
+        Style::Human => Box::new(human::Human::new(detail)),
+        Style::Plain => Box::new(plain::Plain::new(detail)),
+        Style::Json => Box::new(json::Json),
+    };
+    tokio::spawn(async move {
+        let mut events = events;
+        while let Some(event) = events.recv().await {
+            renderer.show(&event);
+        }
+        renderer.end();
+    })
+}
+
+trait Renderer: Send {
+    fn show(&mut self, event: &Event);
+    fn end(&mut self) {}
+}
+
+/// Writes data for the user or the next program to stdout.
+///
+/// # Errors
+/// Where stdout is closed.
+pub fn data(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()
+}
+
+/// Writes a line for the user to stderr. A closed stderr is nobody's problem.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,109 @@
+//! Errors for people: one line that says what and where, the causes, and what to do.
+
+use std::fmt::Write as _;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+use super::text::clean;
+use crate::event::Failure;
+
+/// Most causes and related errors that are shown.
+const MOST: usize = 16;
+
+/// An error as machines read it.
+pub fn failure_of(error: &dyn Diagnostic) -> Failure {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next: Option<&dyn std::error::Error> = error.source();
+    let message = clean(&error.to_string()).into_owned();
+    while let Some(cause) = next
+        && causes.len() < MOST
+    {
+        let text = clean(&cause.to_string()).into_owned();
+        // A transparent wrapper repeats what it wraps.
+        if text != message && causes.last() != Some(&text) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    for related in error.related().into_iter().flatten().take(MOST) {
+        causes.push(clean(&related.to_string()).into_owned());
+    }
+    Failure {
+        code: error.code().map_or_else(|| "todohost::internal".to_owned(), |code| code.to_string()),
+        message,
+        causes,
+        help: error.help().map(|help| clean(&help.to_string()).into_owned()),
+    }
+}
+
+/// The text of an error for stderr.
+pub fn render_error(error: &dyn Diagnostic, colours: bool) -> String {
+    let Failure { code, message, causes, help } = failure_of(error);
+    let heading = console::style("error:").red().bold().force_styling(colours);
+    let mut text = format!("{heading} {message}\n");
+    for cause in causes {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  cause: {cause}");
+    }
+    if let Some(snippet) = snippet(error) {
+        text.push_str(&snippet);
+    }
+    if let Some(help) = help {
+        let _ = writeln!(text, "  help: {help}");
+    }
+    let _ = write!(text, "  code: {code}");
+    text
+}
+
+/// The lines of a file that an error points at.
+fn snippet(error: &dyn Diagnostic) -> Option<String> {
+    error.source_code()?;
+    let mut text = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::none())
+        .with_links(false)
+        .render_report(&mut text, &OnlyPlace(error))
+        .ok()?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Some(lines.skip(1).fold(String::new(), |mut kept, line| {
+        let _ = writeln!(kept, "  {}", clean(line));
+        kept
+    }))
+}
+
+/// The place of an error without its words, which are shown already.
+#[derive(Debug)]
+struct OnlyPlace<'a>(&'a dyn Diagnostic);
+
+impl std::fmt::Display for OnlyPlace<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("place")
+    }
+}
+
+impl std::error::Error for OnlyPlace<'_> {}
+
+impl Diagnostic for OnlyPlace<'_> {
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        self.0.labels()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::ProjectFile;
+
+    #[test]
+    fn an_error_says_what_where_why_and_what_to_do() {
+        let error = ProjectFile::parse("todohost.toml", "[app]\nnme = \"x\"\n").unwrap_err();
+        let text = render_error(&error, false);
+        assert!(text.starts_with("error: todohost.toml:2: unknown key `nme`\n"), "{text}");
+        assert!(text.contains("nme = \"x\""), "{text}");
+        assert!(text.contains("\n  help: did you mean `name`?\n"), "{text}");
+        assert!(text.ends_with("code: todohost::project::unknown_key"), "{text}");
+    }
+}

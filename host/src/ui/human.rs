@@ -1,0 +1,174 @@
+//! Live lines and colours on a terminal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::text::{clean, duration};
+use super::{Detail, Renderer, plain};
+use crate::event::{Event, EventKind, FindingOutcome, StepOutcome};
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// A step's line and those of what goes on inside it.
+struct StepLine {
+    bar: ProgressBar,
+    title: String,
+    inner: BTreeMap<u64, ProgressBar>,
+}
+
+pub(super) struct Human {
+    detail: Detail,
+    lines: MultiProgress,
+    steps: BTreeMap<String, StepLine>,
+}
+
+impl Human {
+    pub(super) fn new(detail: Detail) -> Self {
+        Self { detail, lines: MultiProgress::new(), steps: BTreeMap::new() }
+    }
+
+    fn say(&self, text: &str) {
+        // A terminal that went away does not stop the deploy.
+        let _ = self.lines.println(text);
+    }
+
+    fn progress(&mut self, key: &str, id: u64, message: &str, counts: (u64, Option<u64>, bool)) {
+        let (done, total, closed) = counts;
+        let Some(step) = self.steps.get_mut(key) else { return };
+        if closed {
+            if let Some(bar) = step.inner.remove(&id) {
+                bar.finish_and_clear();
+                self.lines.remove(&bar);
+            }
+            return;
+        }
+        let bar = step.inner.entry(id).or_insert_with(|| {
+            let bar = ProgressBar::new(total.unwrap_or(0)).with_style(inner_style(total.is_some()));
+            self.lines.insert_after(&step.bar, bar)
+        });
+        if let Some(total) = total {
+            bar.set_length(total);
+        }
+        bar.set_position(done);
+        bar.set_message(clean(message).into_owned());
+    }
+
+    fn finish(&mut self, key: &str, outcome: StepOutcome, detail: &str, elapsed_ms: u64) {
+        let title = match self.steps.remove(key) {
+            None => key.to_owned(),
+            Some(step) => {
+                for bar in step.inner.values() {
+                    bar.finish_and_clear();
+                    self.lines.remove(bar);
+                }
+                step.bar.finish_and_clear();
+                self.lines.remove(&step.bar);
+                step.title
+            }
+        };
+        let mark = match outcome {
+            StepOutcome::Done => style("✔").green(),
+            StepOutcome::Unchanged => style("=").cyan(),
+            StepOutcome::Skipped => style("-").dim(),
+            StepOutcome::Failed => style("✘").red().bold(),
+            StepOutcome::Cancelled => style("■").yellow(),
+        };
+        if outcome == StepOutcome::Skipped && self.detail < Detail::Verbose {
+            return;
+        }
+        let detail = if detail.is_empty() { String::new() } else { format!("  {}", clean(detail)) };
+        let elapsed = style(duration(elapsed_ms)).dim();
+        self.say(&format!("{mark} {title}{} {elapsed}", style(detail).dim()));
+    }
+}
+
+impl Renderer for Human {
+    fn show(&mut self, event: &Event) {
+        let key = format!(
+            "{}/{}",
+            event.target.as_deref().unwrap_or_default(),
+            event.step.as_deref().unwrap_or_default()
+        );
+        if self.detail == Detail::Quiet && !matches!(event.kind, EventKind::RunFinished { .. }) {
+            return;
+        }
+        match &event.kind {
+            EventKind::StepStarted { title } => {
+                let title = clean(title).into_owned();
+                let bar = ProgressBar::new_spinner().with_style(step_style());
+                let bar = self.lines.add(bar);
+                bar.set_prefix(title.clone());
+                bar.enable_steady_tick(TICK);
+                self.steps.insert(key, StepLine { bar, title, inner: BTreeMap::new() });
+            }
+            EventKind::StepProgress { id, message, done, total, closed } => {
+                self.progress(&key, *id, message, (*done, *total, *closed));
+            }
+            EventKind::StepFinished { outcome, detail, elapsed_ms } => {
+                self.finish(&key, *outcome, detail, *elapsed_ms);
+            }
+            EventKind::StepOutput { line } => {
+                if let Some(step) = self.steps.get(&key) {
+                    step.bar.set_message(clean(line).into_owned());
+                }
+            }
+            EventKind::ObjectWaiting { object, reason, ready: false } => {
+                if let Some(step) = self.steps.get(&key) {
+                    let object = object.to_string();
+                    step.bar.set_message(format!("{}: {}", clean(&object), clean(reason)));
+                }
+            }
+            EventKind::Finding(finding) => {
+                if finding.outcome == FindingOutcome::Passed && self.detail < Detail::Verbose {
+                    return;
+                }
+                let text = plain::finding_text(finding);
+                let text = match finding.outcome {
+                    FindingOutcome::Failed => style(text).red(),
+                    FindingOutcome::Warning => style(text).yellow(),
+                    _ => style(text),
+                };
+                self.say(&text.to_string());
+            }
+            EventKind::RunFinished { exit_code, summary, addresses, .. } => {
+                let summary = clean(summary);
+                let summary =
+                    if *exit_code == 0 { style(summary).green() } else { style(summary).red() };
+                self.say(&summary.bold().to_string());
+                for address in addresses {
+                    let address = clean(address);
+                    self.say(&format!("  {}", style(address).underlined()));
+                }
+            }
+            _ => {
+                if let Some(text) = plain::line_of(event, self.detail) {
+                    self.say(&text);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let _ = self.lines.clear();
+    }
+}
+
+fn step_style() -> ProgressStyle {
+    styled("{spinner:.cyan} {prefix} {wide_msg:.dim} {elapsed:.dim}")
+}
+
+fn inner_style(counted: bool) -> ProgressStyle {
+    if counted {
+        styled("    {bar:24.cyan/dim} {pos}/{len} {wide_msg}")
+    } else {
+        styled("    {wide_msg}")
+    }
+}
+
+fn styled(template: &str) -> ProgressStyle {
+    // The templates are fixed and right; a default bar beats none.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,190 @@
+//! One line per event on stderr, for logs and for terminals that cannot do more.
+
+use super::text::{clean, duration};
+use super::{Detail, Renderer, line};
+use crate::event::{Event, EventKind, Finding, FindingOutcome, ObjectChange, StepOutcome};
+
+pub(super) struct Plain {
+    detail: Detail,
+}
+
+impl Plain {
+    pub(super) fn new(detail: Detail) -> Self {
+        Self { detail }
+    }
+}
+
+impl Renderer for Plain {
+    fn show(&mut self, event: &Event) {
+        if let Some(text) = line_of(event, self.detail) {
+            line(&text);
+        }
+    }
+}
+
+/// The line for an event, where it deserves one.
+pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
+    let verbose = detail >= Detail::Verbose;
+    if detail == Detail::Quiet && !matches!(event.kind, EventKind::RunFinished { .. }) {
+        return None;
+    }
+    let step = event.step.as_deref().unwrap_or_default();
+    Some(match &event.kind {
+        EventKind::StepStarted { title } => format!("... {}", clean(title)),
+        EventKind::StepFinished { outcome, detail, elapsed_ms } => {
+            if *outcome == StepOutcome::Skipped && !verbose {
+                return None;
+            }
+            finished(step, *outcome, detail, *elapsed_ms)
+        }
+        EventKind::StepOutput { line } if verbose => format!("    {step} | {}", clean(line)),
+        EventKind::PluginLog { plugin, level, message }
+            if verbose || matches!(level.as_str(), "warn" | "error") =>
+        {
+            format!("    {plugin} {level}: {}", clean(message))
+        }
+        EventKind::PluginCall { plugin, version, export, elapsed_ms, ok } if verbose => {
+            let end = if *ok { "" } else { ", failed" };
+            format!("    {plugin} {version} {export} ({}{end})", duration(*elapsed_ms))
+        }
+        EventKind::HostCall { plugin, function, detail, granted, elapsed_ms }
+            if verbose || !granted =>
+        {
+            let end = if *granted { duration(*elapsed_ms) } else { "not granted".to_owned() };
+            format!("    {plugin} -> {function} {} ({end})", clean(detail))
+        }
+        EventKind::Finding(finding) => {
+            if !verbose && matches!(finding.outcome, FindingOutcome::Passed) {
+                return None;
+            }
+            finding_text(finding)
+        }
+        EventKind::ObjectChanged { object, change, reason } => {
+            if !verbose && matches!(change, ObjectChange::Unchanged) {
+                return None;
+            }
+            let reason = reason.as_deref().map(|reason| format!(" ({})", clean(reason)));
+            let object = object.to_string();
+            format!("    {} {}{}", clean(&object), change_word(*change), reason.unwrap_or_default())
+        }
+        EventKind::ObjectWaiting { object, reason, ready } => {
+            let object = object.to_string();
+            let end = if *ready { "ready".to_owned() } else { format!("waits: {}", clean(reason)) };
+            format!("    {} {end}", clean(&object))
+        }
+        EventKind::Note { level, message } if level == "warn" => {
+            format!("warning: {}", clean(message))
+        }
+        EventKind::Note { message, .. } => clean(message).into_owned(),
+        EventKind::RunFinished { summary, addresses, .. } => {
+            let mut text = clean(summary).into_owned();
+            for address in addresses {
+                text.push_str("\n  ");
+                text.push_str(&clean(address));
+            }
+            text
+        }
+        _ => return None,
+    })
+}
+
+pub(super) fn finished(step: &str, outcome: StepOutcome, detail: &str, elapsed: u64) -> String {
+    let word = match outcome {
+        StepOutcome::Done => "done",
+        StepOutcome::Unchanged => "unchanged",
+        StepOutcome::Skipped => "skipped",
+        StepOutcome::Failed => "failed",
+        StepOutcome::Cancelled => "stopped",
+    };
+    let detail = if detail.is_empty() { String::new() } else { format!(": {}", clean(detail)) };
+    format!("{word:<9} {step}{detail} ({})", duration(elapsed))
+}
+
+pub(super) fn finding_text(finding: &Finding) -> String {
+    let word = match finding.outcome {
+        FindingOutcome::Passed => "passed",
+        FindingOutcome::Warning => "warning",
+        FindingOutcome::Failed => "failed",
+        FindingOutcome::NotJudged => "not judged",
+    };
+    let mut text = format!("{word}: {}", clean(&finding.message));
+    let place: Vec<String> = [
+        finding.object.as_ref().map(ToString::to_string),
+        finding.file.clone(),
+        finding.pointer.clone(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !place.is_empty() {
+        text.push_str(&format!(" [{}]", clean(&place.join(" "))));
+    }
+    text.push_str(&format!(" ({} {})", clean(&finding.source), clean(&finding.code)));
+    if let Some(help) = &finding.help {
+        text.push_str(&format!("\n  help: {}", clean(help)));
+    }
+    text
+}
+
+pub(super) fn change_word(change: ObjectChange) -> &'static str {
+    match change {
+        ObjectChange::Created => "created",
+        ObjectChange::Configured => "configured",
+        ObjectChange::Unchanged => "unchanged",
+        ObjectChange::Deleted => "deleted",
+        ObjectChange::Kept => "kept",
+        ObjectChange::RolledBack => "rolled back",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::ObjectRef;
+
+    fn event(kind: EventKind) -> Event {
+        Event { at_ms: 0, target: None, step: Some("apply".into()), kind }
+    }
+
+    #[test]
+    fn foreign_text_is_escaped_wherever_it_stands() {
+        let evil = "x\u{1b}[2J\u{9b}1m";
+        let object = ObjectRef {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            namespace: None,
+            name: evil.into(),
+        };
+        let finding = Finding {
+            source: evil.into(),
+            outcome: FindingOutcome::Failed,
+            code: evil.into(),
+            message: evil.into(),
+            help: Some(evil.into()),
+            file: Some(evil.into()),
+            pointer: None,
+            object: Some(object.clone()),
+        };
+        let kinds = [
+            EventKind::Finding(finding),
+            EventKind::ObjectWaiting { object, reason: evil.into(), ready: false },
+            EventKind::StepOutput { line: evil.into() },
+            EventKind::Note { level: "warn".into(), message: evil.into() },
+            EventKind::StepFinished {
+                outcome: StepOutcome::Failed,
+                detail: evil.into(),
+                elapsed_ms: 1,
+            },
+        ];
+        for kind in kinds {
+            let text = line_of(&event(kind), Detail::Verbose).unwrap();
+            assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_quiet_says_only_the_end() {
+        let note = EventKind::Note { level: "info".into(), message: "x".into() };
+        assert_eq!(line_of(&event(note), Detail::Quiet), None);
+    }
+}
