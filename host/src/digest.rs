@@ -74,7 +74,7 @@ struct Memory {
 }
 
 /// Digest over names, kinds, executable bits and contents of everything below `paths` (relative to `root`)
-/// that `patterns` leave. Patterns are relative to each of the paths. `cache` is a directory for what is remembered.
+/// that `patterns` leave. Patterns are relative to `root`. `cache` is a directory for what is remembered.
 ///
 /// # Errors
 /// Where something cannot be read, naming it.
@@ -106,7 +106,7 @@ pub fn digest_tree(
     sorted.sort();
     for path in sorted {
         let metadata = fs_err::symlink_metadata(root.join(path))?;
-        walk.entry(path, Path::new(""), &metadata)?;
+        walk.entry(path, &metadata)?;
     }
     let Walk { after, hasher, .. } = walk;
     if let Some(file) = memory_file
@@ -152,13 +152,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `relative` is to the path being digested, as the patterns are.
-    fn entry(
-        &mut self,
-        path: &str,
-        relative: &Path,
-        metadata: &std::fs::Metadata,
-    ) -> io::Result<()> {
+    fn entry(&mut self, path: &str, metadata: &std::fs::Metadata) -> io::Result<()> {
         let kind = metadata.file_type();
         if kind.is_symlink() {
             let target = fs_err::read_link(self.root.join(path))?;
@@ -166,7 +160,7 @@ impl Walk<'_> {
             self.hasher.add(path);
             self.hasher.add(target.as_os_str().as_encoded_bytes());
         } else if kind.is_dir() {
-            self.directory(path, relative)?;
+            self.directory(path)?;
         } else if kind.is_file() {
             let digest = self.file(path, metadata)?;
             self.hasher.add(if is_executable(metadata) { "program" } else { "file" });
@@ -177,21 +171,20 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn directory(&mut self, path: &str, relative: &Path) -> io::Result<()> {
+    fn directory(&mut self, path: &str) -> io::Result<()> {
         let mut entries = fs_err::read_dir(self.root.join(path))?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs_err::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
-            let relative = relative.join(&name);
+            let name = name.to_string_lossy();
+            let path = if path == "." { name.into_owned() } else { format!("{path}/{name}") };
             let metadata = entry.metadata()?;
-            let ignored = self.patterns.ignores(&relative);
-            // An exception may re-include something inside of an ignored directory.
-            let descend = metadata.is_dir() && self.patterns.may_reach_below(&relative);
-            if ignored && !descend {
-                continue;
+            let ignored = self.patterns.ignores(Path::new(&path), metadata.is_dir());
+            // An exception may take back something inside of an ignored directory.
+            let enter = metadata.is_dir() && self.patterns.may_reach_below(Path::new(&path));
+            if !ignored || enter {
+                self.entry(&path, &metadata)?;
             }
-            let path = format!("{path}/{}", name.to_string_lossy());
-            self.entry(&path, &relative, &metadata)?;
         }
         Ok(())
     }
@@ -304,9 +297,9 @@ mod tests {
     #[test]
     fn ignored_files_do_not_count() {
         let tree = Tree::new(&[("api/a", "1"), ("api/node_modules/x/y", "1")]);
-        let first = tree.digest(&["node_modules"]);
+        let first = tree.digest(&["/api/node_modules"]);
         tree.write("api/node_modules/x/y", "2");
-        assert_eq!(first, tree.digest(&["node_modules"]));
+        assert_eq!(first, tree.digest(&["/api/node_modules"]));
         assert_ne!(first, tree.digest(&[]));
     }
 

@@ -1,65 +1,49 @@
-//! Patterns of a build's ignore file, with the meaning that image builders give them: anchored at the
-//! context, `*` stays in one directory, `**` does not, `!` takes back, the last match wins.
+//! Ignore patterns of a build's inputs: the syntax of `.gitignore`, relative to the project. Unlike there,
+//! an exception (`!`) also holds inside an ignored directory, as image builders have it.
 
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobMatcher};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// A list of ignore patterns.
-#[derive(Clone, Debug, Default)]
-pub struct IgnorePatterns {
-    patterns: Vec<Pattern>,
-}
-
 #[derive(Clone, Debug)]
-struct Pattern {
-    matcher: GlobMatcher,
-    takes_back: bool,
+pub struct IgnorePatterns {
+    matcher: Gitignore,
+    exceptions: Vec<String>,
 }
 
 impl IgnorePatterns {
-    /// Reads patterns; blank ones and comments mean nothing.
+    /// Reads patterns, later ones win.
     ///
     /// # Errors
     /// For a pattern that is not a glob.
-    pub fn new(patterns: &[impl AsRef<str>]) -> Result<Self, globset::Error> {
-        let mut read = Vec::new();
+    pub fn new(patterns: &[impl AsRef<str>]) -> Result<Self, ignore::Error> {
+        let mut builder = GitignoreBuilder::new("");
+        let mut exceptions = Vec::new();
         for pattern in patterns {
-            let text = pattern.as_ref().trim();
-            if text.is_empty() || text.starts_with('#') {
-                continue;
-            }
-            let (takes_back, text) =
-                text.strip_prefix('!').map_or((false, text), |rest| (true, rest.trim()));
-            let text = text.trim_start_matches("./").trim_matches('/');
-            if text.is_empty() || text == "." {
-                continue;
-            }
-            let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()?;
-            read.push(Pattern { matcher: glob.compile_matcher(), takes_back });
+            let pattern = pattern.as_ref();
+            builder.add_line(None, pattern)?;
+            exceptions.extend(pattern.strip_prefix('!').map(str::to_owned));
         }
-        Ok(Self { patterns: read })
+        Ok(Self { matcher: builder.build()?, exceptions })
     }
 
-    /// Whether the path, relative to the context, is left out.
-    pub fn ignores(&self, path: &Path) -> bool {
-        self.patterns.iter().fold(false, |ignored, pattern| {
-            // What matches a directory matches everything below it.
-            let matches = path
-                .ancestors()
-                .filter(|ancestor| !ancestor.as_os_str().is_empty())
-                .any(|ancestor| pattern.matcher.is_match(ancestor));
-            if matches { !pattern.takes_back } else { ignored }
-        })
+    /// Whether the path, relative to the project, is left out.
+    pub fn ignores(&self, path: &Path, is_directory: bool) -> bool {
+        self.matcher.matched_path_or_any_parents(path, is_directory).is_ignore()
     }
 
     /// Whether something below an ignored directory could still be taken back.
     pub fn may_reach_below(&self, directory: &Path) -> bool {
-        let first = directory.components().next().map(|part| part.as_os_str().to_string_lossy());
-        self.patterns.iter().filter(|pattern| pattern.takes_back).any(|pattern| {
-            let head = pattern.matcher.glob().glob().split('/').next().unwrap_or_default();
-            head.contains(['*', '?', '[', '{']) || first.as_deref() == Some(head)
-        }) || !self.ignores(directory)
+        self.exceptions.iter().any(|exception| {
+            let Some(rooted) = exception.strip_prefix('/') else { return true };
+            let mut wanted = rooted.split('/');
+            directory.components().all(|part| match wanted.next() {
+                None => true,
+                Some(name) if name.contains(['*', '?', '[', '\\']) => true,
+                Some(name) => part.as_os_str() == name,
+            })
+        })
     }
 }
 
@@ -68,32 +52,32 @@ mod tests {
     use super::*;
 
     fn ignored(patterns: &[&str], path: &str) -> bool {
-        IgnorePatterns::new(patterns).unwrap().ignores(Path::new(path))
+        IgnorePatterns::new(patterns).unwrap().ignores(Path::new(path), false)
     }
 
     #[test]
-    fn patterns_are_anchored_and_cover_what_is_below() {
-        assert!(ignored(&["node_modules"], "node_modules/x/y.js"));
-        assert!(!ignored(&["node_modules"], "sub/node_modules/x"));
-        assert!(ignored(&["**/node_modules"], "sub/node_modules/x"));
-        assert!(ignored(&["*.md"], "README.md"));
-        assert!(!ignored(&["*.md"], "docs/README.md"));
-        assert!(ignored(&["/dist/"], "dist/main.js"));
+    fn a_pattern_covers_what_is_below() {
+        assert!(ignored(&["/api/node_modules"], "api/node_modules/x/y.js"));
+        assert!(!ignored(&["/api/node_modules"], "api/sub/node_modules/x"));
+        assert!(ignored(&["/api/**/node_modules"], "api/sub/node_modules/x"));
+        assert!(ignored(&["/api/*.md"], "api/README.md"));
+        assert!(!ignored(&["/api/*.md"], "api/docs/README.md"));
         assert!(!ignored(&["# dist", ""], "dist"));
     }
 
     #[test]
     fn the_last_match_wins() {
-        let patterns = ["*.md", "!README.md"];
-        assert!(!ignored(&patterns, "README.md"));
-        assert!(ignored(&patterns, "OTHER.md"));
-        assert!(ignored(&["!README.md", "*.md"], "README.md"));
+        let patterns = ["/api/*.md", "!/api/README.md"];
+        assert!(!ignored(&patterns, "api/README.md"));
+        assert!(ignored(&patterns, "api/OTHER.md"));
+        assert!(ignored(&["!/api/README.md", "/api/*.md"], "api/README.md"));
+        assert!(!ignored(&["/api/src", "!/api/src/keep"], "api/src/keep"));
     }
 
     #[test]
     fn only_directories_that_may_hold_an_exception_are_entered() {
-        let patterns = IgnorePatterns::new(&["*", "!src/keep"]).unwrap();
-        assert!(patterns.may_reach_below(Path::new("src")));
-        assert!(!patterns.may_reach_below(Path::new("node_modules")));
+        let patterns = IgnorePatterns::new(&["/api/*", "!/api/src/keep"]).unwrap();
+        assert!(patterns.may_reach_below(Path::new("api/src")));
+        assert!(!patterns.may_reach_below(Path::new("api/node_modules")));
     }
 }

@@ -1,0 +1,270 @@
+//! Arguments and project as data: what a run will do, step by step, before it does any of it.
+//!
+//! Owns the Plan, its step graph and its printed form. It asks no component and no cluster, so the same
+//! arguments and files give the same Plan (invariant I9). `run` executes it.
+
+mod graph;
+mod print;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::digest::Hasher;
+use crate::plugin::{PluginError, PluginInfo, Registry, Role};
+use crate::project::{Image, Project};
+
+pub use graph::{Action, Step, StepId};
+pub use print::print;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Everything, up to the running app.
+    Deploy,
+    /// The images.
+    Build,
+    /// The objects, for reading.
+    Render,
+    /// The objects in the cluster, with images that are already there.
+    Apply,
+    /// A judgement of what runs.
+    Verify,
+    /// A judgement of everything that can be judged without changing anything.
+    Check,
+}
+
+impl Goal {
+    /// The subcommand.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Build => "build",
+            Self::Render => "render",
+            Self::Apply => "apply",
+            Self::Verify => "verify",
+            Self::Check => "check",
+        }
+    }
+}
+
+/// All that a run will do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// What was asked for.
+    pub goal: Goal,
+    /// Name of the app and its release.
+    pub app: String,
+    /// Where it goes.
+    pub namespace: String,
+    /// One step graph per target; they share nothing and may run at the same time.
+    pub targets: Vec<TargetPlan>,
+}
+
+/// What a run will do for one target.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetPlan {
+    /// The target's name; `None` for a run that touches no cluster.
+    pub target: Option<String>,
+    /// The steps, every one after those that it needs.
+    pub steps: Vec<Step>,
+}
+
+/// A component with its options, as a step uses it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Chosen {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file.
+    pub digest: String,
+    /// Its options.
+    pub options: Value,
+    /// What the registry knows of it.
+    #[serde(skip)]
+    pub info: PluginInfo,
+}
+
+impl Chosen {
+    /// A component with options.
+    pub fn new(info: PluginInfo, options: Value) -> Self {
+        Self {
+            id: info.id.clone(),
+            version: info.version.to_string(),
+            digest: info.digest.clone(),
+            options,
+            info,
+        }
+    }
+}
+
+/// Asks the registry which component takes each step.
+pub struct Planner<'a> {
+    /// The project.
+    pub project: &'a Project,
+    /// The components that there are.
+    pub registry: &'a Registry,
+}
+
+impl Planner<'_> {
+    /// The plan for a goal and the named targets; without a name, one without a cluster.
+    ///
+    /// # Errors
+    /// Where a component is missing or cannot take its step.
+    pub fn plan(&self, goal: Goal, targets: &[String]) -> Result<Plan, PluginError> {
+        let names = if targets.is_empty() {
+            vec![None]
+        } else {
+            targets.iter().map(|name| Some(name.as_str())).collect()
+        };
+        Ok(Plan {
+            goal,
+            app: self.project.file.app.name.clone(),
+            namespace: self.project.file.app.namespace.clone(),
+            targets: names
+                .into_iter()
+                .map(|name| self.target_plan(goal, name))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The component behind a target's name.
+    ///
+    /// # Errors
+    /// Where there is none, or it is no target.
+    pub fn target(&self, name: &str) -> Result<Chosen, PluginError> {
+        let told = self.project.file.targets.get(name);
+        let plugin = told.and_then(|target| target.plugin.as_deref()).unwrap_or(name);
+        let options = told.map_or_else(empty, |target| target.options.clone());
+        self.chosen(plugin, Role::Target, options)
+    }
+
+    /// The component that takes a step.
+    ///
+    /// # Errors
+    /// Where there is none, several, or the named one cannot.
+    pub fn step_plugin(&self, role: Role) -> Result<Chosen, PluginError> {
+        let plugins = &self.project.file.plugins;
+        let named = match role {
+            Role::Build => &plugins.build,
+            Role::Render => &plugins.render,
+            Role::Apply => &plugins.apply,
+            Role::Verify => &plugins.verify,
+            Role::Target | Role::Check => &None,
+        };
+        match named {
+            Some(name) => self.chosen(name, role, empty()),
+            None => Ok(Chosen::new(self.registry.sole(role)?, empty())),
+        }
+    }
+
+    fn chosen(&self, name: &str, role: Role, options: Value) -> Result<Chosen, PluginError> {
+        let info = self.registry.resolve(name)?;
+        if !info.roles.contains(&role) {
+            let roles = info.roles.into_iter().collect();
+            return Err(PluginError::NoSuchRole { plugin: info.id, role, roles });
+        }
+        if let Err(mistakes) = info.manifest.validate_options(&options) {
+            return Err(PluginError::Options { plugin: info.id, mistakes });
+        }
+        Ok(Chosen::new(info, options))
+    }
+
+    fn target_plan(&self, goal: Goal, name: Option<&str>) -> Result<TargetPlan, PluginError> {
+        let mut steps = Vec::new();
+        let app = &self.project.file.app;
+        let builds = matches!(goal, Goal::Deploy | Goal::Build);
+        let renders = matches!(goal, Goal::Deploy | Goal::Render | Goal::Apply | Goal::Check);
+        let applies = matches!(goal, Goal::Deploy | Goal::Apply);
+        let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
+        let mut add = |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
+            let step = Step::new(action, title, plugin, needs);
+            let id = step.id.clone();
+            steps.push(step);
+            id
+        };
+
+        let mut reached = Vec::new();
+        if let Some(name) = name {
+            let target = self.target(name)?;
+            reached.push(add(Action::Reach, format!("reach {name}"), Some(target), vec![]));
+        }
+        let mut checked = Vec::new();
+        if checks {
+            for (name, check) in &self.project.file.checks {
+                let plugin = self.chosen(&check.plugin, Role::Check, check.options.clone())?;
+                let action = Action::CheckInputs { check: name.clone() };
+                let needs = reached.clone();
+                checked.push(add(action, format!("check {name}"), Some(plugin), needs));
+            }
+        }
+        let mut tagged = Vec::new();
+        let mut built = Vec::new();
+        if builds || renders {
+            for (name, image) in &self.project.file.images {
+                let plugin = self.step_plugin(Role::Build)?;
+                let action = Action::Inputs { image: name.clone(), spec: image.clone() };
+                let title = format!("read {name}");
+                let inputs = add(action, title, Some(plugin.clone()), vec![]);
+                if builds {
+                    let action = Action::Build { image: name.clone(), spec: image.clone() };
+                    let needs = [vec![inputs.clone()], reached.clone()].concat();
+                    built.push(add(action, format!("build {name}"), Some(plugin), needs));
+                }
+                tagged.push(inputs);
+            }
+        }
+        let mut rendered = Vec::new();
+        if renders {
+            let plugin = self.step_plugin(Role::Render)?;
+            let needs = [reached.clone(), tagged].concat();
+            rendered.push(add(Action::Render, format!("render {}", app.chart), Some(plugin), needs));
+        }
+        if checks {
+            for (name, check) in &self.project.file.checks {
+                let plugin = self.chosen(&check.plugin, Role::Check, check.options.clone())?;
+                let action = Action::CheckRendered { check: name.clone() };
+                let title = format!("check {name} on the objects");
+                checked.push(add(action, title, Some(plugin), rendered.clone()));
+            }
+        }
+        let mut last = reached;
+        if applies && let Some(name) = name {
+            let target = self.target(name)?;
+            let needs = [built, rendered.clone()].concat();
+            let action = Action::Deliver { must_exist: !builds };
+            let title = format!("deliver images to {name}");
+            let delivered = add(action, title, Some(target), needs);
+            let apply = self.step_plugin(Role::Apply)?;
+            let needs = [vec![delivered], rendered, checked].concat();
+            let title = format!("apply to namespace {}", app.namespace);
+            last = vec![add(Action::Apply, title, Some(apply), needs)];
+        }
+        if (applies || goal == Goal::Verify) && name.is_some() {
+            let verify = self.step_plugin(Role::Verify)?;
+            add(Action::Verify, format!("verify {}", app.name), Some(verify), last);
+        }
+        Ok(TargetPlan { target: name.map(str::to_owned), steps })
+    }
+}
+
+/// No options.
+pub(crate) fn empty() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+/// What the files of the project say about an image, as a digest.
+pub(crate) fn image_digest(name: &str, image: &Image) -> Hasher {
+    let arguments: BTreeMap<_, _> = image.arguments.iter().collect();
+    let mut hasher = Hasher::new().part(name).part(&image.context).part(&image.dockerfile);
+    hasher.add(image.stage.as_deref().unwrap_or_default());
+    hasher.add(image.platform.as_deref().unwrap_or_default());
+    for (key, value) in arguments {
+        hasher.add(key);
+        hasher.add(value);
+    }
+    hasher
+}
