@@ -1,0 +1,120 @@
+//! Executes a Plan: scheduling, cancellation, and the decision to roll back.
+//!
+//! Owns the order of things and what is handed from step to step. What a step decides is its component's,
+//! how objects get into the cluster and back is `release`'s, how anything looks is `ui`'s.
+
+mod apply;
+mod check;
+mod error;
+mod images;
+mod outcome;
+mod reach;
+mod render;
+mod schedule;
+mod session;
+mod verify;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::future::{BoxFuture, join_all};
+use tokio_util::sync::CancellationToken;
+
+use crate::environment::Environment;
+use crate::event::{Bus, EventKind};
+use crate::plan::{Action, Plan, Step, TargetPlan};
+use crate::plugin::{Registry, Runtime};
+use crate::project::Project;
+use crate::values::Values;
+
+pub use error::{Clue, RunError};
+pub use outcome::{Outcome, State};
+use schedule::{Report, StepRunner};
+use session::Session;
+
+/// What every step of every target may use.
+pub struct Run {
+    /// The project.
+    pub project: Project,
+    /// The user's values.
+    pub values: Values,
+    /// The surroundings.
+    pub environment: Environment,
+    /// The components that there are.
+    pub registry: Registry,
+    /// What runs them.
+    pub runtime: Runtime,
+    /// Where events go.
+    pub bus: Bus,
+    /// Stops the run.
+    pub cancel: CancellationToken,
+    /// Take fields from other managers.
+    pub force: bool,
+    /// The time of the run, in nanoseconds since the Unix epoch: every component has the same.
+    pub now: u64,
+}
+
+/// The time of a run that begins now.
+pub fn time_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Executes the plan for all its targets at the same time; they share nothing, so that one may fail alone.
+///
+/// # Errors
+/// The first target's failure, once all are over.
+pub async fn execute(run: &Arc<Run>, plan: &Plan) -> Result<Vec<Outcome>, RunError> {
+    let targets = plan.targets.iter().map(|target| execute_target(run, plan, target));
+    let mut outcomes = Vec::new();
+    let mut failure = None;
+    for result in join_all(targets).await {
+        match result {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) if failure.is_none() => failure = Some(error),
+            Err(error) => {
+                let message = error.to_string();
+                run.bus.send(EventKind::Note { level: "warn".into(), message });
+            }
+        }
+    }
+    failure.map_or(Ok(outcomes), Err)
+}
+
+async fn execute_target(
+    run: &Arc<Run>,
+    plan: &Plan,
+    target: &TargetPlan,
+) -> Result<Outcome, RunError> {
+    let bus = match &target.target {
+        Some(name) if plan.targets.len() > 1 => run.bus.for_target(name),
+        _ => run.bus.clone(),
+    };
+    let session = Session::new(run, plan, target, bus.clone());
+    session.warm(&target.steps);
+    let result = schedule::execute(&target.steps, &session, &bus, &session.cancel).await;
+    match result {
+        Ok(()) => session.conclude().await,
+        Err(error) => Err(session.take_back(error).await),
+    }
+}
+
+impl StepRunner for Session {
+    fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> BoxFuture<'a, Result<Report, RunError>> {
+        Box::pin(async move {
+            let plugin = step.plugin.as_ref();
+            let plugin = plugin.ok_or_else(|| RunError::internal("a step without a plugin"))?;
+            match &step.action {
+                Action::Reach => self.reach(plugin, bus).await,
+                Action::CheckInputs { check } => self.check_inputs(check, plugin, bus).await,
+                Action::Inputs { image, spec } => self.inputs(image, spec, plugin, bus).await,
+                Action::Build { image, spec } => self.build(image, spec, plugin, bus).await,
+                Action::Render => self.render(plugin, bus).await,
+                Action::CheckRendered { check } => self.check_rendered(check, plugin, bus).await,
+                Action::Deliver { must_exist } => self.deliver(*must_exist, plugin, bus).await,
+                Action::Apply => self.apply(plugin, bus).await,
+                Action::Verify => self.verify(plugin, bus).await,
+            }
+        })
+    }
+}

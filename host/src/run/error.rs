@@ -1,0 +1,271 @@
+//! Why a run ends without success.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::cluster::ClusterError;
+use crate::event::Failure;
+use crate::exit::Exit;
+use crate::grant::GrantError;
+use crate::plugin::PluginError;
+use crate::project::ProjectError;
+use crate::release::ReleaseError;
+use crate::secret::SecretError;
+use crate::ui;
+use crate::values::ValuesError;
+
+/// Why a run ends without success.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RunError {
+    /// The project file.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Project(#[from] ProjectError),
+    /// The values.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Values(#[from] ValuesError),
+    /// A component.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plugin(#[from] PluginError),
+    /// A grant.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Grant(#[from] GrantError),
+    /// The cluster.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The release.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Release(#[from] ReleaseError),
+    /// The vault.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Secret(#[from] SecretError),
+    /// Checks failed; their findings were shown.
+    #[error("check {check} failed: {first}{}", more(*.count))]
+    #[diagnostic(code(todohost::check::failed))]
+    Checks {
+        /// Name of the check.
+        check: String,
+        /// The first failure.
+        first: String,
+        /// How many failed.
+        count: usize,
+        /// What to do about the first.
+        #[help]
+        help: Option<String>,
+    },
+    /// The chart does with secrets what it may not.
+    #[error("{first}{}", more(*.count))]
+    #[diagnostic(code(todohost::secret::chart))]
+    SecretInChart {
+        /// The first finding.
+        first: String,
+        /// How many there are.
+        count: usize,
+        /// What to do about the first.
+        #[help]
+        help: String,
+    },
+    /// What came out of the renderer is of no use.
+    #[error("{plugin} rendered {chart} differently the second time, in ways that no secret explains")]
+    #[diagnostic(
+        code(todohost::render::unstable),
+        help("use no random numbers and no clock in what decides which objects there are")
+    )]
+    Unstable {
+        /// The renderer.
+        plugin: String,
+        /// What it rendered.
+        chart: String,
+    },
+    /// An image was built for nothing.
+    #[error("image {reference} is named by no rendered object")]
+    #[diagnostic(
+        code(todohost::image::unreferenced),
+        help(
+            "say in todohost.toml which values name it, e.g. [images.{name}] values = {{ \"image.repository\" = \"{{name}}\", \"image.tag\" = \"{{tag}}\" }}; named are: {named}"
+        )
+    )]
+    Unreferenced {
+        /// Name of the image.
+        name: String,
+        /// As it should be named.
+        reference: String,
+        /// Images that the objects do name.
+        named: String,
+    },
+    /// An image is not where the pods need it.
+    #[error("target {target} has no image {reference}")]
+    #[diagnostic(code(todohost::image::missing), help("{help}"))]
+    ImageMissing {
+        /// The target.
+        target: String,
+        /// The image.
+        reference: String,
+        /// What to do.
+        help: String,
+    },
+    /// A build context cannot be read.
+    #[error("cannot read the inputs of image {image}")]
+    #[diagnostic(
+        code(todohost::image::inputs),
+        help("check the context's path and permissions in todohost.toml")
+    )]
+    Inputs {
+        /// The image.
+        image: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The chart cannot be read.
+    #[error("cannot read {path}")]
+    #[diagnostic(code(todohost::project::chart), help("app.chart in todohost.toml names a directory of the project"))]
+    Chart {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The app did not become healthy.
+    #[error("{object} did not become ready: {reason}")]
+    #[diagnostic(code(todohost::verify::not_ready))]
+    NotReady {
+        /// What.
+        object: String,
+        /// Why, in one line.
+        reason: String,
+        /// What was found out.
+        #[related]
+        causes: Vec<Clue>,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+    },
+    /// The app runs but does not answer as it should.
+    #[error("{title} does not answer as it should: {reason}")]
+    #[diagnostic(
+        code(todohost::verify::probe),
+        help("look at the app's log: kubectl logs, or `todohost verify -v`")
+    )]
+    Probe {
+        /// What was asked.
+        title: String,
+        /// What came back.
+        reason: String,
+    },
+    /// There is nothing to verify.
+    #[error("release {release} is not deployed in namespace {namespace}")]
+    #[diagnostic(code(todohost::release::absent), help("deploy it first: todohost deploy --target {target}"))]
+    NotDeployed {
+        /// The release.
+        release: String,
+        /// The namespace.
+        namespace: String,
+        /// The target.
+        target: String,
+    },
+    /// No target was named and none offers itself.
+    #[error("{message}")]
+    #[diagnostic(code(todohost::target::not_named))]
+    NoTarget {
+        /// What was found.
+        message: String,
+        /// What to type.
+        #[help]
+        help: String,
+    },
+    /// It failed, and taking it back failed, too.
+    #[error("{failed}; and {rollback}")]
+    #[diagnostic(
+        code(todohost::release::left_over),
+        help("the cluster is between two revisions: once the cause is gone, run the deploy again")
+    )]
+    LeftOver {
+        /// The first failure.
+        failed: Box<RunError>,
+        /// The second.
+        rollback: Box<RunError>,
+    },
+    /// The user stopped it.
+    #[error("stopped by the user")]
+    #[diagnostic(code(todohost::cancelled), help("{left}"))]
+    Cancelled {
+        /// What was left behind: nothing, or what.
+        left: String,
+    },
+    /// A defect of this program.
+    #[error("internal: {what}")]
+    #[diagnostic(code(todohost::internal), help("this is a defect of todohost: please report it"))]
+    Internal {
+        /// What went wrong.
+        what: String,
+    },
+}
+
+/// A plain cause found by looking.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{0}")]
+pub struct Clue(pub String);
+
+fn more(count: usize) -> String {
+    if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
+}
+
+impl RunError {
+    /// A defect of this program.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::Internal { what: what.into() }
+    }
+
+    /// Stopped, with nothing left behind.
+    pub fn cancelled() -> Self {
+        Self::Cancelled { left: "nothing was left behind".to_owned() }
+    }
+
+    /// It is how a step ends that the user stopped.
+    pub fn is_cancelled(&self) -> bool {
+        self.exit() == Exit::Cancelled
+    }
+
+    /// Exit code of a run that ends with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Project(error) => error.exit(),
+            Self::Values(error) => error.exit(),
+            Self::Plugin(error) => error.exit(),
+            Self::Grant(error) => error.exit(),
+            Self::Cluster(error) => error.exit(),
+            Self::Release(error) => error.exit(),
+            Self::Secret(error) => error.exit(),
+            Self::Checks { .. } => Exit::Check,
+            Self::SecretInChart { .. } => Exit::Secret,
+            Self::Unstable { .. } => Exit::Render,
+            Self::Unreferenced { .. } | Self::ImageMissing { .. } => Exit::Image,
+            Self::Inputs { .. } | Self::Chart { .. } | Self::NoTarget { .. } => Exit::Usage,
+            Self::NotReady { .. } | Self::Probe { .. } | Self::NotDeployed { .. } => Exit::Verify,
+            Self::LeftOver { failed, .. } => failed.exit(),
+            Self::Cancelled { .. } => Exit::Cancelled,
+            Self::Internal { .. } => Exit::Internal,
+        }
+    }
+
+    /// The error as machines read it.
+    pub fn failure(&self) -> Failure {
+        match self {
+            // What the component said, not our wrapping of it.
+            Self::Plugin(error) => error.failure(),
+            Self::LeftOver { failed, rollback } => {
+                let mut failure = ui::failure_of(self);
+                failure.causes = failed.failure().causes;
+                failure.causes.extend(rollback.failure().causes);
+                failure
+            }
+            error => ui::failure_of(error),
+        }
+    }
+}

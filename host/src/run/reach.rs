@@ -1,0 +1,109 @@
+//! Reaching the cluster: connect where it runs, start it where it does not, read the release.
+
+use std::sync::Arc;
+
+use super::error::RunError;
+use super::schedule::Report;
+use super::session::{Deadline, Reached, Session};
+use crate::cluster::{Client, ClusterError, Connection, Timeouts};
+use crate::event::Bus;
+use crate::plan::Chosen;
+use crate::plugin::wit::target;
+use crate::release::Store;
+use crate::secret::{Salt, Vault};
+
+impl Session {
+    pub(super) async fn reach(&self, chosen: &Chosen, bus: Bus) -> Result<Report, RunError> {
+        // The usual case first: a cluster that runs is there after one request.
+        let (client, started) = match self.connect(chosen, &bus).await {
+            Ok(client) => (client, false),
+            Err(error) if error.is_cancelled() => return Err(error),
+            Err(error) => (self.start(chosen, &bus, error).await?, true),
+        };
+        let app = &self.run.project.file.app;
+        let store = Store::new(client.clone(), &app.namespace, &app.name);
+        let (latest, salt) = self.or_cancelled(async {
+            let (latest, salt) = tokio::join!(store.latest(), store.salt());
+            Ok::<_, RunError>((latest?, salt?))
+        })
+        .await?;
+        let deployed = match &latest {
+            Some(record) if record.info.status == crate::release::Status::Deployed => {
+                Some(record.clone())
+            }
+            Some(_) => store.deployed().await?,
+            None => None,
+        };
+        let salt = salt.map_or_else(Salt::random, Ok)?;
+        let vault = Arc::new(Vault::new(salt.clone()));
+        for (path, value) in &self.run.values.secrets {
+            vault.insert(&path.to_string(), value.clone());
+        }
+        let revision = deployed.as_ref().map_or_else(
+            || "no release yet".to_owned(),
+            |record| format!("revision {} is deployed", record.revision),
+        );
+        let version = client.version().git_version.clone();
+        let detail = format!("context {}, Kubernetes {version}, {revision}", client.context());
+        let target = chosen.clone();
+        let reached = Reached { target, client, store, latest, deployed, salt, vault };
+        if self.reached.set(reached).is_err() {
+            return Err(RunError::internal("the target was reached twice"));
+        }
+        Ok(if started { Report::done(detail) } else { Report::unchanged(detail) })
+    }
+
+    /// Waits for cluster work, unless the user stops it; the request is dropped then.
+    pub(super) async fn or_cancelled<T, E: Into<RunError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, RunError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(RunError::cancelled()),
+            result = work => result.map_err(Into::into),
+        }
+    }
+
+    async fn connect(&self, chosen: &Chosen, bus: &Bus) -> Result<Client, RunError> {
+        let plugin = self.plugin(chosen)?;
+        let context = self.context(bus.clone(), Deadline::Short, &chosen.digest);
+        let mut target = plugin.target(context.clone())?;
+        let connection = match target.connect(chosen.options.to_string()).await? {
+            target::Connection::Context(name) => Connection::Context(name),
+            target::Connection::Command(command) => {
+                Connection::Kubeconfig(plugin.output_for_host(&context, command).await?)
+            }
+        };
+        let files = self.run.environment.kubeconfig();
+        self.or_cancelled(Client::connect(&connection, &files, Timeouts::default())).await
+    }
+
+    /// Lets the target say what is wrong, and start what is stopped.
+    async fn start(
+        &self,
+        chosen: &Chosen,
+        bus: &Bus,
+        why: RunError,
+    ) -> Result<Client, RunError> {
+        // Credentials that are refused are not cured by starting anything.
+        if let RunError::Cluster(ClusterError::Unauthorised { .. } | ClusterError::Forbidden { .. }) =
+            &why
+        {
+            return Err(why);
+        }
+        let plugin = self.plugin(chosen)?;
+        let options = chosen.options.to_string();
+        let context = self.context(bus.clone(), Deadline::Long, &chosen.digest);
+        let status = plugin.target(context.clone())?.detect(options.clone()).await?;
+        if status.state == target::State::Ready {
+            return Err(why);
+        }
+        let name = self.target.clone().unwrap_or_default();
+        let detail = status.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        let message = format!("{name} is not running{detail}; starting it");
+        self.note(bus, "info", self.vault().redact(&message));
+        plugin.target(context)?.ensure(options).await?;
+        self.connect(chosen, bus).await
+    }
+}

@@ -1,0 +1,215 @@
+//! One target's run: what its steps hand to each other, and what they may use.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::RunError;
+use super::Run;
+use crate::capability::World;
+use crate::cluster::Client;
+use crate::digest::Hasher;
+use crate::event::{Bus, EventKind, Finding, FindingOutcome};
+use crate::memo::Memo;
+use crate::plan::{Chosen, Goal, Plan, Step, TargetPlan};
+use crate::plugin::{CallContext, EnvironmentSeed, Plugin};
+use crate::release::{Document, Done, HookRecord, Record, Store, Transaction};
+use crate::secret::{Salt, Vault};
+
+/// Time that one call of a component has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deadline {
+    /// It computes, or asks a tool a question.
+    Short,
+    /// It starts or moves something big.
+    Long,
+}
+
+impl Deadline {
+    const fn duration(self) -> Duration {
+        match self {
+            Self::Short => Duration::from_secs(60),
+            Self::Long => Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+/// The cluster, and what it knows of the release.
+pub(super) struct Reached {
+    pub target: Chosen,
+    pub client: Client,
+    pub store: Store,
+    /// The newest revision, in whatever state.
+    pub latest: Option<Record>,
+    /// The revision in force.
+    pub deployed: Option<Record>,
+    pub salt: Salt,
+    pub vault: Arc<Vault>,
+}
+
+/// An image as this run knows it.
+#[derive(Clone, Debug)]
+pub(super) struct ImageState {
+    pub name: String,
+    pub tag: String,
+    pub reference: String,
+    /// What the builder or an earlier build said; empty fields where nobody knows.
+    pub image: crate::plugin::wit::Image,
+    /// The target was asked and has it.
+    pub present: bool,
+}
+
+/// What the renderer made, with placeholders for secrets.
+pub(super) struct Rendered {
+    pub documents: Vec<Document>,
+    pub hooks: Vec<HookRecord>,
+    pub notes: String,
+    pub chart: serde_json::Value,
+    pub config: serde_json::Value,
+    pub renderer: String,
+    pub inputs: String,
+}
+
+/// A revision under way.
+pub(super) struct Pending {
+    pub transaction: Transaction,
+    pub record: Option<Record>,
+    pub done: Done,
+    pub previous: Vec<Document>,
+    pub is_upgrade: bool,
+}
+
+/// One target's run.
+pub(super) struct Session {
+    pub run: Arc<Run>,
+    pub goal: Goal,
+    pub target: Option<String>,
+    pub bus: Bus,
+    pub cancel: CancellationToken,
+    /// Keeps secrets from being shown before the release's own salt is known.
+    front: Arc<Vault>,
+    pub reached: OnceLock<Reached>,
+    pub images: Mutex<BTreeMap<String, ImageState>>,
+    pub rendered: OnceLock<Rendered>,
+    /// The objects as they are in the cluster's terms, once applied.
+    pub objects: OnceLock<Vec<crate::object::Object>>,
+    pub pending: Mutex<Option<Pending>>,
+    pub addresses: Mutex<Vec<String>>,
+}
+
+impl Session {
+    pub fn new(run: &Arc<Run>, plan: &Plan, target: &TargetPlan, bus: Bus) -> Self {
+        // Without a cluster nobody keeps a salt: a fixed one makes equal runs give equal bytes.
+        let front = Arc::new(Vault::new(Salt::from_bytes([0; 32])));
+        for (path, value) in &run.values.secrets {
+            front.insert(&path.to_string(), value.clone());
+        }
+        Self {
+            run: Arc::clone(run),
+            goal: plan.goal,
+            target: target.target.clone(),
+            bus,
+            cancel: run.cancel.child_token(),
+            front,
+            reached: OnceLock::new(),
+            images: Mutex::default(),
+            rendered: OnceLock::new(),
+            objects: OnceLock::new(),
+            pending: Mutex::default(),
+            addresses: Mutex::default(),
+        }
+    }
+
+    /// Compiles every component of the plan in the background, so that no step waits for one alone.
+    pub fn warm(&self, steps: &[Step]) {
+        for chosen in steps.iter().filter_map(|step| step.plugin.as_ref()) {
+            // A grant that is missing is told when the step needs it.
+            let Ok(plugin) = self.run.runtime.load(&chosen.info) else { continue };
+            let bus = self.bus.clone();
+            tokio::spawn(async move {
+                // What goes wrong is told by the step that needs the component.
+                let _ = plugin.warm(&bus).await;
+            });
+        }
+    }
+
+    pub fn plugin(&self, chosen: &Chosen) -> Result<Arc<Plugin>, RunError> {
+        Ok(self.run.runtime.load(&chosen.info)?)
+    }
+
+    pub fn vault(&self) -> Arc<Vault> {
+        self.reached.get().map_or_else(|| Arc::clone(&self.front), |it| Arc::clone(&it.vault))
+    }
+
+    pub fn reached(&self) -> Result<&Reached, RunError> {
+        self.reached.get().ok_or_else(|| RunError::internal("the target was not reached yet"))
+    }
+
+    pub fn rendered(&self) -> Result<&Rendered, RunError> {
+        self.rendered.get().ok_or_else(|| RunError::internal("nothing was rendered yet"))
+    }
+
+    /// All that a call needs; `inputs` is what its random stream depends on.
+    pub fn context(&self, bus: Bus, deadline: Deadline, inputs: &str) -> CallContext {
+        let salt = self.reached.get().map_or([0; 32], |reached| *reached.salt.as_bytes());
+        let seed = Hasher::new().part("seed").part(salt).part(inputs).finish();
+        let mut random = [0; 32];
+        random.copy_from_slice(&seed.as_bytes()[..32]);
+        CallContext {
+            bus,
+            cancel: self.cancel.clone(),
+            deadline: deadline.duration(),
+            world: Arc::new(self.world()),
+            environment: EnvironmentSeed { now: self.run.now, random },
+        }
+    }
+
+    fn world(&self) -> World {
+        let client = self.reached.get().map(|reached| Arc::new(reached.client.clone()));
+        World {
+            project_root: self.run.project.root.clone(),
+            chart: Some(self.run.project.file.app.chart.clone()),
+            namespace: self.run.project.file.app.namespace.clone(),
+            home: self.run.environment.home().map(ToOwned::to_owned),
+            kubeconfig: self.run.environment.kubeconfig(),
+            environment: self.run.environment.variables().clone(),
+            cluster: client.clone().map(|client| client as _),
+            cluster_writer: client.map(|client| client as _),
+            vault: self.vault(),
+        }
+    }
+
+    pub fn memo(&self, step: &str) -> Memo {
+        Memo::new(&self.run.environment.cache_dir(), step)
+    }
+
+    pub fn images(&self) -> Vec<ImageState> {
+        lock(&self.images).values().cloned().collect()
+    }
+
+    pub fn note(&self, bus: &Bus, level: &str, message: impl Into<String>) {
+        bus.send(EventKind::Note { level: level.to_owned(), message: message.into() });
+    }
+
+    /// Puts findings on the bus, redacted; the failed ones come back.
+    pub fn tell_findings(&self, bus: &Bus, findings: Vec<Finding>) -> Vec<Finding> {
+        let vault = self.vault();
+        let mut failed = Vec::new();
+        for mut finding in findings {
+            finding.message = vault.redact(&finding.message);
+            finding.help = finding.help.map(|help| vault.redact(&help));
+            if finding.outcome == FindingOutcome::Failed {
+                failed.push(finding.clone());
+            }
+            bus.send(EventKind::Finding(finding));
+        }
+        failed
+    }
+}
+
+/// A panic elsewhere cannot leave these collections half-changed in a way that matters.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
