@@ -3,13 +3,16 @@
 //! Data goes one way: arguments → Plan → steps → capabilities → events.
 
 // run, plan, project, values, digest, ui, cli, environment: the frame
+pub mod cli;
 pub mod digest;
 pub mod environment;
 pub mod event;
 pub mod exit;
 pub mod memo;
 pub mod object;
+pub mod plan;
 pub mod project;
+pub mod run;
 pub mod ui;
 pub mod values;
 

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `todohost`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(todohost::cli::main().code())
+}

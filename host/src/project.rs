@@ -184,6 +184,23 @@ impl ProjectFile {
         Ok(file)
     }
 
+    /// A project that says nothing: for commands that work outside of one.
+    pub fn empty() -> Self {
+        Self {
+            app: App {
+                name: "app".to_owned(),
+                namespace: "default".to_owned(),
+                chart: ".".to_owned(),
+                values: Vec::new(),
+            },
+            images: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            plugins: StepPlugins::default(),
+            checks: BTreeMap::new(),
+            targets: BTreeMap::new(),
+        }
+    }
+
     /// The JSON Schema of the file, as it is published.
     pub fn json_schema() -> Value {
         schemars::schema_for!(Self).to_value()

@@ -4,6 +4,7 @@
 //! how objects get into the cluster and back is `release`'s, how anything looks is `ui`'s.
 
 mod apply;
+mod candidates;
 mod check;
 mod error;
 mod images;
@@ -17,16 +18,17 @@ mod verify;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::{LocalBoxFuture, join_all};
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::Environment;
 use crate::event::{Bus, EventKind};
-use crate::plan::{Action, Plan, Step, TargetPlan};
-use crate::plugin::{Registry, Runtime};
+use crate::plan::{Action, Goal, Plan, Planner, Step, TargetPlan};
+use crate::plugin::{Registry, Role, Runtime};
 use crate::project::Project;
 use crate::values::Values;
 
+pub use candidates::{Candidate, candidates};
 pub use error::{Clue, RunError};
 pub use outcome::{Outcome, State};
 use schedule::{Report, StepRunner};
@@ -99,8 +101,22 @@ async fn execute_target(
     }
 }
 
+/// How the app is right now on a target.
+///
+/// # Errors
+/// Where the target cannot be reached or nothing is deployed.
+pub async fn state(run: &Arc<Run>, target: &str) -> Result<State, RunError> {
+    let planner = Planner { project: &run.project, registry: &run.registry };
+    let plan = planner.plan(Goal::Verify, &[target.to_owned()])?;
+    let first = plan.targets.first();
+    let first = first.ok_or_else(|| RunError::internal("a plan without a target"))?;
+    let session = Session::new(run, &plan, first, run.bus.clone());
+    session.reach(&planner.target(target)?, run.bus.clone()).await?;
+    session.state(&planner.step_plugin(Role::Verify)?).await
+}
+
 impl StepRunner for Session {
-    fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> BoxFuture<'a, Result<Report, RunError>> {
+    fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> LocalBoxFuture<'a, Result<Report, RunError>> {
         Box::pin(async move {
             let plugin = step.plugin.as_ref();
             let plugin = plugin.ok_or_else(|| RunError::internal("a step without a plugin"))?;

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::event::Event;
 
-pub use error::{failure_of, render_error};
+pub use error::{failure_of, render_failure};
 pub use text::{clean, duration};
 
 /// How events are shown.
@@ -89,4 +89,14 @@ pub fn data(text: &str) -> std::io::Result<()> {
 /// Writes a line for the user to stderr. A closed stderr is nobody's problem.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Asks for a secret on the terminal, without showing what is typed; `None` without a terminal.
+pub fn ask_secret(question: &str) -> Option<String> {
+    let terminal = console::Term::stderr();
+    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+        return None;
+    }
+    terminal.write_str(&text::clean(question)).ok()?;
+    terminal.read_secure_line().ok()
 }

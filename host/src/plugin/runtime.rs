@@ -163,6 +163,33 @@ impl Plugin {
         self.require(Role::Check).map(|plugin| Check::new(plugin, context))
     }
 
+    /// Runs a command that the component named, under its grants, for the host alone: a kubeconfig is never shown to it.
+    ///
+    /// # Errors
+    /// When it is not granted, does not run or does not succeed.
+    pub async fn output_for_host(
+        &self,
+        context: &CallContext,
+        command: wit::Command,
+    ) -> Result<String, PluginError> {
+        let mut state = State::new(self, Role::Target, context.clone(), self.memory);
+        let output = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(wit::Error::new(
+                wit::ErrorKind::Cancelled,
+                "todohost.cancelled",
+                "stopped by the user",
+            )),
+            output = state.output_for_host(command) => output,
+        };
+        output.map_err(|error| PluginError::Answered {
+            plugin: self.info.id.clone(),
+            role: Role::Target,
+            export: "target.connect".to_owned(),
+            error,
+        })
+    }
+
     fn require(self: &Arc<Self>, role: Role) -> Result<Arc<Self>, PluginError> {
         if self.info.roles.contains(&role) {
             return Ok(Arc::clone(self));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +33,8 @@ impl Report {
 }
 
 /// Carries one step out.
-pub(super) trait StepRunner: Sync {
-    fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> BoxFuture<'a, Result<Report, RunError>>;
+pub(super) trait StepRunner {
+    fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> LocalBoxFuture<'a, Result<Report, RunError>>;
 }
 
 /// Runs all steps. The first failure stops the others, which end by themselves before this returns.
@@ -118,7 +118,7 @@ mod tests {
     }
 
     impl StepRunner for Scripted {
-        fn run<'a>(&'a self, step: &'a Step, _bus: Bus) -> BoxFuture<'a, Result<Report, RunError>> {
+        fn run<'a>(&'a self, step: &'a Step, _bus: Bus) -> LocalBoxFuture<'a, Result<Report, RunError>> {
             Box::pin(async move {
                 self.begun.lock().unwrap().push(step.id.0.clone());
                 match step.id.0.as_str() {

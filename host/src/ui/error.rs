@@ -36,22 +36,23 @@ pub fn failure_of(error: &dyn Diagnostic) -> Failure {
     }
 }
 
-/// The text of an error for stderr.
-pub fn render_error(error: &dyn Diagnostic, colours: bool) -> String {
-    let Failure { code, message, causes, help } = failure_of(error);
+/// The text of an error for stderr: its failure, and the place in a file where it has one.
+pub fn render_failure(failure: &Failure, error: &dyn Diagnostic, colours: bool) -> String {
+    let Failure { code, message, causes, help } = failure;
+    let message = clean(message);
     let heading = console::style("error:").red().bold().force_styling(colours);
     let mut text = format!("{heading} {message}\n");
     for cause in causes {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  cause: {cause}");
+        let _ = writeln!(text, "  cause: {}", clean(cause));
     }
     if let Some(snippet) = snippet(error) {
         text.push_str(&snippet);
     }
     if let Some(help) = help {
-        let _ = writeln!(text, "  help: {help}");
+        let _ = writeln!(text, "  help: {}", clean(help));
     }
-    let _ = write!(text, "  code: {code}");
+    let _ = write!(text, "  code: {}", clean(code));
     text
 }
 
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn an_error_says_what_where_why_and_what_to_do() {
         let error = ProjectFile::parse("todohost.toml", "[app]\nnme = \"x\"\n").unwrap_err();
-        let text = render_error(&error, false);
+        let text = render_failure(&failure_of(&error), &error, false);
         assert!(text.starts_with("error: todohost.toml:2: unknown key `nme`\n"), "{text}");
         assert!(text.contains("nme = \"x\""), "{text}");
         assert!(text.contains("\n  help: did you mean `name`?\n"), "{text}");

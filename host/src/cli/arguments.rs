@@ -1,0 +1,219 @@
+//! What can be typed, with its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::plan::Goal;
+use crate::values::ValueArgument;
+
+/// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
+/// waits until everything is healthy. Every step is a sandboxed component.
+#[derive(Debug, Parser)]
+#[command(name = "todohost", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  todohost deploy --target docker-desktop --secret secrets.databaseUrl=env:DATABASE_URL
+  todohost deploy --target kind --dry-run
+  todohost status --target docker-desktop
+  todohost plugin list
+
+Exit codes:
+  0 done, or nothing to do     5 cluster not reachable    9 image missing or not referenced
+  2 arguments, project, values 6 tool not running        10 the cluster refused an object
+  3 a check failed             7 image did not build     11 the app did not become ready
+  4 secret missing or misused  8 chart did not render    12 a plugin misbehaved or lacks a grant
+  1 defect of todohost       130 stopped by Ctrl-C")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Project file or its directory [default: todohost.toml here or above]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub project: Option<PathBuf>,
+    /// How to print: `json` gives one document per event on stdout
+    #[arg(long, short, global = true, value_enum, default_value_t = OutputFormat::Human)]
+    pub output: OutputFormat,
+    /// Show calls of components and the output of tools
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// Show only how it ends
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// Names only, one per line
+    Name,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build, render, apply and verify: the whole way to the running app
+    #[command(after_help = "\
+Examples:
+  todohost deploy --target docker-desktop \\
+      --secret secrets.databaseUrl=env:DATABASE_URL --secret secrets.jwtSecret=prompt:
+  todohost deploy --target kind --set backend.replicaCount=2 --dry-run
+
+A value given with --set stays in the shell's history; --secret does not.
+A first deploy that fails is taken away again; a later one goes back to the revision before.")]
+    Deploy(RunOptions),
+    /// Build the images that changed
+    Build(RunOptions),
+    /// Print the objects that a deploy would apply; values of secrets are left out
+    Render(RunOptions),
+    /// Apply and verify, with images that are already there
+    Apply(RunOptions),
+    /// Wait until what is deployed is healthy, and probe it
+    Verify(RunOptions),
+    /// Run all checks without changing anything
+    Check(RunOptions),
+    /// Show what is deployed, how it is and where it answers
+    Status(StatusOptions),
+    /// Look at plugins, and allow them to run
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Look at targets
+    Target {
+        #[command(subcommand)]
+        command: TargetCommand,
+    },
+    /// Print the JSON Schema of todohost.toml
+    #[command(hide = true)]
+    Schema,
+}
+
+impl Command {
+    pub fn goal(&self) -> Goal {
+        match self {
+            Self::Build(_) => Goal::Build,
+            Self::Render(_) => Goal::Render,
+            Self::Apply(_) => Goal::Apply,
+            Self::Verify(_) => Goal::Verify,
+            Self::Check(_) => Goal::Check,
+            _ => Goal::Deploy,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    /// Where to deploy to; may be given more than once [default: the only local cluster that runs]
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: Vec<String>,
+    /// Print what would be done, step by step, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take over fields that another tool manages
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub values: ValueOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusOptions {
+    /// Where it is deployed [default: the only local cluster that runs]
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Values")]
+pub(super) struct ValueOptions {
+    /// Values file, as YAML; later ones win
+    #[arg(long = "values", short = 'f', value_name = "FILE")]
+    files: Vec<String>,
+    /// Set values: a.b=1,list={x,y}; a secret alone: --set PATH=VALUE
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Set values as text
+    #[arg(long, value_name = "PATH=VALUE")]
+    set_string: Vec<String>,
+    /// Set a value from JSON
+    #[arg(long, value_name = "PATH=JSON")]
+    set_json: Vec<String>,
+    /// Set a value to the content of a file
+    #[arg(long, value_name = "PATH=FILE")]
+    set_file: Vec<String>,
+    /// Give a secret: PATH=env:NAME, PATH=file:PATH or PATH=prompt:
+    #[arg(long, value_name = "PATH=SOURCE")]
+    secret: Vec<String>,
+}
+
+impl ValueOptions {
+    pub fn arguments(&self) -> Vec<ValueArgument> {
+        type Make = fn(String) -> ValueArgument;
+        let kinds: [(&[String], Make); 6] = [
+            (&self.files, ValueArgument::File),
+            (&self.set, ValueArgument::Set),
+            (&self.set_string, ValueArgument::SetString),
+            (&self.set_json, ValueArgument::SetJson),
+            (&self.set_file, ValueArgument::SetFile),
+            (&self.secret, ValueArgument::Secret),
+        ];
+        kinds
+            .into_iter()
+            .flat_map(|(texts, make)| texts.iter().map(move |text| make(text.clone())))
+            .collect()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the plugins that come with this program
+    List,
+    /// Show what a plugin is, what it can do and what it wants to be allowed
+    Inspect {
+        /// Id, or path of a component
+        plugin: String,
+    },
+    /// Allow a plugin of your own what it requests; kept outside of the project
+    Allow {
+        /// Path of the component
+        plugin: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TargetCommand {
+    /// List the targets, with the state of each
+    List {
+        /// Only local clusters that run
+        #[arg(long)]
+        local: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn several_targets_and_values_are_taken() {
+        let line = ["todohost", "deploy", "--target", "a", "--target", "b", "--set", "x=1"];
+        let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
+        assert_eq!(options.target, ["a", "b"]);
+        assert!(options.values.arguments() == [ValueArgument::Set("x=1".into())]);
+    }
+}

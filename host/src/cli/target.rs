@@ -1,0 +1,81 @@
+//! `target`: which clusters there are, and picking the only local one.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::Cli;
+use super::arguments::{Common, OutputFormat};
+use crate::project::{Project, ProjectFile};
+use crate::run::{self, Candidate, Run, RunError, time_now};
+use crate::ui;
+use crate::values::Values;
+
+impl Cli {
+    pub(super) async fn target_list(&self, common: &Common, local: bool) -> Result<(), RunError> {
+        let run = Arc::new(self.open_anywhere(common)?);
+        let mut candidates = run::candidates(&run).await?;
+        if local {
+            candidates.retain(Candidate::is_ready_local);
+        }
+        let text = candidates.iter().fold(String::new(), |mut text, candidate| {
+            let Candidate { name, plugin, state, detail, .. } = candidate;
+            if common.output == OutputFormat::Name {
+                let _ = writeln!(text, "{name}");
+            } else {
+                let plugin = if plugin == name { "" } else { plugin.as_str() };
+                let _ =
+                    writeln!(text, "{name:<20} {state:<10} {plugin} {}", ui::clean(detail).trim());
+            }
+            text
+        });
+        if candidates.is_empty() {
+            let _ = self.show(common, &candidates, "");
+            return Ok(());
+        }
+        self.show(common, &candidates, &text)
+    }
+
+    /// Only a cluster that a target recognises as local is ever chosen by itself.
+    pub(super) async fn local_target(&self, run: &Run) -> Result<String, RunError> {
+        let candidates = run::candidates(run).await?;
+        let local: Vec<&str> = candidates
+            .iter()
+            .filter(|candidate| candidate.is_ready_local())
+            .map(|candidate| candidate.name.as_str())
+            .collect();
+        let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
+        match local.as_slice() {
+            [only] => Ok((*only).to_owned()),
+            [] => Err(RunError::NoTarget {
+                message: "no local cluster is running, and no target was named".to_owned(),
+                help: format!("name one with --target; known are: {}", known.join(", ")),
+            }),
+            several => Err(RunError::NoTarget {
+                message: format!("several local clusters are running: {}", several.join(", ")),
+                help: format!("name one: --target {}", several[0]),
+            }),
+        }
+    }
+
+    /// Without a project the targets are those of the plugins that come with this program.
+    fn open_anywhere(&self, common: &Common) -> Result<Run, RunError> {
+        match self.open(common, &[], false) {
+            Err(RunError::Project(crate::project::ProjectError::Missing { .. })) => {
+                let root = super::current_directory()?;
+                let registry = self.registry(&root)?;
+                Ok(Run {
+                    project: Project { root, file: ProjectFile::empty() },
+                    values: Values::default(),
+                    environment: self.environment.clone(),
+                    registry,
+                    runtime: self.runtime()?,
+                    bus: self.bus.clone(),
+                    cancel: self.cancel.clone(),
+                    force: false,
+                    now: time_now(),
+                })
+            }
+            result => result,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Checks: what each phase is asked about, and what becomes of the findings.
+
+use serde_json::{Value, json};
+
+use super::error::RunError;
+use super::schedule::Report;
+use super::session::{Deadline, Session};
+use crate::event::{Bus, Finding, FindingOutcome};
+use crate::plan::Chosen;
+use crate::plugin::Plugin;
+use crate::plugin::wit::check::Phase;
+use crate::secret::Nonce;
+use crate::values::{ValuePath, parse_yaml};
+
+/// Largest schema or defaults file of a chart that is read.
+const LARGEST: u64 = 4 * 1024 * 1024;
+/// Most files that a subject lists.
+const MOST_FILES: usize = 10_000;
+
+impl Session {
+    /// Phases that need nothing rendered.
+    pub(super) async fn check_inputs(
+        &self,
+        name: &str,
+        chosen: &Chosen,
+        bus: Bus,
+    ) -> Result<Report, RunError> {
+        let phases = [Phase::Preflight, Phase::Source, Phase::Values];
+        self.check(name, chosen, bus, &phases).await
+    }
+
+    /// The phase that judges the rendered objects.
+    pub(super) async fn check_rendered(
+        &self,
+        name: &str,
+        chosen: &Chosen,
+        bus: Bus,
+    ) -> Result<Report, RunError> {
+        self.check(name, chosen, bus, &[Phase::Rendered]).await
+    }
+
+    async fn check(
+        &self,
+        name: &str,
+        chosen: &Chosen,
+        bus: Bus,
+        phases: &[Phase],
+    ) -> Result<Report, RunError> {
+        let plugin = self.plugin(chosen)?;
+        let context = self.context(bus.clone(), Deadline::Short, name);
+        let mut check = plugin.check(context)?;
+        let specs = check.checks().await?;
+        let (mut passed, mut ran) = (0, 0);
+        let mut failed: Vec<Finding> = Vec::new();
+        for spec in &specs {
+            for phase in phases.iter().filter(|phase| spec.phases.contains(phase)) {
+                if *phase == Phase::Preflight && self.reached.get().is_none() {
+                    continue;
+                }
+                let subject = self.subject(*phase, &plugin)?.to_string();
+                let options = chosen.options.to_string();
+                let findings = check.run(spec.id.clone(), options, subject).await?;
+                ran += 1;
+                let source = format!("{name}/{}", spec.id);
+                let findings: Vec<Finding> =
+                    findings.into_iter().map(|finding| finding.into_event(&source)).collect();
+                passed += findings
+                    .iter()
+                    .filter(|finding| finding.outcome == FindingOutcome::Passed)
+                    .count();
+                failed.extend(self.tell_findings(&bus, findings));
+            }
+        }
+        if let Some(first) = failed.first() {
+            return Err(RunError::Checks {
+                check: name.to_owned(),
+                first: first.message.clone(),
+                count: failed.len(),
+                help: first.help.clone(),
+            });
+        }
+        if ran == 0 {
+            return Ok(Report::skipped("it judges nothing here"));
+        }
+        Ok(Report::done(if passed > 0 { format!("{passed} passed") } else { String::new() }))
+    }
+
+    /// The document that a check is asked about. Documents grow: checks ignore what they do not know.
+    fn subject(&self, phase: Phase, plugin: &Plugin) -> Result<Value, RunError> {
+        let app = &self.run.project.file.app;
+        let about = json!({"name": app.name, "namespace": app.namespace, "chart": app.chart});
+        let images: Vec<Value> = self
+            .images()
+            .into_iter()
+            .map(|state| json!({"name": state.name, "reference": state.reference, "tag": state.tag}))
+            .collect();
+        Ok(match phase {
+            Phase::Preflight => {
+                let reached = self.reached()?;
+                json!({
+                    "phase": "preflight",
+                    "app": about,
+                    "target": {
+                        "name": self.target,
+                        "plugin": reached.target.id,
+                        "kubernetesVersion": reached.client.version().git_version,
+                    },
+                })
+            }
+            Phase::Source => {
+                let project = &self.run.project;
+                let mut files = Vec::new();
+                for path in project.file.sources() {
+                    list_files(&project.root, &path, &mut files);
+                }
+                json!({"phase": "source", "app": about, "files": files})
+            }
+            Phase::Values => self.values_subject(&about, plugin)?,
+            Phase::Rendered => {
+                let rendered = self.rendered()?;
+                let objects: Vec<&Value> =
+                    rendered.documents.iter().map(|document| &document.object).collect();
+                json!({"phase": "rendered", "app": about, "objects": objects, "images": images})
+            }
+            Phase::Live => json!({
+                "phase": "live",
+                "app": about,
+                "objects": self.objects.get().cloned().unwrap_or_default(),
+                "images": images,
+            }),
+        })
+    }
+
+    fn values_subject(&self, about: &Value, plugin: &Plugin) -> Result<Value, RunError> {
+        let project = &self.run.project;
+        let chart = project.root.join(&project.file.app.chart);
+        let read = |name: &str| -> Result<Option<String>, RunError> {
+            let path = chart.join(name);
+            let told = format!("{}/{name}", project.file.app.chart);
+            match fs_err::metadata(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(source) => Err(RunError::Chart { path: told, source }),
+                Ok(metadata) if metadata.len() > LARGEST => {
+                    let source = std::io::Error::other("it is too large");
+                    Err(RunError::Chart { path: told, source })
+                }
+                Ok(_) => {
+                    let text = fs_err::read_to_string(&path);
+                    text.map(Some).map_err(|source| RunError::Chart { path: told, source })
+                }
+            }
+        };
+        let schema = read("values.schema.json")?;
+        // Malformed defaults are the renderer's to report, with their line.
+        let defaults = read("values.yaml")?
+            .and_then(|text| parse_yaml(&text).ok())
+            .filter(Value::is_object)
+            .unwrap_or_else(|| json!({}));
+        let values = self.values()?;
+        let vault = self.vault();
+        let revealed = plugin.grants().revealed();
+        let effective = values.effective(&defaults, |path: &ValuePath, value| {
+            let path = path.to_string();
+            let may_see = revealed.iter().any(|granted| reveals(granted, &path));
+            if may_see {
+                Some(value.expose().to_owned())
+            } else {
+                vault.placeholder(&path, Nonce::First)
+            }
+        });
+        Ok(json!({
+            "phase": "values",
+            "app": about,
+            "schema": schema,
+            "defaults": defaults,
+            "layers": values.layers,
+            "effective": effective,
+            "secrets": project.file.secrets,
+        }))
+    }
+}
+
+/// Whether a granted path covers a secret: itself, or with `**` everything below.
+fn reveals(granted: &str, path: &str) -> bool {
+    crate::grant::pattern::text_matches(granted, path)
+}
+
+/// Files below a path of the project, relative to it. Symbolic links are not followed.
+fn list_files(root: &std::path::Path, path: &str, files: &mut Vec<String>) {
+    let full = root.join(path);
+    let Ok(metadata) = fs_err::symlink_metadata(&full) else { return };
+    if files.len() >= MOST_FILES {
+        return;
+    }
+    if metadata.is_file() {
+        files.push(path.to_owned());
+    } else if metadata.is_dir()
+        && let Ok(entries) = fs_err::read_dir(&full)
+    {
+        let mut names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            // What tools put there is no source.
+            .filter(|name| !matches!(name.as_str(), "node_modules" | ".git" | ".venv" | "target"))
+            .collect();
+        names.sort();
+        for name in names {
+            list_files(root, &format!("{path}/{name}"), files);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How a target's run ended, and how the app is right now.
+
+use serde::Serialize;
+
+use super::error::RunError;
+use super::render::for_people;
+use super::session::{Session, lock};
+use crate::plan::Goal;
+
+/// How a target's run ended well.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The target.
+    pub target: Option<String>,
+    /// The revision in force.
+    pub revision: Option<u32>,
+    /// A new revision was made.
+    pub changed: bool,
+    /// Where the app answers.
+    pub addresses: Vec<String>,
+    /// The rendered objects, where those were asked for.
+    #[serde(skip)]
+    pub manifest: Option<String>,
+    /// Images by reference.
+    pub images: Vec<String>,
+    /// What the chart has to say to its users.
+    pub notes: String,
+}
+
+/// How the app is right now.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Name of the release.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The target.
+    pub target: String,
+    /// The revision in force.
+    pub revision: u32,
+    /// The revision's state, as recorded.
+    pub status: String,
+    /// Each object with its health.
+    pub objects: Vec<ObjectState>,
+    /// Where the app answers.
+    pub addresses: Vec<String>,
+}
+
+/// How an object is right now.
+#[derive(Clone, Debug, Serialize)]
+pub struct ObjectState {
+    /// `Kind/name`.
+    pub object: String,
+    /// E.g. `healthy`.
+    pub health: String,
+    /// Why, where it is not plain.
+    pub message: String,
+}
+
+impl Session {
+    /// All steps went well.
+    pub(super) async fn conclude(&self) -> Result<Outcome, RunError> {
+        let made = self.put_in_force().await?;
+        let deployed = self.reached.get().and_then(|reached| reached.deployed.as_ref());
+        let manifest = match self.rendered.get() {
+            Some(rendered) if self.goal == Goal::Render => Some(for_people(rendered)?),
+            _ => None,
+        };
+        Ok(Outcome {
+            target: self.target.clone(),
+            revision: made.or_else(|| deployed.map(|record| record.revision)),
+            changed: made.is_some(),
+            addresses: lock(&self.addresses).clone(),
+            manifest,
+            images: self.images().into_iter().map(|state| state.reference).collect(),
+            notes: self.rendered.get().map(|rendered| rendered.notes.clone()).unwrap_or_default(),
+        })
+    }
+}
