@@ -129,10 +129,16 @@ impl Cli {
     }
 
     /// The project, the components and everything else that a run needs.
-    fn open(&self, common: &Common, values: &[ValueArgument], force: bool) -> Result<Run, RunError> {
+    fn open(
+        &self,
+        common: &Common,
+        values: &[ValueArgument],
+        force: bool,
+    ) -> Result<Run, RunError> {
         let directory = current_directory()?;
         let project = Project::open(common.project.as_deref(), &directory)?;
-        let values = Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
+        let values =
+            Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
         let registry = self.registry(&project.root)?;
         Ok(Run {
             project,
@@ -164,7 +170,13 @@ impl Cli {
     }
 
     fn finish(&self, summary: String, revision: Option<u32>, addresses: Vec<String>) {
-        self.bus.send(EventKind::RunFinished { exit_code: 0, summary, revision, addresses, error: None });
+        self.bus.send(EventKind::RunFinished {
+            exit_code: 0,
+            summary,
+            revision,
+            addresses,
+            error: None,
+        });
     }
 
     /// Machines get the error as an event; people get it as text, once the screen is done.
@@ -183,7 +195,12 @@ impl Cli {
     }
 
     /// Shows data: as JSON where that was asked for.
-    fn show<T: serde::Serialize>(&self, common: &Common, value: &T, text: &str) -> Result<(), RunError> {
+    fn show<T: serde::Serialize>(
+        &self,
+        common: &Common,
+        value: &T,
+        text: &str,
+    ) -> Result<(), RunError> {
         let shown = if common.output == OutputFormat::Json {
             serde_json::to_string(value).map_err(|error| RunError::internal(error.to_string()))?
         } else {

@@ -172,7 +172,8 @@ impl Walk<'_> {
     }
 
     fn directory(&mut self, path: &str) -> io::Result<()> {
-        let mut entries = fs_err::read_dir(self.root.join(path))?.collect::<io::Result<Vec<_>>>()?;
+        let mut entries =
+            fs_err::read_dir(self.root.join(path))?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs_err::DirEntry::file_name);
         for entry in entries {
             let name = entry.file_name();
@@ -193,7 +194,10 @@ impl Walk<'_> {
         let modified = metadata.modified()?;
         let state = Known {
             size: metadata.len(),
-            modified: modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos(),
+            modified: modified
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_nanos(),
             inode: inode(metadata),
             digest: String::new(),
         };

@@ -180,12 +180,13 @@ impl Planner<'_> {
         let renders = matches!(goal, Goal::Deploy | Goal::Render | Goal::Apply | Goal::Check);
         let applies = matches!(goal, Goal::Deploy | Goal::Apply);
         let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
-        let mut add = |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
-            let step = Step::new(action, title, plugin, needs);
-            let id = step.id.clone();
-            steps.push(step);
-            id
-        };
+        let mut add =
+            |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
+                let step = Step::new(action, title, plugin, needs);
+                let id = step.id.clone();
+                steps.push(step);
+                id
+            };
 
         let mut reached = Vec::new();
         if let Some(name) = name {
@@ -221,7 +222,12 @@ impl Planner<'_> {
         if renders {
             let plugin = self.step_plugin(Role::Render)?;
             let needs = [reached.clone(), tagged].concat();
-            rendered.push(add(Action::Render, format!("render {}", app.chart), Some(plugin), needs));
+            rendered.push(add(
+                Action::Render,
+                format!("render {}", app.chart),
+                Some(plugin),
+                needs,
+            ));
         }
         if checks {
             for (name, check) in &self.project.file.checks {

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use error::suggestion;
 pub use error::ProjectError;
+pub(crate) use error::suggestion;
 
 /// Name of the project file.
 pub const FILE_NAME: &str = "todohost.toml";

@@ -324,18 +324,15 @@ fn told(text: &str) -> String {
     }
 }
 
-fn split<'a>(
-    text: &'a str,
-    flag: &str,
-    shape: &str,
-) -> Result<(ValuePath, &'a str), ValuesError> {
+fn split<'a>(text: &'a str, flag: &str, shape: &str) -> Result<(ValuePath, &'a str), ValuesError> {
     let malformed = |reason: String| ValuesError::Malformed {
         flag: flag.to_owned(),
         argument: told(text),
         reason,
     };
-    let (path, rest) =
-        text.split_once('=').ok_or_else(|| malformed(format!("it has no `=`, expected {shape}")))?;
+    let (path, rest) = text
+        .split_once('=')
+        .ok_or_else(|| malformed(format!("it has no `=`, expected {shape}")))?;
     let path = ValuePath::parse(path).ok_or_else(|| malformed(format!("`{path}` is no path")))?;
     Ok((path, rest))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Common, OutputFormat, RunOptions};
 use super::Cli;
+use super::arguments::{Common, OutputFormat, RunOptions};
 use crate::event::EventKind;
 use crate::plan::{self, Goal, Planner};
 use crate::run::{self, Outcome, RunError};

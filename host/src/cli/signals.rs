@@ -12,7 +12,8 @@ pub(super) async fn second_stop(bus: &Bus, cancel: &CancellationToken) {
         return std::future::pending().await;
     };
     signals.next().await;
-    let message = "stopping: what runs is ended, what was begun is taken back; again to stop at once";
+    let message =
+        "stopping: what runs is ended, what was begun is taken back; again to stop at once";
     bus.send(EventKind::Note { level: "warn".to_owned(), message: message.to_owned() });
     cancel.cancel();
     signals.next().await;

@@ -99,12 +99,7 @@ pub struct Step {
 
 impl Step {
     /// A step; its name and digest come from the rest.
-    pub fn new(
-        action: Action,
-        title: String,
-        plugin: Option<Chosen>,
-        needs: Vec<StepId>,
-    ) -> Self {
+    pub fn new(action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>) -> Self {
         let id = action.id();
         let mut hasher = Hasher::new().part(&id.0);
         if let Some(plugin) = &plugin {

@@ -22,12 +22,12 @@ impl Session {
         let sources: Vec<String> =
             rendered.documents.iter().map(|document| document.source.clone()).collect();
         let objects = rendered.documents.iter().map(|document| document.object.clone()).collect();
-        let desired =
-            self.or_cancelled(reached.client.place(objects, &app.namespace)).await?;
+        let desired = self.or_cancelled(reached.client.place(objects, &app.namespace)).await?;
         // What a killed deploy had begun is what has to be cleared away now.
         let begun = reached.latest.as_ref().filter(|record| record.info.status.is_pending());
         let base = reached.deployed.as_ref();
-        let previous_documents = base.map(|record| record.documents()).transpose()?.unwrap_or_default();
+        let previous_documents =
+            base.map(|record| record.documents()).transpose()?.unwrap_or_default();
         let mut previous: Vec<Object> =
             previous_documents.iter().map(|document| document.object.clone()).collect();
         if let Some(begun) = begun {
@@ -126,7 +126,8 @@ impl Session {
         let rendered = self.rendered()?;
         // The transaction is held here while it works; what it did is put back whatever happens.
         let pending = lock(&self.pending).take();
-        let mut pending = pending.ok_or_else(|| RunError::internal("no transaction to carry out"))?;
+        let mut pending =
+            pending.ok_or_else(|| RunError::internal("no transaction to carry out"))?;
         let result = async {
             pending.transaction.prepare(&mut pending.done).await?;
             let mut facts = Facts {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::error::RunError;
 use super::Run;
+use super::error::RunError;
 use crate::capability::{NoSecrets, World};
 use crate::plan::{Chosen, Planner, empty};
 use crate::plugin::wit::target;

@@ -92,7 +92,9 @@ impl Session {
         let images: Vec<Value> = self
             .images()
             .into_iter()
-            .map(|state| json!({"name": state.name, "reference": state.reference, "tag": state.tag}))
+            .map(
+                |state| json!({"name": state.name, "reference": state.reference, "tag": state.tag}),
+            )
             .collect();
         Ok(match phase {
             Phase::Preflight => {

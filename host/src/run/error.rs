@@ -72,7 +72,9 @@ pub enum RunError {
         help: String,
     },
     /// What came out of the renderer is of no use.
-    #[error("{plugin} rendered {chart} differently the second time, in ways that no secret explains")]
+    #[error(
+        "{plugin} rendered {chart} differently the second time, in ways that no secret explains"
+    )]
     #[diagnostic(
         code(todohost::render::unstable),
         help("use no random numbers and no clock in what decides which objects there are")
@@ -124,7 +126,10 @@ pub enum RunError {
     },
     /// The chart cannot be read.
     #[error("cannot read {path}")]
-    #[diagnostic(code(todohost::project::chart), help("app.chart in todohost.toml names a directory of the project"))]
+    #[diagnostic(
+        code(todohost::project::chart),
+        help("app.chart in todohost.toml names a directory of the project")
+    )]
     Chart {
         /// Its path.
         path: String,
@@ -160,7 +165,10 @@ pub enum RunError {
     },
     /// There is nothing to verify.
     #[error("release {release} is not deployed in namespace {namespace}")]
-    #[diagnostic(code(todohost::release::absent), help("deploy it first: todohost deploy --target {target}"))]
+    #[diagnostic(
+        code(todohost::release::absent),
+        help("deploy it first: todohost deploy --target {target}")
+    )]
     NotDeployed {
         /// The release.
         release: String,

@@ -43,8 +43,7 @@ impl Session {
         }
         let root = self.run.project.root.clone();
         let cache = self.run.environment.cache_dir();
-        let unreadable =
-            |source| RunError::Inputs { image: name.to_owned(), source };
+        let unreadable = |source| RunError::Inputs { image: name.to_owned(), source };
         let tree = tokio::task::spawn_blocking(move || {
             let patterns = IgnorePatterns::new(&inputs.ignore).map_err(std::io::Error::other)?;
             digest_tree(&root, &inputs.paths, &patterns, Some(&cache))
@@ -112,7 +111,8 @@ impl Session {
         self.memo("build").remember(&memo_key(name, &state.tag), &record);
         let megabytes = built.size / 1_000_000;
         let detail = format!("{} ({megabytes} MB)", state.reference);
-        state.image = wit::Image { name: name.to_owned(), reference: state.reference.clone(), ..built };
+        state.image =
+            wit::Image { name: name.to_owned(), reference: state.reference.clone(), ..built };
         lock(&self.images).insert(name.to_owned(), state);
         Ok(Report::done(detail))
     }
@@ -135,9 +135,7 @@ impl Session {
         }
         let plugin = self.plugin(chosen)?;
         let options = chosen.options.to_string();
-        let target = || {
-            plugin.target(self.context(bus.clone(), Deadline::Long, "deliver"))
-        };
+        let target = || plugin.target(self.context(bus.clone(), Deadline::Long, "deliver"));
         let missing = target()?.missing_images(options.clone(), wanted.clone()).await?;
         let Some(first) = missing.first() else { return Ok(Report::unchanged("all there")) };
         if must_exist {

@@ -22,11 +22,12 @@ impl Session {
         };
         let app = &self.run.project.file.app;
         let store = Store::new(client.clone(), &app.namespace, &app.name);
-        let (latest, salt) = self.or_cancelled(async {
-            let (latest, salt) = tokio::join!(store.latest(), store.salt());
-            Ok::<_, RunError>((latest?, salt?))
-        })
-        .await?;
+        let (latest, salt) = self
+            .or_cancelled(async {
+                let (latest, salt) = tokio::join!(store.latest(), store.salt());
+                Ok::<_, RunError>((latest?, salt?))
+            })
+            .await?;
         let deployed = match &latest {
             Some(record) if record.info.status == crate::release::Status::Deployed => {
                 Some(record.clone())
@@ -80,15 +81,11 @@ impl Session {
     }
 
     /// Lets the target say what is wrong, and start what is stopped.
-    async fn start(
-        &self,
-        chosen: &Chosen,
-        bus: &Bus,
-        why: RunError,
-    ) -> Result<Client, RunError> {
+    async fn start(&self, chosen: &Chosen, bus: &Bus, why: RunError) -> Result<Client, RunError> {
         // Credentials that are refused are not cured by starting anything.
-        if let RunError::Cluster(ClusterError::Unauthorised { .. } | ClusterError::Forbidden { .. }) =
-            &why
+        if let RunError::Cluster(
+            ClusterError::Unauthorised { .. } | ClusterError::Forbidden { .. },
+        ) = &why
         {
             return Err(why);
         }

@@ -60,7 +60,8 @@ impl Session {
         self.require_references(&objects)?;
         let count = objects.len();
         if !remembered.hooks.is_empty() {
-            let message = format!("{} hooks of the chart are recorded but not run", remembered.hooks.len());
+            let message =
+                format!("{} hooks of the chart are recorded but not run", remembered.hooks.len());
             self.note(&bus, "warn", message);
         }
         let rendered = self.keep(remembered, chosen, inputs)?;
@@ -158,9 +159,11 @@ impl Session {
         let tree = tree.await.map_err(|error| RunError::internal(error.to_string()))?;
         let tree = tree.map_err(|source| RunError::Chart { path: chart, source })?;
         // What a build told of an image (its size, its id) is not known in every run, and no renderer needs it.
-        let images: Vec<&str> = request.images.iter().map(|image| image.reference.as_str()).collect();
-        let request = serde_json::to_vec(&render::Request { images: Vec::new(), ..request.clone() })
-            .map_err(|error| RunError::internal(error.to_string()))?;
+        let images: Vec<&str> =
+            request.images.iter().map(|image| image.reference.as_str()).collect();
+        let request =
+            serde_json::to_vec(&render::Request { images: Vec::new(), ..request.clone() })
+                .map_err(|error| RunError::internal(error.to_string()))?;
         let hasher = Hasher::new().part(MEMO_VERSION).part(&chosen.digest).part(tree);
         Ok(hasher.part(request).part(images.join(" ")).finish())
     }
@@ -207,11 +210,8 @@ impl Session {
             .compare(&once, &again)
             .map_err(|findings| self.secret_error(bus, chosen, &findings, &sources))?;
         let mut canonical = canonical.into_iter();
-        let documents: Vec<(String, Object)> = documents
-            .into_iter()
-            .map(|document| document.source)
-            .zip(canonical.by_ref())
-            .collect();
+        let documents: Vec<(String, Object)> =
+            documents.into_iter().map(|document| document.source).zip(canonical.by_ref()).collect();
         let hooks = hooks
             .into_iter()
             .zip(canonical)

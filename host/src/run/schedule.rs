@@ -51,7 +51,8 @@ pub(super) async fn execute(
     loop {
         if failure.is_none() && !cancel.is_cancelled() {
             for step in steps {
-                if waiting.contains_key(&step.id) && step.needs.iter().all(|need| over.contains(need))
+                if waiting.contains_key(&step.id)
+                    && step.needs.iter().all(|need| over.contains(need))
                 {
                     waiting.remove(&step.id);
                     running.push(one(step, runner, bus.for_step(&step.id.0)));
@@ -118,7 +119,11 @@ mod tests {
     }
 
     impl StepRunner for Scripted {
-        fn run<'a>(&'a self, step: &'a Step, _bus: Bus) -> LocalBoxFuture<'a, Result<Report, RunError>> {
+        fn run<'a>(
+            &'a self,
+            step: &'a Step,
+            _bus: Bus,
+        ) -> LocalBoxFuture<'a, Result<Report, RunError>> {
             Box::pin(async move {
                 self.begun.lock().unwrap().push(step.id.0.clone());
                 match step.id.0.as_str() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::RunError;
 use super::Run;
+use super::error::RunError;
 use crate::capability::World;
 use crate::cluster::Client;
 use crate::digest::Hasher;

@@ -134,7 +134,8 @@ impl Session {
             if let Some(failed) = failed {
                 return Err(self.explain(&mut verifier, &options, failed, bus).await);
             }
-            if judged.len() >= refs.len() && judged.values().all(|one| is_good(one.verdict.health)) {
+            if judged.len() >= refs.len() && judged.values().all(|one| is_good(one.verdict.health))
+            {
                 return Ok(judged.len());
             }
             if is_out_of_time {
@@ -161,7 +162,8 @@ impl Session {
         };
         let ready = is_good(verdict.health);
         // What is good at first sight is not worth a line.
-        let is_news = before.map_or(!ready, |before| before.verdict.message != verdict.message || !is_same);
+        let is_news =
+            before.map_or(!ready, |before| before.verdict.message != verdict.message || !is_same);
         if is_news {
             let reason = self.vault().redact(&verdict.message);
             bus.send(EventKind::ObjectWaiting { object: object.clone(), reason, ready });
@@ -226,7 +228,12 @@ impl Session {
     }
 
     /// Makes the probes that the verify step names, all at the same time; gives their number.
-    async fn probe(&self, chosen: &Chosen, objects: &[Object], bus: &Bus) -> Result<usize, RunError> {
+    async fn probe(
+        &self,
+        chosen: &Chosen,
+        objects: &[Object],
+        bus: &Bus,
+    ) -> Result<usize, RunError> {
         let documents = objects
             .iter()
             .filter(|object| object["kind"] != "Secret")
@@ -284,7 +291,9 @@ impl Session {
                 let reach = plugin.target(context).ok()?.reach_service(options, service).await;
                 Some(match reach {
                     Ok(target::Reach::Url(url)) if answers(&url).await => url,
-                    Ok(target::Reach::Url(url)) => format!("{url} (does not answer yet; or: {hint})"),
+                    Ok(target::Reach::Url(url)) => {
+                        format!("{url} (does not answer yet; or: {hint})")
+                    }
                     _ => hint,
                 })
             }
@@ -301,8 +310,7 @@ impl Session {
         let mut watch = reached.client.watch(&refs, self.cancel.clone()).await?;
         let mut verifier = self.verifier(chosen, &bus)?;
         let options = chosen.options.to_string();
-        let snapshots =
-            self.or_cancelled(watch.next()).await?.ok_or_else(RunError::cancelled)?;
+        let snapshots = self.or_cancelled(watch.next()).await?.ok_or_else(RunError::cancelled)?;
         let mut states = Vec::new();
         for snapshot in snapshots {
             let verdict = judge(&mut verifier, &options, &snapshot).await?;
@@ -422,4 +430,3 @@ async fn answers(url: &str) -> bool {
         sleep(PROBE_PAUSE).await;
     }
 }
-

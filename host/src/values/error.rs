@@ -36,7 +36,10 @@ pub enum ValuesError {
     },
     /// A values file is not one.
     #[error("values file {file} cannot be used: {reason}")]
-    #[diagnostic(code(todohost::values::file), help("write it as a YAML map, like the chart's own values"))]
+    #[diagnostic(
+        code(todohost::values::file),
+        help("write it as a YAML map, like the chart's own values")
+    )]
     File {
         /// The file.
         file: String,
@@ -57,7 +60,9 @@ pub enum ValuesError {
     #[error("values file {file} holds the secret {path}")]
     #[diagnostic(
         code(todohost::secret::in_file),
-        help("take it out of the file and give it with --secret {path}=env:NAME or --secret {path}=file:PATH")
+        help(
+            "take it out of the file and give it with --secret {path}=env:NAME or --secret {path}=file:PATH"
+        )
     )]
     SecretInFile {
         /// Its path.
@@ -105,7 +110,9 @@ pub enum ValuesError {
     #[error("--secret {path}=...: it does not say where the value comes from")]
     #[diagnostic(
         code(todohost::secret::source),
-        help("write --secret {path}=env:NAME, --secret {path}=file:PATH or --secret {path}=prompt:")
+        help(
+            "write --secret {path}=env:NAME, --secret {path}=file:PATH or --secret {path}=prompt:"
+        )
     )]
     SecretSource {
         /// The path.
