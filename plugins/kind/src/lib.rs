@@ -45,8 +45,8 @@ impl Target for Kind {
         match nodes::of(&options.cluster) {
             Ok(found) => {
                 let contexts = workspace::contexts()?;
-                let known = contexts.iter().any(|context| context.name == options.context());
-                Ok(nodes::status(&options.cluster, &found, known))
+                let context = contexts.iter().find(|context| context.name == options.context());
+                Ok(nodes::status(&options.cluster, &found, context))
             }
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(match engine::ask()? {
                 Engine::Missing => Status::new(State::Absent, "Docker is not installed"),

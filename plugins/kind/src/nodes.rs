@@ -5,6 +5,7 @@ use todohost_docker_engine as engine;
 use todohost_plugin::Result;
 use todohost_plugin::process::Command;
 use todohost_plugin::target::{State, Status};
+use todohost_plugin::workspace::Context;
 
 /// One container that is a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +68,9 @@ fn parse(text: &str) -> Vec<Node> {
     nodes
 }
 
-/// What the nodes and the kubeconfig say together. A cluster of kind is always on this machine's engine.
-pub fn status(cluster: &str, nodes: &[Node], context_known: bool) -> Status {
+/// What the nodes and the kubeconfig say together. The engine may be another machine's, and kubeconfigs are copied
+/// and merged: only a context that leads to this very machine makes the cluster local.
+pub fn status(cluster: &str, nodes: &[Node], context: Option<&Context>) -> Status {
     let stopped = nodes.iter().filter(|node| !node.running).count();
     let status = if nodes.is_empty() {
         return Status::new(State::Absent, format!("there is no cluster {cluster} yet"));
@@ -79,12 +81,12 @@ pub fn status(cluster: &str, nodes: &[Node], context_known: bool) -> Status {
             State::Degraded,
             format!("{stopped} of {} nodes of {cluster} are stopped", nodes.len()),
         )
-    } else if context_known {
+    } else if context.is_some() {
         Status::new(State::Ready, format!("cluster {cluster}, nodes: {}", nodes.len()))
     } else {
         Status::new(State::Degraded, format!("the kubeconfig has no context kind-{cluster}"))
     };
-    status.local(true)
+    status.local(context.is_some_and(Context::is_loopback))
 }
 
 #[cfg(test)]
@@ -100,14 +102,28 @@ mod tests {
         assert!(nodes[0].control_plane && !nodes[0].running);
     }
 
+    fn context(server: &str) -> Context {
+        Context { name: "kind-a".into(), cluster: "kind-a".into(), server: server.into() }
+    }
+
     #[test]
     fn each_state_is_told_apart() {
         let node = |running| Node { name: "a".into(), running, control_plane: true };
-        let state = |nodes: &[Node], known| status("a", nodes, known).state;
-        assert_eq!(state(&[], true), State::Absent);
-        assert_eq!(state(&[node(false)], true), State::Stopped);
-        assert_eq!(state(&[node(true), node(false)], true), State::Degraded);
-        assert_eq!(state(&[node(true)], false), State::Degraded);
-        assert_eq!(state(&[node(true)], true), State::Ready);
+        let here = context("https://127.0.0.1:41234");
+        let state = |nodes: &[Node], context| status("a", nodes, context).state;
+        assert_eq!(state(&[], Some(&here)), State::Absent);
+        assert_eq!(state(&[node(false)], Some(&here)), State::Stopped);
+        assert_eq!(state(&[node(true), node(false)], Some(&here)), State::Degraded);
+        assert_eq!(state(&[node(true)], None), State::Degraded);
+        assert_eq!(state(&[node(true)], Some(&here)), State::Ready);
+    }
+
+    #[test]
+    fn only_a_context_of_this_machine_is_local() {
+        let nodes = [Node { name: "a".into(), running: true, control_plane: true }];
+        let is_local = |server| status("a", &nodes, Some(&context(server))).local;
+        assert!(is_local("https://127.0.0.1:41234"));
+        assert!(!is_local("https://10.0.0.9:41234"));
+        assert!(!status("a", &nodes, None).local);
     }
 }

@@ -16,6 +16,29 @@ pub struct Context {
     pub server: String,
 }
 
+impl Context {
+    /// The host of the server's address: of `https://HOST:PORT/path`, of `HOST:PORT` and of `HOST`.
+    pub fn host(&self) -> &str {
+        let rest = self.server.split_once("://").map_or(self.server.as_str(), |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some(inner) = authority.strip_prefix('[') {
+            return inner.split(']').next().unwrap_or_default();
+        }
+        // More than one colon without brackets is a bare IPv6 address.
+        match authority.split_once(':') {
+            Some((host, port)) if !port.contains(':') => host,
+            _ => authority,
+        }
+    }
+
+    /// Whether the address leads to this very machine and nowhere else.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
 /// A file's bytes. Needs `workspace-read`, or `user-files-read` for paths that begin with `~/`.
 ///
 /// # Errors
@@ -61,4 +84,37 @@ pub fn contexts() -> Result<Vec<Context>> {
         .into_iter()
         .map(|(name, cluster, server)| Context { name, cluster, server })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_loopback(server: &str) -> bool {
+        Context { name: String::new(), cluster: String::new(), server: server.into() }.is_loopback()
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_are_loopback() {
+        for server in [
+            "https://127.0.0.1:6443",
+            "127.0.0.1",
+            "localhost",
+            "LOCALHOST:6443",
+            "https://[::1]:6443/x",
+            "::1",
+        ] {
+            assert!(is_loopback(server), "{server}");
+        }
+        for server in [
+            "https://10.0.0.7:6443",
+            "https://localhost.example.com",
+            "https://example.com/localhost",
+            "https://example.com?localhost",
+            "https://127.0.0.1.example.com:6443",
+            "",
+        ] {
+            assert!(!is_loopback(server), "{server}");
+        }
+    }
 }
