@@ -198,6 +198,9 @@ fn named() -> ObjectRef {
     ObjectRef::of(&config_map("1", "x")).unwrap()
 }
 
+/// Is it the error that was expected?
+type Fits = fn(&ClusterError) -> bool;
+
 const PATH: &str = "/api/v1/namespaces/lab/configmaps/a";
 const LIST: &str = "/api/v1/namespaces/lab/configmaps";
 
@@ -287,9 +290,10 @@ async fn a_race_with_another_writer_is_tried_again_a_conflict_of_managers_is_not
     assert_eq!(applied.change, ObjectChange::Configured);
     assert_eq!(server.count("PATCH", PATH), 2);
 
-    let server = Server::start(|asked, _| match asked.method.as_str() {
-        "GET" => Answer::Json(200, config_map("1", "x")),
-        _ => {
+    let server = Server::start(|asked, _| {
+        if asked.method == "GET" {
+            Answer::Json(200, config_map("1", "x"))
+        } else {
             let mut conflict = status(409, "Conflict", "Apply failed with 1 conflict");
             conflict["details"] = json!({ "causes": [{ "reason": "FieldManagerConflict",
                 "message": "conflict with \"hpa\" using v1", "field": ".spec.replicas" }] });
@@ -309,7 +313,7 @@ async fn a_race_with_another_writer_is_tried_again_a_conflict_of_managers_is_not
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
-    let cases: [(u16, &str, fn(&ClusterError) -> bool); 4] = [
+    let cases: [(u16, &str, Fits); 4] = [
         (401, "Unauthorized", |error| matches!(error, ClusterError::Unauthorised { .. })),
         (403, "Forbidden", |error| matches!(error, ClusterError::Forbidden { .. })),
         (422, "Invalid", |error| matches!(error, ClusterError::Refused { status: 422, .. })),
