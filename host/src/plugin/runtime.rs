@@ -186,7 +186,7 @@ impl Plugin {
             plugin: self.info.id.clone(),
             role: Role::Target,
             export: "target.connect".to_owned(),
-            error,
+            error: Box::new(error),
         })
     }
 

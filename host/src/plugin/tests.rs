@@ -40,6 +40,18 @@ const IMPORTS: [(&str, &str); 5] = [
 
 /// A check whose `run` is `body`; it finds nothing unless the body does something about it.
 fn check(body: &str, imports: &[&str], version: &str) -> Vec<u8> {
+    let functions = format!(
+        r#"(func (export "todohost:plugin/check@VERSION#checks") (result i32) (i32.const 16))
+           (func $run (export "todohost:plugin/check@VERSION#run")
+                (param i32 i32 i32 i32 i32 i32) (result i32)
+                {body}
+                (i32.const 32))"#
+    );
+    component("check", &functions, imports, version)
+}
+
+/// A component of one role with these functions. Memory begins with zeros, which mean success.
+fn component(role: &str, functions: &str, imports: &[&str], version: &str) -> Vec<u8> {
     let lines: String =
         IMPORTS.iter().filter(|(name, _)| imports.contains(name)).map(|(_, line)| *line).collect();
     let text = format!(
@@ -55,11 +67,7 @@ fn check(body: &str, imports: &[&str], version: &str) -> Vec<u8> {
                 (global.set $free (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
                 (global.get $free)
                 (global.set $free (i32.add (global.get $free) (local.get 3))))
-            (func (export "todohost:plugin/check@VERSION#checks") (result i32) (i32.const 16))
-            (func $run (export "todohost:plugin/check@VERSION#run")
-                (param i32 i32 i32 i32 i32 i32) (result i32)
-                {body}
-                (i32.const 32)))"#
+            {functions})"#
     )
     .replace("VERSION", version);
     let mut module = wat::parse_str(&text).unwrap();
@@ -76,7 +84,7 @@ fn check(body: &str, imports: &[&str], version: &str) -> Vec<u8> {
     }
     let imports: String = imports.iter().flat_map(|name| ["import ", *name, ";"]).collect();
     let package = format!(
-        "package todohost:plugin@{version};\n{package}\nworld tested {{ {imports} export check; }}"
+        "package todohost:plugin@{version};\n{package}\nworld tested {{ {imports} export {role}; }}"
     );
     let package = resolve.push_str("tested.wit", &package).unwrap();
     let world = resolve.select_world(&[package], Some("tested")).unwrap();
@@ -508,4 +516,39 @@ async fn a_redirect_is_checked_like_the_first_address() {
         assert!(result.is_ok(), "with {grant} and {limit} bytes: {result:?}");
         assert!(handle.facts().used_network);
     }
+}
+
+#[tokio::test]
+async fn a_verifier_s_instance_serves_many_calls_until_it_crashes() {
+    use wit::verify::Health::{Healthy, Progressing};
+    // Says how often it was called: 0 is healthy, 1 is progressing; the third time it crashes.
+    let functions = r#"
+        (func (export "todohost:plugin/verify@VERSION#judge")
+            (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+            (if (i32.eq (global.get $calls) (i32.const 2)) (then (unreachable)))
+            (i32.store8 (i32.const 36) (global.get $calls))
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            (i32.const 32))
+        (func (export "todohost:plugin/verify@VERSION#probes")
+            (param i32 i32 i32 i32) (result i32) (i32.const 64))
+        (func (export "todohost:plugin/verify@VERSION#explain")
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 64))"#;
+    let laptop = Laptop::new();
+    let info = laptop.install(component("verify", functions, &[], wit::API_VERSION), "").unwrap();
+    let plugin = laptop.runtime().load(&info).unwrap();
+    let mut handle = plugin.verify(laptop.context(LONG)).unwrap();
+    let subject = || wit::verify::Subject {
+        object: "{}".to_owned(),
+        related: Vec::new(),
+        events: Vec::new(),
+    };
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(match handle.judge("{}".to_owned(), subject()).await {
+            Ok(verdict) => Some(verdict.health),
+            Err(PluginError::Misbehaved { .. }) => None,
+            Err(error) => panic!("{error}"),
+        });
+    }
+    assert_eq!(seen, [Some(Healthy), Some(Progressing), None, Some(Healthy)]);
 }
