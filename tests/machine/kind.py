@@ -1,5 +1,6 @@
 """kind: the program, and its nodes after a restart. The cluster itself is made by whoever uses kind."""
 
+from functools import partial
 from pathlib import Path
 
 from machine import kind_node
@@ -19,14 +20,18 @@ def up() -> None:
     image = kind_node.up()
     script = (FILES / "kind").read_text()
     write(folder() / "kind", script.replace("@IMAGE@", image).replace("@KIND@", str(_program())), 0o755)
-    for node in docker("ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster", "--filter", "status=exited").split():
+    nodes = ("ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster")
+    for node in docker(*nodes, "--filter", "status=exited").split():
         say(f"starting kind's node {node}")
         docker("start", node)
-        wait_until(lambda: _serves(node), "kind's node to serve", 120)  # noqa: B023  (called at once)
+    # The engine starts some again by itself.
+    for node in docker(*nodes).split():
+        wait_until(partial(_serves, node), "kind's node to serve", 120)
 
 
 def _serves(node: str) -> bool:
-    ready = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw", "/readyz")
+    # More than /readyz: after a restart the API server answers before it knows its roles again.
+    ready = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "wait", "node", "--all", "--for=condition=Ready")
     return succeeds("docker", "exec", node, *ready, env=environment())
 
 
