@@ -101,11 +101,13 @@ impl Session {
         let tokens = |objects: Vec<Object>| -> Vec<String> {
             objects.into_iter().map(|object| vault.tokenise(object).to_string()).collect()
         };
+        // Sealed, a Secret equals the live one exactly where nothing changes.
+        let sealed = desired.iter().map(|object| Ok(vault.seal(object.clone())?.to_string()));
         let request = apply::Request {
             options: chosen.options.to_string(),
             release: app.name.clone(),
             namespace: app.namespace.clone(),
-            desired: desired.iter().map(ToString::to_string).collect(),
+            desired: sealed.collect::<Result<_, RunError>>()?,
             previous: tokens(previous),
             live: tokens(live.into_iter().flatten().collect()),
         };
