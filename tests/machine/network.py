@@ -73,5 +73,6 @@ def down() -> None:
             namespace.unlink(missing_ok=True)
     remove(RUN / "cni-addresses")
     for interface in sorted(path.name for path in Path("/sys/class/net").iterdir()):
-        if re.fullmatch(_BRIDGE, interface):
+        # A killed engine leaves its ends of the containers' cables, named with as many digits as dockerd and CNI use.
+        if re.fullmatch(rf"{_BRIDGE}|veth[0-9a-f]{{7,8}}", interface):
             succeeds("ip", "link", "delete", interface, env=PATH)
