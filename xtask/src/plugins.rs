@@ -67,6 +67,9 @@ struct CorePlugin {
 /// Builds all plugins, or the one with this id.
 pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
     let started = Instant::now();
+    // A change of this program may change what it makes of the same module. It is read first, because another
+    // build may replace it while cargo works.
+    let builder = digest::sha256(&fs_err::read(std::env::current_exe()?)?);
     let workspace = Workspace::find()?;
     let all = find(&workspace.plugins())?;
     let wanted: Vec<_> =
@@ -79,9 +82,6 @@ pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
 
     let out = workspace.components();
     fs_err::create_dir_all(&out)?;
-    // A change of this program may change what it makes of the same module.
-    let builder = fs_err::read(std::env::current_exe()?)?;
-    let builder = digest::sha256(&builder);
     let mut built = 0;
     for (directory, manifest) in &wanted {
         built += usize::from(make(&workspace, &builder, directory, manifest)?);

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -93,7 +94,8 @@ func render(r *request) (*rendered, error) {
 		}
 		*document.into = string(encoded)
 	}
-	result.Warnings = warnings.lines
+	// Helm finds some of them while it walks a map, which has no order
+	result.Warnings = slices.Sorted(slices.Values(warnings.lines))
 	return result, nil
 }
 
