@@ -139,7 +139,19 @@ impl Planner<'_> {
         let told = self.project.file.targets.get(name);
         let plugin = told.and_then(|target| target.plugin.as_deref()).unwrap_or(name);
         let options = told.map_or_else(empty, |target| target.options.clone());
-        self.chosen(plugin, Role::Target, options)
+        self.chosen(plugin, Role::Target, options).map_err(|error| match error {
+            // Of all plugins only targets are of use here.
+            PluginError::Unknown { name, .. } => {
+                let plugins = self.registry.list().into_iter();
+                let plugins = plugins.filter(|info| info.roles.contains(&Role::Target));
+                let mut known: Vec<String> = plugins.map(|info| info.id).collect();
+                known.extend(self.project.file.targets.keys().cloned());
+                known.sort();
+                known.dedup();
+                PluginError::Unknown { name, known }
+            }
+            error => error,
+        })
     }
 
     /// The component that takes a step.

@@ -97,6 +97,6 @@ pub fn ask_secret(question: &str) -> Option<String> {
     if !terminal.is_term() || !std::io::stdin().is_terminal() {
         return None;
     }
-    terminal.write_str(&text::clean(question)).ok()?;
+    terminal.write_str(&clean(question)).ok()?;
     terminal.read_secure_line().ok()
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Pending, Session, lock};
-use crate::event::Bus;
+use crate::event::{Bus, ObjectChange};
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::apply;
@@ -78,7 +78,7 @@ impl Session {
         let changed = prospect
             .changes
             .iter()
-            .filter(|(_, change)| !matches!(change, crate::event::ObjectChange::Unchanged))
+            .filter(|(_, change)| !matches!(change, ObjectChange::Unchanged | ObjectChange::Kept))
             .count();
         Ok(Report::done(format!("revision {revision}, {changed} objects changed")))
     }
@@ -185,7 +185,10 @@ impl Session {
     /// Something went wrong: the cluster goes back to what it was. Gives the error to tell.
     pub(super) async fn take_back(&self, error: RunError) -> RunError {
         let pending = lock(&self.pending).take();
-        let Some(pending) = pending else { return error };
+        let Some(pending) = pending else {
+            // Which call it was that the user stopped is of no interest.
+            return if error.is_cancelled() { RunError::cancelled() } else { error };
+        };
         let bus = self.bus.for_step("rollback");
         let what = if pending.is_upgrade {
             "going back to the previous revision"

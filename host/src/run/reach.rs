@@ -37,8 +37,10 @@ impl Session {
         };
         let salt = salt.map_or_else(Salt::random, Ok)?;
         let vault = Arc::new(Vault::new(salt.clone()));
-        for (path, value) in &self.run.values.secrets {
-            vault.insert(&path.to_string(), value.clone());
+        for path in self.vault().paths() {
+            if let Some(value) = self.vault().value(&path) {
+                vault.insert(&path, value);
+            }
         }
         let revision = deployed.as_ref().map_or_else(
             || "no release yet".to_owned(),

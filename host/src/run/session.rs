@@ -16,7 +16,7 @@ use crate::memo::Memo;
 use crate::plan::{Chosen, Goal, Plan, Step, TargetPlan};
 use crate::plugin::{CallContext, EnvironmentSeed, Plugin};
 use crate::release::{Document, Done, HookRecord, Record, Store, Transaction};
-use crate::secret::{Salt, Vault};
+use crate::secret::{Salt, SecretValue, Vault};
 
 /// Time that one call of a component has.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,14 @@ impl Session {
         let front = Arc::new(Vault::new(Salt::from_bytes([0; 32])));
         for (path, value) in &run.values.secrets {
             front.insert(&path.to_string(), value.clone());
+        }
+        if plan.goal == Goal::Render {
+            // For reading, every secret is as good as any other.
+            for (path, secret) in &run.project.file.secrets {
+                if secret.required && front.value(path).is_none() {
+                    front.insert(path, SecretValue::new("not given".to_owned()));
+                }
+            }
         }
         Self {
             run: Arc::clone(run),

@@ -14,7 +14,7 @@ use super::outcome::{ObjectState, State};
 use super::schedule::Report;
 use super::session::{Deadline, Session, lock};
 use crate::cluster::{LogRequest, Snapshot};
-use crate::event::{Bus, EventKind, ObjectChange};
+use crate::event::{Bus, EventKind};
 use crate::object::{Object, ObjectRef};
 use crate::plan::{Chosen, Planner};
 use crate::plugin::wit::{target, verify};
@@ -93,10 +93,6 @@ impl Session {
     /// What a rollback put back must run again. The user's Ctrl-C does not cut this short.
     pub(super) async fn verify_restored(&self, refs: &[ObjectRef]) -> Result<(), RunError> {
         let bus = self.bus.for_step("rollback");
-        for object in refs {
-            let (object, change) = (object.clone(), ObjectChange::RolledBack);
-            bus.send(EventKind::ObjectChanged { object, change, reason: None });
-        }
         self.wait_healthy(refs, &bus, &CancellationToken::new()).await.map(drop)
     }
 

@@ -60,7 +60,10 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             finding_text(finding)
         }
         EventKind::ObjectChanged { object, change, reason } => {
-            if !verbose && matches!(change, ObjectChange::Unchanged) {
+            // What stays as it is, is not worth a line; what stays by the user's rule is.
+            let stays = matches!(change, ObjectChange::Unchanged)
+                || (matches!(change, ObjectChange::Kept) && reason.as_deref() == Some("unchanged"));
+            if !verbose && stays {
                 return None;
             }
             let reason = reason.as_deref().map(|reason| format!(" ({})", clean(reason)));
