@@ -22,12 +22,21 @@ pub fn line(source: Source, text: &str, transcript: &mut Transcript) -> Option<S
     let trimmed = text.trim();
     if source == Source::Stderr && is_verdict(trimmed) {
         transcript.report(&format!("ERROR: {trimmed}"));
-    } else if !trimmed.starts_with("--->")
-        && !trimmed.starts_with("Removing intermediate container")
-    {
+    } else if !is_chatter(source, text) {
         transcript.output(text);
     }
     None
+}
+
+/// The builder's own words between the lines of the steps, and the notice that it is an old one.
+fn is_chatter(source: Source, text: &str) -> bool {
+    const NOTICE_INDENT: &str = "            ";
+    let line = text.trim();
+    line.starts_with("--->")
+        || line.starts_with("Removing intermediate container")
+        || line.starts_with("Sending build context")
+        || (source == Source::Stderr
+            && (line.starts_with("DEPRECATED:") || text.starts_with(NOTICE_INDENT)))
 }
 
 fn is_verdict(line: &str) -> bool {
@@ -58,6 +67,12 @@ mod tests {
             out.iter().filter_map(|text| line(Source::Stdout, text, &mut transcript)).collect();
         assert_eq!(steps.len(), 2);
         assert_eq!(steps[1].name, "[2/2] RUN echo hello; exit 3");
+        for notice in [
+            "DEPRECATED: The legacy builder is deprecated",
+            "            BuildKit is currently disabled",
+        ] {
+            assert_eq!(line(Source::Stderr, notice, &mut transcript), None);
+        }
         let last = "The command '/bin/sh -c echo hello; exit 3' returned a non-zero code: 3";
         line(Source::Stderr, last, &mut transcript);
         let error = transcript.into_error(
@@ -70,6 +85,6 @@ mod tests {
             "image web does not build: RUN echo hello; exit 3 (Dockerfile line 3)"
         );
         assert_eq!(error.causes[0], last);
-        assert_eq!(error.causes.last().unwrap(), "hello");
+        assert_eq!(error.causes[1..], ["hello"]);
     }
 }

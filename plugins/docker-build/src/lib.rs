@@ -77,7 +77,11 @@ impl Build for DockerBuild {
         let file = ignore::join(&spec.context, &spec.dockerfile);
         let instructions = read_dockerfile(&spec.name, &file)?;
         let builder = choose(options.builder)?;
-        let command = Command::new("docker").args(builder::arguments(builder, &spec));
+        let mut command = Command::new("docker").args(builder::arguments(builder, &spec));
+        if builder == Builder::Classic {
+            // `docker build` is BuildKit, too, wherever it can be.
+            command = command.env("DOCKER_BUILDKIT", "0");
+        }
         run(builder, command, &spec.name, &file, &instructions)?;
         describe(&spec)
     }
