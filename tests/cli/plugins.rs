@@ -86,7 +86,7 @@ fn a_check_from_outside_is_not_run_before_the_user_consents() {
 #[test]
 fn a_check_from_outside_judges_once_it_is_allowed() {
     let world = with_check("labels-check");
-    let _ = world.run("plugin allow --yes checks/labels-check.wasm").expect_code(0);
+    let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
     let _ = world.deploy().run().expect_code(0);
 
     let template = "chart/templates/deployment.yaml";
@@ -102,7 +102,7 @@ fn a_check_from_outside_judges_once_it_is_allowed() {
 #[test]
 fn consent_is_to_one_component_and_not_to_its_name() {
     let world = with_check("labels-check");
-    let _ = world.run("plugin allow --yes checks/labels-check.wasm").expect_code(0);
+    let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
     let greedy = outside("greedy-labels-check");
     std::fs::copy(greedy, world.project.root().join("checks/labels-check.wasm")).unwrap();
     let finished = world.deploy().run().expect_code(12);

@@ -53,7 +53,7 @@ impl Sandbox {
 
     /// Consents to everything that the component asks for, as its user would.
     pub fn allow(&self) -> Finished {
-        self.host().args(["plugin", "allow", "--yes"]).args([&self.component]).run()
+        self.host().args(["plugin", "allow"]).args([&self.component]).run()
     }
 
     /// Runs the project's checks, with `args` behind the command, e.g. `--set` and a value.
