@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Write};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 
 pub use error::{failure_of, render_failure};
 pub use text::{clean, duration};
@@ -52,7 +52,7 @@ pub fn pick_style(json: bool, plain: bool) -> Style {
     }
 }
 
-/// Shows events until the bus is dropped.
+/// Shows events until the run is over or the bus is dropped. What is dropped after the end has nothing to tell.
 pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> JoinHandle<()> {
     let mut renderer: Box<dyn Renderer> = match style {
         Style::Human => Box::new(human::Human::new(detail)),
@@ -63,6 +63,9 @@ pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> J
         let mut events = events;
         while let Some(event) = events.recv().await {
             renderer.show(&event);
+            if matches!(event.kind, EventKind::RunFinished { .. }) {
+                break;
+            }
         }
         renderer.end();
     })

@@ -56,12 +56,18 @@ fn while_an_image_is_built() {
 #[test]
 fn while_objects_are_applied() {
     let world = World::new();
-    world.cluster.fault(hang("PATCH", "/deployments/"));
-    let running = world.deploy().spawn();
-    world.cluster.wait_for_request(PATIENCE, |seen| {
-        seen.method == "PATCH" && seen.path.contains("/deployments/") && seen.writes()
-            || seen.path.contains("/deployments/") && seen.method == "PATCH"
+    // What is under way is finished before it is taken back: an API server that never answers
+    // would hold the run until its deadline.
+    world.cluster.fault(Fault {
+        method: "PATCH".into(),
+        path: "/deployments/".into(),
+        times: None,
+        effect: Effect::Delay(Duration::from_secs(2)),
     });
+    let running = world.deploy().spawn();
+    world
+        .cluster
+        .wait_for_request(PATIENCE, |seen| seen.writes() && seen.path.contains("/deployments/"));
     running.interrupt();
     let finished = running.finish();
     assert_cancelled(&world, &finished);

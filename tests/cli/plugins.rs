@@ -100,6 +100,15 @@ fn a_check_from_outside_judges_once_it_is_allowed() {
 }
 
 #[test]
+fn a_check_from_outside_reads_what_it_was_allowed_to() {
+    let world = with_check("labels-check");
+    let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
+    world.project.write("labels.txt", "team\n");
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
 fn consent_is_to_one_component_and_not_to_its_name() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);

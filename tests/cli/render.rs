@@ -67,7 +67,7 @@ fn rendering_alone_prints_manifests_without_secrets() {
         .run()
         .expect_code(0);
     world.assert_no_leak(&finished);
-    for kind in ["kind: Secret", "kind: Deployment", "kind: Service"] {
+    for kind in ["kind: 'Secret'", "kind: 'Deployment'", "kind: 'Service'"] {
         assert!(finished.stdout.contains(kind), "{}", finished.output());
     }
     assert_eq!(world.cluster.writes(), []);

@@ -69,7 +69,8 @@ fn the_engine_is_not_installed() {
 #[test]
 fn the_target_is_unknown() {
     let world = World::new();
-    let finished = world.run("deploy --target moon");
+    let secret = "--set=secrets.databaseUrl=postgresql://db.example/shop";
+    let finished = world.host().args(["deploy", "--target", "moon", secret]).run();
     assert_refusal!(world, finished);
 }
 

@@ -13,9 +13,9 @@ use crate::values::ValueArgument;
 #[command(name = "todohost", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
-  todohost deploy --target docker-desktop --secret secrets.databaseUrl=env:DATABASE_URL
-  todohost deploy --target kind --dry-run
-  todohost status --target docker-desktop
+  todohost deploy --target TARGET --secret secrets.databaseUrl=env:DATABASE_URL
+  todohost deploy --target TARGET --dry-run
+  todohost status --target TARGET
   todohost plugin list
 
 Exit codes:
@@ -62,9 +62,9 @@ pub(super) enum Command {
     /// Build, render, apply and verify: the whole way to the running app
     #[command(after_help = "\
 Examples:
-  todohost deploy --target docker-desktop \\
+  todohost deploy --target TARGET \\
       --secret secrets.databaseUrl=env:DATABASE_URL --secret secrets.jwtSecret=prompt:
-  todohost deploy --target kind --set backend.replicaCount=2 --dry-run
+  todohost deploy --target TARGET --set backend.replicaCount=2 --dry-run
 
 A value given with --set stays in the shell's history; --secret does not.
 A first deploy that fails is taken away again; a later one goes back to the revision before.")]

@@ -122,7 +122,9 @@ pub enum ClusterError {
     #[error("{object} is also managed by others: {}", conflict_list(conflicts))]
     #[diagnostic(
         code(todohost::cluster::conflict),
-        help("remove the field from the chart, or have the other manager give it up")
+        help(
+            "remove the field from the chart, have the other manager give it up, or take it with --force"
+        )
     )]
     Conflict {
         /// Which object.

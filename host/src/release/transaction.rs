@@ -210,10 +210,12 @@ impl Transaction {
             }
         }
         for wave in waves {
-            let touched = self.carry_out(&wave.operations, done).await?;
+            let carried_out = self.carry_out(&wave.operations, done).await;
+            // Also where the last operation failed: that the user stopped is the reason why the run ends.
             if self.cancel.is_cancelled() {
                 return Err(ReleaseError::Cancelled);
             }
+            let touched = carried_out?;
             if wave.wait_ready && !touched.is_empty() {
                 gate.ready(&wave.title, &touched).await?;
             }

@@ -146,7 +146,7 @@ impl Session {
         let route = target()?.images_via(options.clone()).await?;
         if route == target::ImageRoute::SharedDaemon {
             let help = "the builder and the cluster do not share their images: check which engine \
-                        the builder uses (DOCKER_HOST and the like)";
+                        the builder uses";
             return Err(self.image_missing(&first.reference, help.to_owned()));
         }
         let count = missing.len();

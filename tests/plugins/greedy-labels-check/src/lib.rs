@@ -26,7 +26,7 @@ impl Check for GreedyLabelsCheck {
         let containers = Command::new("docker").arg("ps").run()?;
         let count = containers.stdout_text().lines().skip(1).count();
         log::info(&format!("{count} containers run here"));
-        Ok(labels::judge(&subject.rendered()?.objects))
+        Ok(labels::judge(&subject.rendered()?.objects, &[labels::LABEL]))
     }
 }
 

@@ -6,18 +6,21 @@ use todohost_plugin::{Finding, ObjectRef};
 /// The label that tools group objects by.
 pub const LABEL: &str = "app.kubernetes.io/name";
 
-/// A finding for each Deployment without the label.
-pub fn judge(objects: &[Value]) -> Vec<Finding> {
+/// A finding for each Deployment and each label that it lacks.
+pub fn judge(objects: &[Value], labels: &[&str]) -> Vec<Finding> {
     let deployments = objects.iter().filter(|object| object["kind"] == "Deployment");
-    deployments
-        .filter(|object| !object["metadata"]["labels"][LABEL].is_string())
-        .map(|object| {
+    let lacking = deployments.flat_map(|object| {
+        let lacks = |label: &&&str| !object["metadata"]["labels"][**label].is_string();
+        labels.iter().filter(lacks).map(move |label| (object, *label))
+    });
+    lacking
+        .map(|(object, label)| {
             let name = object["metadata"]["name"].as_str().unwrap_or("?");
             Finding::failed(
                 "labels-check.missing",
-                format!("Deployment/{name} lacks the label {LABEL}"),
+                format!("Deployment/{name} lacks the label {label}"),
             )
-            .help(format!("add `{LABEL}: {name}` to metadata.labels in its template"))
+            .help(format!("add `{label}: {name}` to metadata.labels in its template"))
             .pointer("/metadata/labels")
             .object(ObjectRef::of(object))
         })
@@ -36,7 +39,7 @@ mod tests {
             json!({"kind": "Deployment", "metadata": {"name": "bad", "labels": {"app": "bad"}}}),
             json!({"kind": "Service", "metadata": {"name": "other"}}),
         ];
-        let findings = judge(&objects);
+        let findings = judge(&objects, &[LABEL]);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].message, "Deployment/bad lacks the label app.kubernetes.io/name");
         assert_eq!(findings[0].object.as_ref().unwrap().name, "bad");

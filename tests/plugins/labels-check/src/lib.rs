@@ -1,10 +1,11 @@
-//! A check from outside: every Deployment must carry the label `app.kubernetes.io/name`. It needs no capability.
+//! A check from outside: every Deployment must carry the labels that the project's `labels.txt`
+//! names, one per line; without that file, `app.kubernetes.io/name`. It asks to read that file and nothing else.
 
 mod labels;
 
 use todohost_plugin::check::{CheckSpec, Phase};
 use todohost_plugin::subject::Subject;
-use todohost_plugin::{Check, Finding, NoOptions, Result, log};
+use todohost_plugin::{Check, ErrorKind, Finding, NoOptions, Result, log, workspace};
 
 struct LabelsCheck;
 
@@ -22,7 +23,14 @@ impl Check for LabelsCheck {
     fn run(_id: &str, _options: NoOptions, subject: &Subject) -> Result<Vec<Finding>> {
         let objects = subject.rendered()?.objects;
         log::debug(&format!("looking at the labels of {} objects", objects.len()));
-        Ok(labels::judge(&objects))
+        let named = match workspace::read_text("labels.txt") {
+            Ok(text) => text,
+            Err(error) if error.kind == ErrorKind::NotFound => labels::LABEL.to_owned(),
+            Err(error) => return Err(error),
+        };
+        let labels: Vec<&str> =
+            named.lines().map(str::trim).filter(|label| !label.is_empty()).collect();
+        Ok(labels::judge(&objects, &labels))
     }
 }
 
