@@ -1,11 +1,11 @@
+// `randInt` and `shuffle` draw on a global source, which Go would otherwise not let us seed.
+//
+//go:debug randseednop=0
+
 // The engine renders a Helm chart with Helm's own packages, inside a component without a file system, a network
 // or an environment. It is one exported function, bytes in and bytes out: what the renderer's interface looks
 // like is the concern of the component in front of it.
 package main
-
-// A snapshot or a fixed seed must not decide what `randInt` and `shuffle` return.
-//
-//go:debug randseednop=0
 
 import (
 	crand "crypto/rand"
