@@ -48,5 +48,5 @@ fn a_failed_upgrade_goes_back() {
     world.assert_no_leak(&finished);
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"], "{}", finished.output());
-    assert!(finished.stderr.contains("rolled back"), "{}", finished.output());
+    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
 }

@@ -102,6 +102,9 @@ impl World {
             (self.tools.path(), "[tools]"),
             (&under_test::plugins(), "[plugins]"),
         ]);
+        // Names of pods, and how often one ended when it was looked at.
+        settings.add_filter(r"\bshop-web-[0-9a-f]{10}-[a-z0-9]{5}\b", "[pod]");
+        settings.add_filter(r"ended \d+ times", "ended [n] times");
         for (pattern, word) in folders {
             settings.add_filter(&pattern, word);
         }

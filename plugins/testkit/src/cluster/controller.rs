@@ -33,6 +33,9 @@ pub enum Behaviour {
     NeverReady,
 }
 
+/// Where the controller of Deployments keeps the number of a rollout.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
 /// Between two states of a pod: long enough for a watch to see both.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -144,11 +147,14 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
     template["metadata"]["labels"]["pod-template-hash"] = json!(hash);
     let mut selector = deployment["spec"]["selector"].clone();
     selector["matchLabels"]["pod-template-hash"] = json!(hash);
+    let uid = &deployment["metadata"]["uid"];
+    let revision = revision_of(&store, namespace, &set, uid);
     let set_object = json!({
         "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {
             "name": set, "namespace": namespace,
             "labels": template["metadata"]["labels"], "ownerReferences": owner(&deployment),
+            "annotations": { REVISION: revision },
         },
         "spec": { "replicas": replicas, "selector": selector, "template": template },
     });
@@ -177,6 +183,15 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
         store.set_status(&key, &json!({ "phase": "Pending" }));
         pods.push(pod_name);
     }
+    store.seed_as(
+        &json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {
+                "name": name, "namespace": namespace, "annotations": { REVISION: revision },
+            },
+        }),
+        "kube-controller-manager",
+    );
     let generation = deployment["metadata"]["generation"].as_u64().unwrap_or(1);
     store.set_status(
         &deployment_key(namespace, name),
@@ -198,6 +213,24 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
         pods,
         replicas,
     })
+}
+
+/// The rollout's number: the highest of the Deployment's sets; a set that is taken up again gets a new one.
+fn revision_of(store: &Store, namespace: &str, name: &str, uid: &Value) -> String {
+    let number = |set: &Value| -> u64 {
+        let text = set["metadata"]["annotations"][REVISION].as_str().unwrap_or_default();
+        text.parse().unwrap_or_default()
+    };
+    let (mut mine, mut highest) = (0, 0);
+    for set in store.list("replicasets.apps", namespace) {
+        if set["metadata"]["ownerReferences"][0]["uid"] == *uid {
+            highest = highest.max(number(set));
+            if set["metadata"]["name"] == name {
+                mine = number(set);
+            }
+        }
+    }
+    if mine == highest && mine > 0 { mine } else { highest + 1 }.to_string()
 }
 
 fn condition(kind: &str, status: &str, reason: &str) -> Value {
