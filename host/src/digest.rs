@@ -86,7 +86,9 @@ pub fn digest_tree(
 ) -> io::Result<String> {
     let memory_file = cache.map(|cache| {
         let mut hasher = Hasher::new().part(root.as_os_str().as_encoded_bytes());
-        paths.iter().for_each(|path| hasher.add(path));
+        for path in paths {
+            hasher.add(path);
+        }
         cache.join("digests").join(format!("{}.json", &hasher.finish()[..32]))
     });
     let before: Memory = memory_file

@@ -10,8 +10,8 @@ use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::apply;
 use crate::release::{
-    Document, Done, Facts, NewRevision, Operation, ReadyGate, ReleaseError, Status, Transaction,
-    Wave,
+    Document, Done, Facts, NewRevision, Operation, ReadyGate, Record, ReleaseError, Status,
+    Transaction, Wave,
 };
 
 impl Session {
@@ -26,8 +26,7 @@ impl Session {
         // What a killed deploy had begun is what has to be cleared away now.
         let begun = reached.latest.as_ref().filter(|record| record.info.status.is_pending());
         let base = reached.deployed.as_ref();
-        let previous_documents =
-            base.map(|record| record.documents()).transpose()?.unwrap_or_default();
+        let previous_documents = base.map(Record::documents).transpose()?.unwrap_or_default();
         let mut previous: Vec<Object> =
             previous_documents.iter().map(|document| document.object.clone()).collect();
         if let Some(begun) = begun {

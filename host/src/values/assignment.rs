@@ -152,10 +152,10 @@ fn typed(text: String) -> Value {
     if text.eq_ignore_ascii_case("null") {
         return Value::Null;
     }
-    if text == "0" || !text.starts_with('0') {
-        if let Ok(number) = text.parse::<i64>() {
-            return Value::Number(number.into());
-        }
+    if (text == "0" || !text.starts_with('0'))
+        && let Ok(number) = text.parse::<i64>()
+    {
+        return Value::Number(number.into());
     }
     Value::String(text)
 }
