@@ -36,6 +36,7 @@ pub struct Real {
     /// The project that is deployed.
     pub project: Project,
     target: String,
+    context: String,
     namespace: String,
 }
 
@@ -62,7 +63,9 @@ impl Real {
         std::os::unix::fs::symlink(super::compiled_cache(), cache.join("compiled"))
             .expect("a link can be made");
         let target = super::variable("TODOHOST_TEST_TARGET").unwrap_or_default();
-        let real = Self { project, target, namespace: namespace.to_owned() };
+        // The context that the target plugin uses unless told otherwise.
+        let context = if target == "kind" { "kind-todohost".to_owned() } else { target.clone() };
+        let real = Self { project, target, context, namespace: namespace.to_owned() };
         // The leftover of a killed run.
         real.delete_namespace("--wait=true");
         real
@@ -120,7 +123,7 @@ impl Real {
     /// What `kubectl` answers; empty where what is asked for is not there.
     pub fn kubectl(&self, line: &str) -> String {
         let output = Command::new("kubectl")
-            .args(["--namespace", &self.namespace])
+            .args(["--context", &self.context, "--namespace", &self.namespace])
             .args(line.split_whitespace())
             .output()
             .expect("kubectl is in PATH");

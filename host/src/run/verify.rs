@@ -30,6 +30,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// Lines of a failing container that explain its failure.
 const LOG_LINES: u32 = 20;
+
+/// What a node answers, with success, where it has removed the container that is asked for.
+const LOG_GONE: &str = "unable to retrieve container logs for ";
 const MOST_LOGS: usize = 12;
 
 /// An object's last judgement.
@@ -202,23 +205,30 @@ impl Session {
             let Some(name) = ObjectRef::of(pod) else { continue };
             let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
             for container in containers.filter_map(|container| container["name"].as_str()) {
-                let restarted = pod["status"]["containerStatuses"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .any(|status| {
-                        status["name"] == container && status["lastState"]["terminated"].is_object()
-                    });
+                let restarted =
+                    pod["status"]["containerStatuses"].as_array().into_iter().flatten().any(
+                        |status| {
+                            // One that is not running answers for the run that just ended; the run before that is
+                            // soon removed from the node.
+                            status["name"] == container
+                                && status["lastState"]["terminated"].is_object()
+                                && status["state"]["running"].is_object()
+                        },
+                    );
                 wanted.push((name.clone(), container.to_owned(), restarted));
             }
         }
         wanted.truncate(MOST_LOGS);
         let asked = wanted.into_iter().map(|(pod, container, previous)| async move {
             let key = format!("{}/{container}", pod.name);
-            let request =
+            let mut request =
                 LogRequest { pod, container: Some(container), previous, tail_lines: LOG_LINES };
-            let text = reached.client.logs(&request).await.ok()?;
-            Some((key, self.vault().redact(&text)))
+            let mut text = reached.client.logs(&request).await.unwrap_or_default();
+            if text.is_empty() || text.starts_with(LOG_GONE) {
+                request.previous = !previous;
+                text = reached.client.logs(&request).await.ok()?;
+            }
+            (!text.starts_with(LOG_GONE)).then(|| (key, self.vault().redact(&text)))
         });
         join_all(asked).await.into_iter().flatten().collect()
     }
