@@ -263,7 +263,9 @@ mod tests {
     impl Tree {
         fn new(files: &[(&str, &str)]) -> Self {
             let tree = Self(tempfile::tempdir().unwrap());
-            files.iter().for_each(|(path, text)| tree.write(path, text));
+            for (path, text) in files {
+                tree.write(path, text);
+            }
             tree
         }
 

@@ -170,6 +170,7 @@ impl env::Host for World {
 }
 
 impl log::Host for World {
+    #[expect(clippy::print_stderr, reason = "what a component logs is shown where a test fails")]
     fn write(&mut self, _level: log::Level, message: String, _fields: Vec<Label>) {
         eprintln!("{message}");
     }
