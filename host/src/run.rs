@@ -80,7 +80,12 @@ pub async fn execute(run: &Arc<Run>, plan: &Plan) -> Result<Vec<Outcome>, RunErr
             }
         }
     }
-    failure.map_or(Ok(outcomes), Err)
+    let Some(failure) = failure else { return Ok(outcomes) };
+    for target in outcomes.iter().filter_map(|outcome| outcome.target.as_ref()) {
+        let message = format!("target {target} went well");
+        run.bus.send(EventKind::Note { level: "info".into(), message });
+    }
+    Err(failure)
 }
 
 async fn execute_target(

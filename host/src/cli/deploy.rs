@@ -22,7 +22,12 @@ impl Cli {
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
         }
-        let mut targets = options.target.clone();
+        let mut targets: Vec<String> = Vec::new();
+        for target in &options.target {
+            if !targets.contains(target) {
+                targets.push(target.clone());
+            }
+        }
         let needs_cluster = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Verify);
         if targets.is_empty() && needs_cluster {
             targets.push(self.local_target(&run).await?);
@@ -42,14 +47,20 @@ impl Cli {
         }
         let app = plan.app.clone();
         let outcomes = run::execute(&Arc::new(run), &plan).await?;
-        for outcome in &outcomes {
-            if let Some(manifest) = &outcome.manifest
-                && common.output != OutputFormat::Json
-            {
+        for manifest in outcomes.iter().filter_map(|outcome| outcome.manifest.as_ref()) {
+            if common.output != OutputFormat::Json {
                 let _ = ui::data(manifest);
             }
-            self.finish(summary(goal, &app, outcome), outcome.revision, outcome.addresses.clone());
         }
+        // A run has one end, however many targets it has.
+        let summaries: Vec<String> =
+            outcomes.iter().map(|outcome| summary(goal, &app, outcome)).collect();
+        let revision = match outcomes.as_slice() {
+            [only] => only.revision,
+            _ => None,
+        };
+        let addresses = outcomes.into_iter().flat_map(|outcome| outcome.addresses).collect();
+        self.finish(summaries.join("; "), revision, addresses);
         Ok(())
     }
 }
