@@ -34,10 +34,27 @@ impl Visitor {
     }
 
     /// Fills in the form of a page that has the field `known`, sends it, and gives what comes back.
+    /// Tries again for a while: between Services, a cluster's routes follow readiness by up to a second.
     pub fn submit(&self, path: &str, known: &str, fields: &[(&str, &str)]) -> String {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match self.try_submit(path, known, fields) {
+                Ok(page) => return page,
+                Err(error) => assert!(Instant::now() < deadline, "{}{path}: {error}", self.address),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn try_submit(
+        &self,
+        path: &str,
+        known: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<String, String> {
         let page = self.page(path);
-        let form = form_with(&page, known)
-            .unwrap_or_else(|| panic!("no form with {known} at {path}:\n{page}"));
+        let form =
+            form_with(&page, known).ok_or_else(|| format!("no form with {known}:\n{page}"))?;
         let mut args = Vec::new();
         for (name, value) in hidden_fields(form) {
             args.push(format!("{name}={value}"));
@@ -45,7 +62,11 @@ impl Visitor {
         for (name, value) in fields {
             args.push(format!("{name}={value}"));
         }
-        self.curl(path, &args).unwrap_or_else(|error| panic!("{}{path}: {error}", self.address))
+        let answer = self.curl(path, &args)?;
+        match answer.split("role=\"alert\"").nth(1).and_then(|rest| rest.split('<').next()) {
+            Some(refusal) => Err(refusal.to_owned()),
+            None => Ok(answer),
+        }
     }
 
     fn curl(&self, path: &str, form: &[String]) -> Result<String, String> {
