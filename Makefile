@@ -3,7 +3,7 @@ SHELL := bash
 TARGET ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help up down test plugins cross bench
+.PHONY: help up down test plugins cross
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,3 @@ plugins: ## Build the core plugins and the host
 
 cross: ## Build the host for Linux arm64 and Windows, type-check it for macOS
 	@tests/scripts/cross
-
-bench: ## Print the figures: whole commands beside their peers, ratios from one run
-	@tests/scripts/bench
