@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, NullPool, create_engine, make_url, text
 
 from todo.app import create_app
+from todo.migrate import migrate
 from todo.settings import Settings
 
 DEBIAN_PROGRAMS = "/usr/lib/postgresql"
@@ -87,8 +88,6 @@ def settings(database: URL) -> Settings:
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
     """A client of the running app, with its schema in place."""
-    app = create_app(settings)
-    with TestClient(app) as client:
-        assert client.portal is not None
-        client.portal.call(app.state.readiness.wait_for_schema)
+    migrate(settings.sqlalchemy_url)
+    with TestClient(create_app(settings)) as client:
         yield client

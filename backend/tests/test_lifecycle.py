@@ -61,14 +61,14 @@ def test_alive_but_not_ready_without_database(settings: Settings) -> None:
             "/auth/login", json={"email": "a@example.com", "password": "long enough"}
         )
         assert login.status_code == 503
-        assert login.json()["code"] == "database-unavailable"
+        assert login.json()["code"] == "database.unavailable"
 
 
 def test_readiness_asks_the_database_seldom_and_recovers(
     client: TestClient, database: URL, server: URL
 ) -> None:
     readiness = client.app.state.readiness  # type: ignore[attr-defined]
-    readiness.good_for_seconds = 0.0
+    readiness.good_for_seconds = readiness.bad_for_seconds = 0.0
     assert client.get("/health/ready").status_code == 200
     # Every connection is cut: the pool finds out and connects again.
     engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -79,7 +79,7 @@ def test_readiness_asks_the_database_seldom_and_recovers(
         # Now nobody may connect: not ready, unless the last good answer still stands.
         connection.execute(text(f"ALTER DATABASE {database.database} ALLOW_CONNECTIONS false"))
         connection.execute(text(cut), {"name": database.database})
-        assert client.get("/health/ready").json()["code"] == "database-unavailable"
+        assert client.get("/health/ready").json()["code"] == "database.unavailable"
         connection.execute(text(f"ALTER DATABASE {database.database} ALLOW_CONNECTIONS true"))
         readiness.good_for_seconds = 60.0
         assert client.get("/health/ready").status_code == 200
@@ -102,6 +102,7 @@ def process(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], str]]:
             "JWT_SECRET": settings.jwt_secret.get_secret_value(),
             "HOST": "127.0.0.1",
             "PORT": str(port),
+            "MIGRATE_AT_START": "true",
         },
         stderr=subprocess.PIPE,
         text=True,

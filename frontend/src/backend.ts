@@ -99,7 +99,10 @@ export const logIn = (credentials: Credentials) =>
 
 export const whoAmI = (token: string) => call<Account>("GET", "/auth/me", { token });
 
-export const listTodos = (token: string) => call<Todo[]>("GET", "/todos", { token });
+export async function listTodos(token: string): Promise<Answer<Todo[]>> {
+  const answer = await call<{ items: Todo[] }>("GET", "/todos", { token });
+  return answer.ok ? { ok: true, value: answer.value.items } : answer;
+}
 
 export const createTodo = (token: string, title: string) =>
   call<Todo>("POST", "/todos", { token, body: { title } });

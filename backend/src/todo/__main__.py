@@ -6,21 +6,17 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
+from todo import logs
 from todo.app import create_app
-from todo.settings import Settings
+from todo.settings import Settings, report_invalid_settings
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    # Alembic tells of itself at each start; our own lines say what matters.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logs.configure()
     try:
         settings = Settings()
     except ValidationError as error:
-        for problem in error.errors():
-            name = str(problem["loc"][0]).upper()
-            print(f"environment variable {name}: {problem['msg']}", file=sys.stderr)
-        return 2
+        return report_invalid_settings(error)
     if len(settings.jwt_secret.get_secret_value()) < 32:
         logging.getLogger("todo").warning("JWT_SECRET is short: use 32 characters or more")
     uvicorn.run(

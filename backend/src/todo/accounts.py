@@ -1,20 +1,20 @@
-"""Register, log in, and who asks."""
+"""Register, and who asks."""
 
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from todo import security
 from todo.database import Session
-from todo.models import User
+from todo.models import Login, User
 from todo.problem import Problem
-from todo.settings import Settings
+from todo.settings import CurrentSettings
 
 router = APIRouter(prefix="/auth", tags=["accounts"])
 
@@ -27,6 +27,8 @@ Email = Annotated[
 
 
 class Credentials(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     email: Email
     password: str = Field(min_length=8, max_length=200)
 
@@ -38,30 +40,27 @@ class Account(BaseModel):
     email: str
 
 
-class Token(BaseModel):
-    access_token: str
-    token_type: str = "bearer"  # noqa: S105  the name of a scheme
-    expires_in: int
-
-
-def get_settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
 async def authenticate(
     session: Session,
-    settings: Annotated[Settings, Depends(get_settings)],
+    settings: CurrentSettings,
     credentials: Annotated[
         HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))
     ],
 ) -> User:
-    user_id = security.read_token(settings, credentials.credentials) if credentials else None
-    user = await session.get(User, user_id) if user_id else None
+    access = security.read_access_token(settings, credentials.credentials) if credentials else None
+    user: User | None = None
+    if access:
+        # The log-in is asked for each time, so that its end is the end of all its tokens.
+        user = await session.scalar(
+            select(User)
+            .join(Login, Login.user_id == User.id)
+            .where(User.id == access.user_id, Login.id == access.login_id)
+            .where(Login.expires_at > func.now())
+        )
     if user is None:
         raise Problem(
             HTTPStatus.UNAUTHORIZED,
-            "not-logged-in",
+            "accounts.not_logged_in",
             "log in first: the token is missing, wrong or expired",
             {"WWW-Authenticate": "Bearer"},
         )
@@ -73,6 +72,7 @@ CurrentUser = Annotated[User, Depends(authenticate)]
 
 @router.post("/register", status_code=HTTPStatus.CREATED)
 async def register(credentials: Credentials, session: Session) -> Account:
+    """Make an account. It is not logged in by that."""
     user = User(
         email=credentials.email, password_hash=await security.hash_password(credentials.password)
     )
@@ -81,34 +81,14 @@ async def register(credentials: Credentials, session: Session) -> Account:
         await session.commit()
     except IntegrityError:
         raise Problem(
-            HTTPStatus.CONFLICT, "email-taken", "there is an account with this e-mail address"
+            HTTPStatus.CONFLICT,
+            "accounts.email_taken",
+            "there is an account with this e-mail address",
         ) from None
     return Account.model_validate(user)
 
 
-@router.post("/login")
-async def log_in(
-    credentials: Credentials,
-    session: Session,
-    settings: Annotated[Settings, Depends(get_settings)],
-) -> Token:
-    found = await session.execute(
-        select(User.id, User.password_hash).where(User.email == credentials.email)
-    )
-    user_id, password_hash = found.one_or_none() or (None, None)
-    # No connection is held while the password is worked on.
-    await session.rollback()
-    right = await security.verify_password(credentials.password, password_hash)
-    if user_id is None or not right:
-        raise Problem(
-            HTTPStatus.UNAUTHORIZED, "wrong-credentials", "the e-mail address or password is wrong"
-        )
-    return Token(
-        access_token=security.issue_token(settings, user_id),
-        expires_in=int(settings.token_lifetime.total_seconds()),
-    )
-
-
 @router.get("/me")
 async def who_am_i(user: CurrentUser) -> Account:
+    """Tell whose token this is."""
     return Account.model_validate(user)

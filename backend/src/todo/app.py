@@ -9,19 +9,21 @@ from fastapi import FastAPI
 from sqlalchemy import URL
 from sqlalchemy.exc import OperationalError
 
-from todo import accounts, health, todos
+from todo import accounts, health, logins, metrics, todos
+from todo.attempts import AttemptLimit
+from todo.body_limit import BodyLimit
 from todo.database import create_engine
 from todo.health import Readiness
-from todo.migrate import migrate
+from todo.metrics import Metrics
+from todo.migrate import RETRY_SECONDS, migrate
+from todo.observe import Observe
 from todo.problem import add_problem_handlers, describe_database_error
 from todo.settings import Settings
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
 
-
-async def migrate_when_reachable(url: URL, readiness: Readiness) -> None:
+async def migrate_when_reachable(url: URL) -> None:
     """Keep trying: a database that is not there yet is no reason to die, only not to be ready."""
     while True:
         try:
@@ -33,23 +35,17 @@ async def migrate_when_reachable(url: URL, readiness: Readiness) -> None:
             log.exception("the migration failed: not ready until it is put right and restarted")
             return
         else:
-            readiness.schema_is_there()
             return
 
 
 def create_app(settings: Settings) -> FastAPI:
     engine = create_engine(settings.sqlalchemy_url)
-    readiness = Readiness(engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         migration: asyncio.Task[None] | None = None
         if settings.migrate_at_start:
-            migration = asyncio.create_task(
-                migrate_when_reachable(settings.sqlalchemy_url, readiness)
-            )
-        else:
-            readiness.schema_is_there()
+            migration = asyncio.create_task(migrate_when_reachable(settings.sqlalchemy_url))
         try:
             yield
         finally:
@@ -62,8 +58,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Todo", version="0.1.0", lifespan=lifespan)
     app.state.settings = settings
     app.state.engine = engine
-    app.state.readiness = readiness
+    app.state.readiness = Readiness(engine)
+    app.state.metrics = Metrics(engine)
+    app.state.failed_logins = AttemptLimit(logins.FAILED_ATTEMPTS, logins.FAILED_ATTEMPTS_SECONDS)
     add_problem_handlers(app)
-    for part in (health, accounts, todos):
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Observe, metrics=app.state.metrics)
+    for part in (health, metrics, accounts, logins, todos):
         app.include_router(part.router)
     return app

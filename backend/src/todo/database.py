@@ -7,19 +7,25 @@ from fastapi import Depends, Request
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-CONNECT_TIMEOUT_SECONDS = 5
+# A connection whose other end is gone without a word is given up after ten seconds, and not when
+# the operating system loses patience. What the URL says itself wins.
+LIBPQ_DEFAULTS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
     """What a connection needs besides its URL."""
-    arguments: dict[str, Any] = {
+    return {
         # A pooler in front of the database may give each transaction another connection,
         # which does not know statements prepared on the last one.
         "prepare_threshold": None,
+        **{name: value for name, value in LIBPQ_DEFAULTS.items() if name not in url.query},
     }
-    if "connect_timeout" not in url.query:
-        arguments["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
-    return arguments
 
 
 def create_engine(url: URL) -> AsyncEngine:
@@ -43,4 +49,5 @@ async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-Session = Annotated[AsyncSession, Depends(open_session)]
+# Closed before the answer is sent: a slow reader, or a stream, holds no connection.
+Session = Annotated[AsyncSession, Depends(open_session, scope="function")]

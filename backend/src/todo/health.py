@@ -6,14 +6,19 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from psycopg.errors import UndefinedTable
 from pydantic import BaseModel
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from todo.problem import Problem, describe_database_error, log
+from todo import schema
+from todo.problem import DATABASE_UNAVAILABLE, Problem, describe_database_error, log
 
 router = APIRouter(prefix="/health", tags=["health"])
+
+# Less than a probe waits for its answer, so that the answer says what is wrong.
+PATIENCE_SECONDS = 3.0
 
 
 class Health(BaseModel):
@@ -21,45 +26,56 @@ class Health(BaseModel):
 
 
 class Readiness:
-    """Ready once the schema is there and as long as the database answers.
+    """Ready as long as the database answers and has the schema that this build needs.
 
-    A good answer stands for a while: probes come every second, and a database that sleeps when
-    nobody asks should be let sleep.
+    A good answer stands for a while: probes come every second, and a database elsewhere has better
+    things to do. A bad one stands for a moment only, since everybody waits for the next.
     """
 
-    def __init__(self, engine: AsyncEngine, good_for_seconds: float = 30.0) -> None:
+    def __init__(
+        self, engine: AsyncEngine, good_for_seconds: float = 30.0, bad_for_seconds: float = 1.0
+    ) -> None:
         self.engine = engine
         self.good_for_seconds = good_for_seconds
-        self._schema = asyncio.Event()
-        self._good_until = 0.0
-
-    def schema_is_there(self) -> None:
-        self._schema.set()
-
-    async def wait_for_schema(self) -> None:
-        await self._schema.wait()
+        self.bad_for_seconds = bad_for_seconds
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._problem: Problem | None = None
 
     async def check(self) -> None:
         """Return if ready; a problem says why not."""
-        if not self._schema.is_set():
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "schema-not-ready",
-                "the database's schema is not up to date yet",
-            )
-        if time.monotonic() < self._good_until:
-            return
+        # However many probes come at once, one of them asks.
+        async with self._asking:
+            stands_for = self.bad_for_seconds if self._problem else self.good_for_seconds
+            if time.monotonic() - self._asked_at >= stands_for:
+                self._problem = await self._ask()
+                self._asked_at = time.monotonic()
+        if self._problem:
+            raise self._problem.with_traceback(None)
+
+    async def _ask(self) -> Problem | None:
         try:
-            async with self.engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+            async with asyncio.timeout(PATIENCE_SECONDS), self.engine.connect() as connection:
+                revisions = await connection.scalars(text(schema.REVISIONS_OF_DATABASE))
+                if schema.is_enough(revisions.all()):
+                    return None
+        except ProgrammingError as error:
+            if not isinstance(error.orig, UndefinedTable):
+                return unavailable(error)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("not ready: %s", describe_database_error(error))
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "database-unavailable",
-                "the database does not answer",
-            ) from error
-        self._good_until = time.monotonic() + self.good_for_seconds
+            return unavailable(error)
+        return Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "database.schema_too_old",
+            f"the database's schema is not at {schema.needed_revision()} yet: it is to be migrated",
+        )
+
+
+def unavailable(error: Exception) -> Problem:
+    log.warning("not ready: %s", describe_database_error(error))
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE, "the database does not answer"
+    )
 
 
 def get_readiness(request: Request) -> Readiness:

@@ -1,49 +1,81 @@
-"""Brings the database's schema up to what this build needs: `python -m todo.migrate`."""
+"""Brings the database's schema up to what this build needs: `python -m todo.migrate`.
+
+Expand, then contract. The migration of a release runs while pods of the last one still serve, and
+a rollback leaves it in place. So a migration only adds what the last build can do without knowing:
+tables, columns that may be null or have a default, indexes. What no build uses any more is taken
+away by the release after the one that stopped to use it.
+"""
 
 import logging
-from pathlib import Path
+import sys
+import time
 
 from alembic import command
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from pydantic import ValidationError
 from sqlalchemy import URL, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
 
+from todo import logs, schema
 from todo.database import connect_arguments
-from todo.settings import Settings
+from todo.problem import describe_database_error
+from todo.settings import DatabaseSettings, report_invalid_settings
 
 log = logging.getLogger(__name__)
 
 # Any number that no other user of the database's advisory locks takes.
 LOCK = 7_318_420_251
 
+# A statement that cannot get its table gives up rather than make everyone behind it wait too.
+LOCK_TIMEOUT = "10s"
+
+RETRY_SECONDS = 2.0
+
 
 def migrate(url: URL) -> None:
     """Apply what is missing, in one transaction; processes that start together take turns."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = schema.alembic_config()
     engine = create_engine(url, poolclass=NullPool, connect_args=connect_arguments(url))
     with engine.begin() as connection:
         # Held to the end of the transaction, so a pooler cannot part the lock from the work.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        if is_newer(ScriptDirectory.from_config(config), MigrationContext.configure(connection)):
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+        before = MigrationContext.configure(connection).get_current_heads()
+        if schema.is_newer(before):
             log.warning("the database's schema is newer than this build: left as it is")
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    if before == (schema.needed_revision(),):
+        log.info("the database's schema is at %s already", schema.needed_revision())
+    else:
+        came_from = ", ".join(before) or "nothing"
+        log.info("migrated the database from %s to %s", came_from, schema.needed_revision())
 
 
-def is_newer(scripts: ScriptDirectory, context: MigrationContext) -> bool:
-    """Tell whether a later build was here: after a rollback the database stays ahead, by design."""
+def main() -> int:
+    logs.configure()
     try:
-        for head in context.get_current_heads():
-            scripts.get_revision(head)
-    except CommandError:
-        return True
-    return False
+        settings = DatabaseSettings()
+    except ValidationError as error:
+        return report_invalid_settings(error)
+    deadline = time.monotonic() + settings.migration_patience.total_seconds()
+    while True:
+        try:
+            migrate(settings.sqlalchemy_url)
+        except OperationalError as error:
+            # Not there yet, or asleep, or a table is busy: what was begun was rolled back.
+            if time.monotonic() > deadline:
+                log.error("cannot migrate: %s", describe_database_error(error))
+                return 1
+            log.warning("cannot migrate yet: %s", describe_database_error(error))
+            time.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("the migration failed, and was rolled back")
+            return 1
+        else:
+            return 0
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    migrate(Settings().sqlalchemy_url)
+    sys.exit(main())

@@ -1,18 +1,29 @@
 """Errors as problem documents (RFC 9457), whatever raised them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from todo.logs import request_id
+
 log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+DATABASE_UNAVAILABLE = "database.unavailable"
+PROBLEM_RESPONSE = {
+    "description": "A problem document",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+}
 
 
 class Problem(HTTPException):
@@ -29,6 +40,18 @@ class Problem(HTTPException):
         self.code = code
 
 
+class ProblemDocument(BaseModel):
+    """How every error is told (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="What happened, for programs: stable, `area.what`.")
+    detail: str = Field(description="What happened, for people.")
+    request_id: str | None = Field(None, description="Finds the request in the logs.")
+    errors: list[dict[str, str]] | None = Field(None, description="What is wrong with which field.")
+
+
 def problem_response(
     status: int,
     code: str,
@@ -36,7 +59,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     **members: Any,  # noqa: ANN401  a problem document takes members of any kind
 ) -> JSONResponse:
-    body = {
+    body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -44,16 +67,16 @@ def problem_response(
         "detail": detail,
         **members,
     }
-    return JSONResponse(
-        body, status_code=status, headers=headers, media_type="application/problem+json"
-    )
+    if current := request_id.get():
+        body["request_id"] = current
+    return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
 async def on_http_exception(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, Problem):
         return problem_response(error.status_code, error.code, error.detail, error.headers)
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class only
-    code = HTTPStatus(error.status_code).name.lower().replace("_", "-")
+    code = f"http.{HTTPStatus(error.status_code).name.lower()}"
     return problem_response(error.status_code, code, error.detail, error.headers)
 
 
@@ -67,19 +90,14 @@ async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     detail = "; ".join(
         f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors
     )
-    return problem_response(422, "invalid-request", detail, errors=errors)
+    return problem_response(422, "request.invalid", detail, errors=errors)
 
 
 async def on_database_error(_: Request, error: Exception) -> JSONResponse:
     log.error("the database did not answer: %s", describe_database_error(error))
     return problem_response(
-        503, "database-unavailable", "the database does not answer", {"Retry-After": "5"}
+        503, DATABASE_UNAVAILABLE, "the database does not answer", {"Retry-After": "5"}
     )
-
-
-async def on_any_error(_: Request, __: Exception) -> JSONResponse:
-    # The server logs it, with its traceback: Starlette raises it again after this answer.
-    return problem_response(500, "internal-error", "something went wrong on our side")
 
 
 def describe_database_error(error: BaseException) -> str:
@@ -93,4 +111,19 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
         app.add_exception_handler(unavailable, on_database_error)
-    app.add_exception_handler(Exception, on_any_error)
+    app.openapi = partial(describe_with_problems, app.openapi)  # type: ignore[method-assign]
+
+
+def describe_with_problems(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Say in the API's description that any operation may answer with a problem document."""
+    document = describe()
+    schemas = document["components"]["schemas"]
+    if ProblemDocument.__name__ not in schemas:
+        schemas[ProblemDocument.__name__] = ProblemDocument.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+                operation["responses"] |= dict.fromkeys(("4XX", "5XX"), PROBLEM_RESPONSE)
+    return document

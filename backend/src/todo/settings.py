@@ -1,25 +1,26 @@
 """What the environment says. Nothing else in the program reads it."""
 
+import sys
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from fastapi import Depends, Request
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 
-class Settings(BaseSettings):
-    """Settings of one process, each from the environment variable of its name."""
+class DatabaseSettings(BaseSettings):
+    """Settings of a process that only migrates, each from the environment variable of its name."""
 
-    # An error about a setting must not print its value: some are secret.
-    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+    # An error about a setting must not print its value: some are secret. A variable that is set
+    # to nothing counts as not set: a Kubernetes Secret has its keys whether or not they are used.
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
 
     database_url: SecretStr
-    jwt_secret: SecretStr = Field(min_length=1)
-    token_lifetime: timedelta = timedelta(hours=12)
-    host: str = "0.0.0.0"  # noqa: S104  a server in a container listens on all its addresses
-    port: int = 8000
-    migrate_at_start: bool = True
+    # How long a migration goes on trying to reach the database.
+    migration_patience: timedelta = timedelta(seconds=60)
 
     @field_validator("database_url")
     @classmethod
@@ -30,6 +31,30 @@ class Settings(BaseSettings):
     @property
     def sqlalchemy_url(self) -> URL:
         return parse_database_url(self.database_url)
+
+
+class Settings(DatabaseSettings):
+    """Settings of the server."""
+
+    jwt_secret: SecretStr = Field(min_length=1)
+    # How long a browser goes on with one access token, and how long a log-in lasts at most.
+    access_token_lifetime: timedelta = timedelta(minutes=15)
+    login_lifetime: timedelta = timedelta(days=30)
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_model: str = "gpt-4o-mini"
+    host: str = "0.0.0.0"  # noqa: S104  a server in a container listens on all its addresses
+    port: int = 8000
+    # Where nothing else migrates before the start. With the chart, a Job does.
+    migrate_at_start: bool = False
+
+
+def report_invalid_settings(error: ValidationError) -> int:
+    """Name each variable that is missing or wrong; the exit code says that no retry helps."""
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"]).upper()
+        print(f"environment variable {name}: {problem['msg']}", file=sys.stderr)
+    return 2
 
 
 def parse_database_url(secret: SecretStr) -> URL:
@@ -43,3 +68,11 @@ def parse_database_url(secret: SecretStr) -> URL:
     if url.get_backend_name() not in ("postgresql", "postgres"):
         raise ValueError("not a PostgreSQL URL: expected it to begin with postgresql://")
     return url.set(drivername="postgresql+psycopg")
+
+
+def get_settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+CurrentSettings = Annotated[Settings, Depends(get_settings)]

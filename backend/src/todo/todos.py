@@ -1,13 +1,17 @@
 """The todos of the one who asks; those of others do not exist for them."""
 
-from datetime import datetime
+import base64
+import binascii
+import re
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, StringConstraints
-from sqlalchemy import select
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
+from sqlalchemy import ColumnElement, and_, select, tuple_
 
 from todo.accounts import CurrentUser
 from todo.database import Session
@@ -23,15 +27,33 @@ Title = Annotated[
 ]
 
 
+def only_a_day(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+    """Refuse what would be read as a day and was meant as something else: numbers, times."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("expected a day as YYYY-MM-DD")
+    if isinstance(value, int | float):
+        raise ValueError("expected a day as YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(only_a_day)]
+
+
 class NewTodo(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     title: Title
+    due_date: Day | None = None
 
 
 class TodoChange(BaseModel):
-    """What is left out stays as it is."""
+    """What is left out stays as it is. A due date of null takes it away."""
+
+    model_config = ConfigDict(extra="forbid")
 
     title: Title | None = None
-    completed: bool | None = None
+    completed: StrictBool | None = None
+    due_date: Day | None = None
 
 
 class TodoView(BaseModel):
@@ -40,28 +62,109 @@ class TodoView(BaseModel):
     id: UUID
     title: str
     completed: bool
+    due_date: date | None
     created_at: datetime
     updated_at: datetime
+
+
+class TodoPage(BaseModel):
+    items: list[TodoView]
+    next_cursor: str | None = Field(description="Asks for the next page; null on the last one.")
+
+
+class Status(StrEnum):
+    ALL = "all"
+    OPEN = "open"
+    DONE = "done"
+
+
+class Due(StrEnum):
+    OVERDUE = "overdue"
+    TODAY = "today"
+    NONE = "none"
+
+
+class Filter(BaseModel):
+    """What of one's todos is asked for, newest first."""
+
+    search: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] = Field(
+        "", description="A part of the title, in upper or lower case."
+    )
+    status: Status = Status.ALL
+    due: Due | None = Field(None, description="Overdue are only todos that are still open.")
+    today: Day | None = Field(
+        None, description="The day it is where the user is. Without it, the day it is in UTC."
+    )
+    limit: int = Field(100, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=200, description="The last page's next_cursor.")
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        today = self.today or datetime.now(UTC).date()
+        conditions = []
+        if self.search.strip():
+            conditions.append(Todo.title.icontains(self.search.strip(), autoescape=True))
+        if self.status is not Status.ALL:
+            conditions.append(Todo.completed.is_(self.status is Status.DONE))
+        match self.due:
+            case Due.OVERDUE:
+                conditions.append(and_(Todo.due_date < today, Todo.completed.is_(False)))
+            case Due.TODAY:
+                conditions.append(Todo.due_date == today)
+            case Due.NONE:
+                conditions.append(Todo.due_date.is_(None))
+        if self.cursor is not None:
+            # After the last one seen: what is added or deleted meanwhile shifts no page.
+            conditions.append(tuple_(Todo.created_at, Todo.id) < read_cursor(self.cursor))
+        return conditions
+
+
+def write_cursor(last: Todo) -> str:
+    text = f"{last.created_at.isoformat()} {last.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        created_at, _, todo_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None:
+            raise ValueError("a moment without its time zone")
+        return moment, UUID(todo_id)
+    except (ValueError, binascii.Error):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "todos.invalid_cursor", "the cursor is none of ours"
+        ) from None
 
 
 async def find(session: Session, user: User, todo_id: UUID) -> Todo:
     todo = await session.scalar(select(Todo).where(Todo.id == todo_id, Todo.user_id == user.id))
     if todo is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "no-such-todo", "there is no such todo")
+        raise Problem(HTTPStatus.NOT_FOUND, "todos.not_found", "there is no such todo")
     return todo
 
 
 @router.get("")
-async def list_todos(user: CurrentUser, session: Session) -> list[TodoView]:
-    todos = await session.scalars(
-        select(Todo).where(Todo.user_id == user.id).order_by(Todo.created_at.desc(), Todo.id)
+async def list_todos(
+    user: CurrentUser, session: Session, wanted: Annotated[Filter, Query()]
+) -> TodoPage:
+    found = await session.scalars(
+        select(Todo)
+        .where(Todo.user_id == user.id, *wanted.conditions())
+        .order_by(Todo.created_at.desc(), Todo.id.desc())
+        # One more than is shown tells whether there is a next page.
+        .limit(wanted.limit + 1)
     )
-    return [TodoView.model_validate(todo) for todo in todos]
+    todos = found.all()
+    shown = todos[: wanted.limit]
+    return TodoPage(
+        items=[TodoView.model_validate(todo) for todo in shown],
+        next_cursor=write_cursor(shown[-1]) if len(todos) > len(shown) else None,
+    )
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
 async def create_todo(new: NewTodo, user: CurrentUser, session: Session) -> TodoView:
-    todo = Todo(user_id=user.id, title=new.title)
+    todo = Todo(user_id=user.id, title=new.title, due_date=new.due_date)
     session.add(todo)
     await session.commit()
     return TodoView.model_validate(todo)
@@ -76,6 +179,8 @@ async def change_todo(
         todo.title = change.title
     if change.completed is not None:
         todo.completed = change.completed
+    if "due_date" in change.model_fields_set:
+        todo.due_date = change.due_date
     await session.commit()
     await session.refresh(todo)
     return TodoView.model_validate(todo)
