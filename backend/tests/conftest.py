@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def server() -> Iterator[URL]:
         data = home / "data"
 
         def run(program: str, *arguments: str) -> None:
-            subprocess.run(  # noqa: S603  our own arguments
+            subprocess.run(
                 [find_program(program), *arguments],
                 check=True, user=user, cwd=home, stdout=subprocess.DEVNULL,
             )  # fmt: skip
@@ -63,9 +64,8 @@ def server() -> Iterator[URL]:
             run("pg_ctl", "--pgdata", str(data), "--mode", "immediate", "--wait", "stop")
 
 
-@pytest.fixture
-def database(server: URL) -> Iterator[URL]:
-    """URL of an empty database of this test alone."""
+@contextmanager
+def make_database(server: URL) -> Iterator[URL]:
     name = f"todo_test_{secrets.token_hex(6)}"
     engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -75,6 +75,29 @@ def database(server: URL) -> Iterator[URL]:
     finally:
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def shared_database(server: URL) -> Iterator[URL]:
+    with make_database(server) as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture
+def database(shared_database: URL) -> URL:
+    """URL of a database with its schema, and nobody's data in it."""
+    with create_engine(shared_database, poolclass=NullPool).begin() as connection:
+        # All that there is belongs to users.
+        connection.execute(text("TRUNCATE users CASCADE"))
+    return shared_database
+
+
+@pytest.fixture
+def new_database(server: URL) -> Iterator[URL]:
+    """URL of a database without anything, of this test alone."""
+    with make_database(server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -87,7 +110,6 @@ def settings(database: URL) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
-    """A client of the running app, with its schema in place."""
-    migrate(settings.sqlalchemy_url)
+    """A client of the running app."""
     with TestClient(create_app(settings)) as client:
         yield client

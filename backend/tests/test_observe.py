@@ -3,6 +3,7 @@
 import json
 import logging
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
@@ -93,6 +94,11 @@ def test_every_error_is_a_problem_document(
     assert problem["title"]
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+def test_wrong_method_is_told_every_right_one(client: TestClient) -> None:
+    assert client.put("/todos").headers["allow"] == "GET, POST"
+    assert client.get(f"/todos/{uuid4()}").headers["allow"] == "DELETE, PATCH"
 
 
 def test_description_of_the_api_promises_problem_documents(client: TestClient) -> None:

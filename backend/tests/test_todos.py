@@ -2,11 +2,12 @@
 
 from uuid import uuid4
 
+import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
 
-def log_in(client: TestClient, email: str) -> dict[str, str]:
+def log_in(client: httpx.Client, email: str) -> dict[str, str]:
     credentials = {"email": email, "password": "correct horse"}
     client.post("/auth/register", json=credentials)
     token = client.post("/auth/login", json=credentials).json()["access_token"]

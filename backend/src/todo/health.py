@@ -13,7 +13,7 @@ from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from todo import schema
-from todo.problem import DATABASE_UNAVAILABLE, Problem, describe_database_error, log
+from todo.problem import Problem, database_unavailable, describe_database_error, log
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -73,9 +73,7 @@ class Readiness:
 
 def unavailable(error: Exception) -> Problem:
     log.warning("not ready: %s", describe_database_error(error))
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE, "the database does not answer"
-    )
+    return database_unavailable()
 
 
 def get_readiness(request: Request) -> Readiness:

@@ -7,6 +7,7 @@ away by the release after the one that stopped to use it.
 """
 
 import logging
+import signal
 import sys
 import time
 
@@ -55,11 +56,13 @@ def migrate(url: URL) -> None:
 
 def main() -> int:
     logs.configure()
+    # The first process of a container is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         settings = DatabaseSettings()
     except ValidationError as error:
         return report_invalid_settings(error)
-    deadline = time.monotonic() + settings.migration_patience.total_seconds()
+    deadline = time.monotonic() + settings.migration_patience_seconds
     while True:
         try:
             migrate(settings.sqlalchemy_url)

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from http import HTTPStatus
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.logs import request_id
 from todo.metrics import Metrics
-from todo.problem import problem_response
+from todo.problem import Problem, problem_response
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,11 @@ class Observe:
                     # Half an answer is out: only a broken connection tells that it is one.
                     raise
                 answer = problem_response(
-                    500, "server.internal_error", "something went wrong on our side"
+                    Problem(
+                        HTTPStatus.INTERNAL_SERVER_ERROR,
+                        "server.internal_error",
+                        "something went wrong on our side",
+                    )
                 )
                 await answer(scope, receive, send_with_id)
             finally:

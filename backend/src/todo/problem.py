@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +19,6 @@ from todo.logs import request_id
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-DATABASE_UNAVAILABLE = "database.unavailable"
 PROBLEM_RESPONSE = {
     "description": "A problem document",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
@@ -43,7 +42,7 @@ class Problem(HTTPException):
 class ProblemDocument(BaseModel):
     """How every error is told (RFC 9457)."""
 
-    type: str
+    type: Literal["about:blank"] = "about:blank"
     title: str
     status: int
     code: str = Field(description="What happened, for programs: stable, `area.what`.")
@@ -52,32 +51,38 @@ class ProblemDocument(BaseModel):
     errors: list[dict[str, str]] | None = Field(None, description="What is wrong with which field.")
 
 
-def problem_response(
-    status: int,
-    code: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    **members: Any,  # noqa: ANN401  a problem document takes members of any kind
-) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
+def problem_document(problem: HTTPException, **members: Any) -> ProblemDocument:  # noqa: ANN401
+    status = HTTPStatus(problem.status_code)
+    return ProblemDocument(
+        title=status.phrase,
+        status=status,
+        code=problem.code if isinstance(problem, Problem) else f"http.{status.name.lower()}",
+        detail=problem.detail,
+        request_id=request_id.get(),
         **members,
-    }
-    if current := request_id.get():
-        body["request_id"] = current
-    return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+    )
 
 
-async def on_http_exception(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, Problem):
-        return problem_response(error.status_code, error.code, error.detail, error.headers)
+def problem_response(problem: HTTPException, **members: Any) -> JSONResponse:  # noqa: ANN401
+    return JSONResponse(
+        problem_document(problem, **members).model_dump(mode="json", exclude_none=True),
+        status_code=problem.status_code,
+        headers=problem.headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class only
-    code = f"http.{HTTPStatus(error.status_code).name.lower()}"
-    return problem_response(error.status_code, code, error.detail, error.headers)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error.headers = {"Allow": allowed_methods(request)}
+    return problem_response(error)
+
+
+def allowed_methods(request: Request) -> str:
+    """List the methods of a path: each is a route of its own, and the router knows one's only."""
+    path = getattr(request.scope.get("route"), "path", None)
+    return ", ".join(sorted(request.app.openapi()["paths"].get(path, {}))).upper()
 
 
 async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
@@ -90,13 +95,21 @@ async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     detail = "; ".join(
         f"{e['field']}: {e['message']}" if e["field"] else e["message"] for e in errors
     )
-    return problem_response(422, "request.invalid", detail, errors=errors)
+    problem = Problem(HTTPStatus.UNPROCESSABLE_CONTENT, "request.invalid", detail)
+    return problem_response(problem, errors=errors)
 
 
 async def on_database_error(_: Request, error: Exception) -> JSONResponse:
     log.error("the database did not answer: %s", describe_database_error(error))
-    return problem_response(
-        503, DATABASE_UNAVAILABLE, "the database does not answer", {"Retry-After": "5"}
+    return problem_response(database_unavailable())
+
+
+def database_unavailable() -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "database.unavailable",
+        "the database does not answer",
+        {"Retry-After": "5"},
     )
 
 

@@ -20,7 +20,7 @@ class DatabaseSettings(BaseSettings):
 
     database_url: SecretStr
     # How long a migration goes on trying to reach the database.
-    migration_patience: timedelta = timedelta(seconds=60)
+    migration_patience_seconds: float = 60.0
 
     @field_validator("database_url")
     @classmethod

@@ -132,7 +132,7 @@ def read_cursor(cursor: str) -> tuple[datetime, UUID]:
         return moment, UUID(todo_id)
     except (ValueError, binascii.Error):
         raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "todos.invalid_cursor", "the cursor is none of ours"
+            HTTPStatus.UNPROCESSABLE_CONTENT, "todos.invalid_cursor", "the cursor is none of ours"
         ) from None
 
 

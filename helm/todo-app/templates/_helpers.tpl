@@ -51,3 +51,13 @@ preStop:
   exec:
     command: ["sleep", "1"]
 {{- end -}}
+
+{{/* Secret that the backend reads: the chart's own, or the one that is there already. */}}
+{{- define "todo-app.secretName" -}}
+{{- .Values.existingSecret | default (printf "%s-secrets" (include "todo-app.fullname" .)) -}}
+{{- end -}}
+
+{{/* The database's address, as Secrets hold it. */}}
+{{- define "todo-app.databaseUrl" -}}
+{{- required "secrets.databaseUrl is required: --set secrets.databaseUrl=postgresql://... or --set existingSecret=NAME" .Values.secrets.databaseUrl | b64enc | quote -}}
+{{- end -}}
