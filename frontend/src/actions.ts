@@ -5,12 +5,16 @@ import { revalidatePath } from "next/cache";
 import { redirect } from "next/navigation";
 
 import * as backend from "@/backend";
-import { closeSession, leaveIfExpired, openSession, requireToken } from "@/session";
+import { pathWithin } from "@/log-in-address";
+import { sentence } from "@/sentence";
+import { closeSession, currentToken, leaveIfExpired, openSession } from "@/session";
+import type { Suggestion } from "@/suggestions";
 
-/** What a form shows after it was sent: nothing, or what was wrong and what had been typed. */
+/** What a form shows after it was sent: what came of it, or what was wrong and what had been typed. */
 export interface FormState {
+  done?: string;
   error?: string;
-  typed?: string;
+  typed?: Record<string, string>;
 }
 
 function text(form: FormData, name: string): string {
@@ -22,52 +26,90 @@ function credentialsOf(form: FormData): backend.Credentials {
   return { email: text(form, "email"), password: text(form, "password") };
 }
 
-function sentence(detail: string): string {
-  const begun = detail.charAt(0).toUpperCase() + detail.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
-}
-
-async function enter(credentials: backend.Credentials): Promise<FormState> {
+async function enter(credentials: backend.Credentials, form: FormData): Promise<FormState> {
   const answer = await backend.logIn(credentials);
-  if (!answer.ok) return { error: sentence(answer.problem.detail), typed: credentials.email };
+  if (!answer.ok) return refusal(answer.problem, { email: credentials.email });
   await openSession(answer.value);
-  redirect("/");
+  redirect(pathWithin(text(form, "next")));
 }
 
 export async function logIn(_: FormState, form: FormData): Promise<FormState> {
-  return enter(credentialsOf(form));
+  return enter(credentialsOf(form), form);
 }
 
 export async function register(_: FormState, form: FormData): Promise<FormState> {
   const credentials = credentialsOf(form);
   const answer = await backend.register(credentials);
-  if (!answer.ok) return { error: sentence(answer.problem.detail), typed: credentials.email };
-  return enter(credentials);
+  if (!answer.ok) return refusal(answer.problem, { email: credentials.email });
+  return enter(credentials, form);
 }
 
 export async function logOut(): Promise<void> {
-  await closeSession();
+  const refreshToken = await closeSession();
+  // Whatever comes of it: here the session is over.
+  if (refreshToken) await backend.logOut(refreshToken);
   redirect("/login");
 }
 
 export async function addTodo(_: FormState, form: FormData): Promise<FormState> {
   const title = text(form, "title");
-  return finish(await backend.createTodo(await requireToken(), title), title);
+  const due_date = text(form, "due_date") || null;
+  const answer = await act((token) => backend.createTodo(token, { title, due_date }));
+  if (answer.ok) return { done: `Added: ${answer.value.title}` };
+  return refusal(answer.problem, { title, due_date: due_date ?? "" });
 }
 
 export async function completeTodo(_: FormState, form: FormData): Promise<FormState> {
   const completed = text(form, "completed") === "true";
-  return finish(await backend.completeTodo(await requireToken(), text(form, "id"), completed));
+  return settle(await act((token) => backend.changeTodo(token, text(form, "id"), { completed })));
+}
+
+export async function editTodo(_: FormState, form: FormData): Promise<FormState> {
+  const title = text(form, "title");
+  const due_date = text(form, "due_date") || null;
+  const answer = await act((token) =>
+    backend.changeTodo(token, text(form, "id"), { title, due_date }),
+  );
+  return answer.ok
+    ? { done: "Saved" }
+    : refusal(answer.problem, { title, due_date: due_date ?? "" });
 }
 
 export async function deleteTodo(_: FormState, form: FormData): Promise<FormState> {
-  return finish(await backend.deleteTodo(await requireToken(), text(form, "id")));
+  const answer = await act((token) => backend.deleteTodo(token, text(form, "id")));
+  // Deleted in another window: that is what was wanted.
+  return !answer.ok && answer.problem.status === 404 ? {} : settle(answer);
 }
 
-function finish(answer: backend.Answer<unknown>, typed?: string): FormState {
-  if (!answer.ok) leaveIfExpired(answer.problem);
+/** Creates a todo of each suggestion, and says how many it came to if not to all of them. */
+export async function acceptSuggestions(
+  suggestions: Suggestion[],
+): Promise<{ accepted: number; error?: string }> {
+  let accepted = 0;
+  for (const { title, due_date } of suggestions) {
+    const answer = await act((token) => backend.createTodo(token, { title, due_date }));
+    if (!answer.ok) return { accepted, error: sentence(answer.problem.detail) };
+    accepted += 1;
+  }
+  return { accepted };
+}
+
+/** Asks the backend for a change on behalf of who is logged in. */
+async function act<T>(
+  ask: (token: string) => Promise<backend.Answer<T>>,
+): Promise<backend.Answer<T>> {
+  const token = await currentToken();
+  const answer = token.ok ? await ask(token.value) : token;
+  if (!answer.ok) await leaveIfExpired(answer.problem);
   // Also after a failure: the todo may have been changed or deleted in another window.
   revalidatePath("/");
-  if (answer.ok) return {};
-  return { error: sentence(answer.problem.detail), ...(typed === undefined ? {} : { typed }) };
+  return answer;
+}
+
+function settle(answer: backend.Answer<unknown>): FormState {
+  return answer.ok ? {} : refusal(answer.problem);
+}
+
+function refusal(problem: backend.Problem, typed?: Record<string, string>): FormState {
+  return { error: sentence(problem.detail), ...(typed && { typed }) };
 }

@@ -1,10 +1,14 @@
 /** Talks to the backend. Only this server does: no browser ever sees its address or a token. */
 import "server-only";
 
+import { type Filter, queryOf } from "@/filter";
+
 export interface Todo {
   id: string;
   title: string;
   completed: boolean;
+  /** A day as YYYY-MM-DD: it is the same day wherever it is looked at. */
+  due_date: string | null;
   created_at: string;
   updated_at: string;
 }
@@ -14,14 +18,30 @@ export interface Account {
   email: string;
 }
 
-export interface Token {
+/** What opens a session and keeps it open. A refresh token serves once: with its use comes the next. */
+export interface Tokens {
   access_token: string;
+  refresh_token: string;
   expires_in: number;
+  refresh_expires_in: number;
 }
 
 export interface Credentials {
   email: string;
   password: string;
+}
+
+/** What a user decides of a todo. */
+export interface TodoFields {
+  title: string;
+  completed: boolean;
+  due_date: string | null;
+}
+
+/** Todos from the top of the list, and whether there are others below. */
+export interface TodoList {
+  todos: Todo[];
+  more: boolean;
 }
 
 /** What the backend says is wrong, in words for the user and with a code to act upon. */
@@ -33,45 +53,68 @@ export interface Problem {
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem };
 
-const UNREACHABLE: Problem = {
+export const UNREACHABLE: Problem = {
   status: 503,
-  code: "backend-unreachable",
+  code: "backend.unreachable",
   detail: "The service does not answer at the moment. Please try again in a little while.",
 };
 
 const TIMEOUT_MS = 10_000;
+
+/** A language model takes its time, but not for ever. */
+const STREAM_TIMEOUT_MS = 120_000;
+
+/** As many todos as one call gives. */
+const PAGE = 100;
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+interface Options {
+  token?: string;
+  body?: object;
+}
 
 /** Read at each call and not when the server is built: an image is built once and runs anywhere. */
 function backendAddress(): string {
   return process.env["BACKEND_URL"] ?? "http://localhost:8000";
 }
 
-export async function call<T>(
-  method: "GET" | "POST" | "PATCH" | "DELETE",
+async function send(
+  method: Method,
   path: string,
-  options: { token?: string | undefined; body?: object } = {},
-): Promise<Answer<T>> {
-  const headers = new Headers({ Accept: "application/json" });
-  if (options.token) headers.set("Authorization", `Bearer ${options.token}`);
-  const init: RequestInit = {
-    method,
-    headers,
-    cache: "no-store",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  };
-  if (options.body) {
+  accept: string,
+  signal: AbortSignal,
+  { token, body }: Options,
+): Promise<Answer<Response>> {
+  const headers = new Headers({ Accept: accept });
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  const init: RequestInit = { method, headers, cache: "no-store", signal };
+  if (body) {
     headers.set("Content-Type", "application/json");
-    init.body = JSON.stringify(options.body);
+    init.body = JSON.stringify(body);
   }
+  const response = await fetch(new URL(path, backendAddress()), init);
+  return response.ok
+    ? { ok: true, value: response }
+    : { ok: false, problem: await readProblem(response) };
+}
+
+async function call<T>(method: Method, path: string, options: Options = {}): Promise<Answer<T>> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    const response = await fetch(new URL(path, backendAddress()), init);
-    if (!response.ok) return { ok: false, problem: await readProblem(response) };
-    const value = response.status === 204 ? undefined : await response.json();
+    const answer = await send(method, path, "application/json", signal, options);
+    if (!answer.ok) return answer;
+    const value = answer.value.status === 204 ? undefined : await answer.value.json();
     return { ok: true, value: value as T };
   } catch (error) {
-    console.error(`backend: ${method} ${path} failed:`, describe(error));
-    return { ok: false, problem: UNREACHABLE };
+    return unreachable(method, path, error);
   }
+}
+
+function unreachable(method: Method, path: string, error: unknown): { ok: false; problem: Problem } {
+  // What was searched for is the user's own matter.
+  console.error(`backend: ${method} ${path.split("?")[0]} failed:`, describe(error));
+  return { ok: false, problem: UNREACHABLE };
 }
 
 async function readProblem(response: Response): Promise<Problem> {
@@ -91,24 +134,73 @@ function describe(error: unknown): string {
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
+const todoPath = (id: string) => `/todos/${encodeURIComponent(id)}`;
+
 export const register = (credentials: Credentials) =>
   call<Account>("POST", "/auth/register", { body: credentials });
 
 export const logIn = (credentials: Credentials) =>
-  call<Token>("POST", "/auth/login", { body: credentials });
+  call<Tokens>("POST", "/auth/login", { body: credentials });
+
+export const refresh = (refreshToken: string) =>
+  call<Tokens>("POST", "/auth/refresh", { body: { refresh_token: refreshToken } });
+
+export const logOut = (refreshToken: string) =>
+  call<undefined>("POST", "/auth/logout", { body: { refresh_token: refreshToken } });
 
 export const whoAmI = (token: string) => call<Account>("GET", "/auth/me", { token });
 
-export async function listTodos(token: string): Promise<Answer<Todo[]>> {
-  const answer = await call<{ items: Todo[] }>("GET", "/todos", { token });
-  return answer.ok ? { ok: true, value: answer.value.items } : answer;
-}
+export const createTodo = (token: string, todo: Pick<TodoFields, "title" | "due_date">) =>
+  call<Todo>("POST", "/todos", { token, body: todo });
 
-export const createTodo = (token: string, title: string) =>
-  call<Todo>("POST", "/todos", { token, body: { title } });
-
-export const completeTodo = (token: string, id: string, completed: boolean) =>
-  call<Todo>("PATCH", `/todos/${encodeURIComponent(id)}`, { token, body: { completed } });
+export const changeTodo = (token: string, id: string, change: Partial<TodoFields>) =>
+  call<Todo>("PATCH", todoPath(id), { token, body: change });
 
 export const deleteTodo = (token: string, id: string) =>
-  call<undefined>("DELETE", `/todos/${encodeURIComponent(id)}`, { token });
+  call<undefined>("DELETE", todoPath(id), { token });
+
+/** The first `count` todos of those that the filter lets through, for a user for whom it is `today`. */
+export async function listTodos(
+  token: string,
+  filter: Filter,
+  today: string,
+  count: number,
+): Promise<Answer<TodoList>> {
+  const todos: Todo[] = [];
+  let cursor: string | null = null;
+  do {
+    const query = queryOf(filter);
+    query.set("today", today);
+    query.set("limit", String(Math.min(PAGE, count - todos.length)));
+    if (cursor) query.set("cursor", cursor);
+    const answer: Answer<{ items: Todo[]; next_cursor: string | null }> = await call(
+      "GET",
+      `/todos?${query}`,
+      { token },
+    );
+    if (!answer.ok) return answer;
+    todos.push(...answer.value.items);
+    cursor = answer.value.next_cursor;
+  } while (cursor && todos.length < count);
+  return { ok: true, value: { todos, more: cursor !== null } };
+}
+
+/** Whether the backend can turn a text into todos. Where it does not say, it cannot. */
+export async function canSuggest(token: string): Promise<boolean> {
+  const answer = await call<{ available: boolean }>("GET", "/ai", { token });
+  return answer.ok && answer.value.available;
+}
+
+/** The todos that a text speaks of, as a stream of events that ends early when nobody listens any more. */
+export async function suggestTodos(
+  token: string,
+  text: string,
+  listening: AbortSignal,
+): Promise<Answer<Response>> {
+  const signal = AbortSignal.any([listening, AbortSignal.timeout(STREAM_TIMEOUT_MS)]);
+  try {
+    return await send("POST", "/ai/todos", "text/event-stream", signal, { token, body: { text } });
+  } catch (error) {
+    return unreachable("POST", "/ai/todos", error);
+  }
+}

@@ -1,35 +1,39 @@
-/** The token of who is logged in: in a cookie that no script in the browser can read. */
+/** The session of who is logged in, as pages and forms see it. Renewing it is the proxy's matter. */
 import "server-only";
 
 import { cookies, headers } from "next/headers";
 import { redirect } from "next/navigation";
 
-import type { Problem, Token } from "@/backend";
+import { type Answer, type Problem, type Tokens, UNREACHABLE } from "@/backend";
+import { ASKED_FOR, logInAddress } from "@/log-in-address";
+import { ACCESS, isHttps, REFRESH, sessionCookies } from "@/session-cookies";
 
-const COOKIE = "session";
+const NOT_LOGGED_IN: Problem = { status: 401, code: "session.missing", detail: "log in first" };
 
-export async function openSession(token: Token): Promise<void> {
-  const secure = (await headers()).get("x-forwarded-proto") === "https";
-  (await cookies()).set(COOKIE, token.access_token, {
-    httpOnly: true,
-    sameSite: "lax",
-    secure,
-    path: "/",
-    maxAge: token.expires_in,
-  });
+export async function openSession(tokens: Tokens): Promise<void> {
+  const secure = isHttps(await headers());
+  const jar = await cookies();
+  for (const cookie of sessionCookies(tokens, secure)) jar.set(cookie);
 }
 
-export async function closeSession(): Promise<void> {
-  (await cookies()).delete(COOKIE);
+/** Forgets the session here and gives the token by which the backend is to forget it too. */
+export async function closeSession(): Promise<string | undefined> {
+  const jar = await cookies();
+  const refreshToken = jar.get(REFRESH)?.value;
+  jar.delete(ACCESS);
+  jar.delete(REFRESH);
+  return refreshToken;
 }
 
-/** The token, or off to the log-in page. */
-export async function requireToken(): Promise<string> {
-  const token = (await cookies()).get(COOKIE)?.value;
-  return token ?? redirect("/login");
+/** The access token, if somebody is logged in and the session did not just fail to be renewed. */
+export async function currentToken(): Promise<Answer<string>> {
+  const jar = await cookies();
+  const token = jar.get(ACCESS)?.value;
+  if (token) return { ok: true, value: token };
+  return { ok: false, problem: jar.has(REFRESH) ? UNREACHABLE : NOT_LOGGED_IN };
 }
 
-/** A session that the backend no longer knows ends at the log-in page; other problems are the caller's. */
-export function leaveIfExpired(problem: Problem): void {
-  if (problem.status === 401) redirect("/login?expired=1");
+/** A session that is over leads to the log-in page, and from there back; other problems are the caller's. */
+export async function leaveIfExpired(problem: Problem): Promise<void> {
+  if (problem.status === 401) redirect(logInAddress((await headers()).get(ASKED_FOR) ?? "/", true));
 }

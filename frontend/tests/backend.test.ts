@@ -3,6 +3,8 @@ import type { AddressInfo } from "node:net";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
+import { EVERYTHING } from "@/filter";
+
 vi.mock("server-only", () => ({}));
 
 const backend = await import("@/backend");
@@ -15,7 +17,7 @@ interface Reply {
 
 /** A server that speaks HTTP as the backend does, answers with `reply` and keeps what it was asked. */
 let server: Server;
-let reply: Reply;
+let reply: Reply | ((url: string) => Reply);
 let asked: { method: string; url: string; authorization: string | undefined; body: string }[];
 
 async function read(request: IncomingMessage): Promise<string> {
@@ -33,8 +35,9 @@ beforeEach(async () => {
       authorization: request.headers.authorization,
       body: await read(request),
     });
-    response.writeHead(reply.status, { "Content-Type": reply.type ?? "application/json" });
-    response.end(reply.body);
+    const answer = typeof reply === "function" ? reply(request.url ?? "") : reply;
+    response.writeHead(answer.status, { "Content-Type": answer.type ?? "application/json" });
+    response.end(answer.body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   process.env["BACKEND_URL"] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -48,10 +51,15 @@ afterEach(async () => {
 
 test("sends the token and the body, and gives back what was answered", async () => {
   reply = { status: 201, body: '{"id":"1","title":"Water"}' };
-  const answer = await backend.createTodo("t0ken", "Water");
+  const answer = await backend.createTodo("t0ken", { title: "Water", due_date: null });
   expect(answer).toEqual({ ok: true, value: { id: "1", title: "Water" } });
   expect(asked).toEqual([
-    { method: "POST", url: "/todos", authorization: "Bearer t0ken", body: '{"title":"Water"}' },
+    {
+      method: "POST",
+      url: "/todos",
+      authorization: "Bearer t0ken",
+      body: '{"title":"Water","due_date":null}',
+    },
   ]);
 });
 
@@ -90,17 +98,72 @@ test.each<Reply>([
   { status: 500, type: "application/problem+json", body: "no JSON" },
 ])("an answer that is no use ($status $body) is told in our words", async (useless) => {
   reply = useless;
-  const answer = await backend.listTodos("t");
+  const answer = await backend.listTodos("t", EVERYTHING, "2026-11-21", 20);
   expect(answer.ok).toBe(false);
   if (!answer.ok) expect(answer.problem.detail).toMatch(/does not answer at the moment/);
 });
 
 test("a backend that is not there is told as such", async () => {
   await new Promise((resolve) => server.close(resolve));
-  const answer = await backend.listTodos("t");
-  expect(answer).toMatchObject({ ok: false, problem: { code: "backend-unreachable" } });
+  const answer = await backend.listTodos("t", EVERYTHING, "2026-11-21", 20);
+  expect(answer).toMatchObject({ ok: false, problem: { code: "backend.unreachable" } });
   expect(console.error).toHaveBeenCalledWith(
     expect.stringContaining("GET /todos"),
     expect.stringContaining("ECONNREFUSED"),
   );
+});
+
+/** A page of the list: as many todos as were asked for, of which there are `all` altogether. */
+function pageOf(all: number) {
+  return (url: string): Reply => {
+    const query = new URL(url, "http://backend").searchParams;
+    const from = Number(query.get("cursor") ?? 0);
+    const to = Math.min(all, from + Number(query.get("limit")));
+    const items = Array.from({ length: to - from }, (_, index) => ({ id: String(from + index) }));
+    return { status: 200, body: JSON.stringify({ items, next_cursor: to < all ? String(to) : null }) };
+  };
+}
+
+test.each([
+  { all: 0, count: 20, shown: 0, more: false, calls: 1 },
+  { all: 20, count: 20, shown: 20, more: false, calls: 1 },
+  { all: 21, count: 20, shown: 20, more: true, calls: 1 },
+  { all: 250, count: 220, shown: 220, more: true, calls: 3 },
+  { all: 150, count: 220, shown: 150, more: false, calls: 2 },
+])("of $all todos the first $count are listed", async ({ all, count, shown, more, calls }) => {
+  reply = pageOf(all);
+  const answer = await backend.listTodos("t", EVERYTHING, "2026-11-21", count);
+  expect(answer).toMatchObject({ ok: true, value: { more } });
+  if (answer.ok) expect(answer.value.todos.map(({ id }) => id)).toEqual([...Array(shown).keys()].map(String));
+  expect(asked).toHaveLength(calls);
+});
+
+test("the list is asked for with what it is narrowed to, and with the user's day", async () => {
+  reply = pageOf(0);
+  await backend.listTodos("t", { search: "a&b", status: "open", due: "overdue" }, "2026-11-21", 20);
+  expect(asked[0]?.url).toBe(
+    "/todos?search=a%26b&status=open&due=overdue&today=2026-11-21&limit=20",
+  );
+});
+
+test("a failure of the list does not tell the log what was searched for", async () => {
+  await new Promise((resolve) => server.close(resolve));
+  await backend.listTodos("t", { ...EVERYTHING, search: "private" }, "2026-11-21", 20);
+  expect(JSON.stringify(vi.mocked(console.error).mock.calls)).not.toContain("private");
+});
+
+test("nothing is suggested where the backend cannot, or does not say", async () => {
+  reply = { status: 200, body: '{"available":true}' };
+  expect(await backend.canSuggest("t")).toBe(true);
+  reply = { status: 200, body: '{"available":false}' };
+  expect(await backend.canSuggest("t")).toBe(false);
+  reply = { status: 500 };
+  expect(await backend.canSuggest("t")).toBe(false);
+});
+
+test("suggestions end when nobody listens any more", async () => {
+  const listening = new AbortController();
+  listening.abort();
+  const answer = await backend.suggestTodos("t", "text", listening.signal);
+  expect(answer).toMatchObject({ ok: false, problem: { code: "backend.unreachable" } });
 });

@@ -8,8 +8,11 @@ export function CredentialsForm(props: {
   action: (state: FormState, form: FormData) => Promise<FormState>;
   button: string;
   password: "current-password" | "new-password";
+  /** Where to go on after it. */
+  next: string;
 }) {
   const [state, action, pending] = useActionState(props.action, {});
+  const isNew = props.password === "new-password";
   return (
     <form action={action} className="credentials">
       {state.error && (
@@ -17,33 +20,40 @@ export function CredentialsForm(props: {
           {state.error}
         </p>
       )}
-      <label htmlFor="email">E-mail address</label>
-      <input
-        id="email"
-        name="email"
-        type="email"
-        required
-        maxLength={254}
-        autoComplete="email"
-        defaultValue={state.typed}
-      />
-      <label htmlFor="password">Password</label>
-      <input
-        id="password"
-        name="password"
-        type="password"
-        required
-        minLength={8}
-        maxLength={200}
-        autoComplete={props.password}
-        aria-describedby={props.password === "new-password" ? "password-rule" : undefined}
-      />
-      {props.password === "new-password" && (
-        <p id="password-rule" className="hint">
-          At least 8 characters.
-        </p>
-      )}
-      <button disabled={pending}>{props.button}</button>
+      <input type="hidden" name="next" value={props.next} />
+      <div className="field">
+        <label htmlFor="email">E-mail address</label>
+        <input
+          id="email"
+          name="email"
+          type="email"
+          required
+          maxLength={254}
+          autoComplete="username"
+          defaultValue={state.typed?.["email"]}
+        />
+      </div>
+      <div className="field">
+        <label htmlFor="password">Password</label>
+        <input
+          id="password"
+          name="password"
+          type="password"
+          required
+          minLength={8}
+          maxLength={200}
+          autoComplete={props.password}
+          aria-describedby={isNew ? "password-rule" : undefined}
+        />
+        {isNew && (
+          <p id="password-rule" className="hint">
+            At least 8 characters.
+          </p>
+        )}
+      </div>
+      <button className="primary" aria-disabled={pending}>
+        {pending ? "One moment" : props.button}
+      </button>
     </form>
   );
 }

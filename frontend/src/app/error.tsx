@@ -1,11 +1,14 @@
 "use client";
 
-export default function ErrorPage({ reset }: { error: Error; reset: () => void }) {
+import { Entrance } from "@/app/entrance";
+
+export default function ErrorPage({ retry }: { error: unknown; retry: () => void }) {
   return (
-    <main className="card">
-      <h1>Something went wrong</h1>
-      <p>The page could not be shown. Nothing of yours is lost.</p>
-      <button onClick={reset}>Try again</button>
-    </main>
+    <Entrance title="Something went wrong">
+      <p className="aside">The page could not be shown. Nothing of yours is lost.</p>
+      <button className="primary" onClick={retry}>
+        Try again
+      </button>
+    </Entrance>
   );
 }

@@ -1,49 +1,134 @@
-import { AddTodo } from "@/app/add-todo";
-import { TodoItem } from "@/app/todo-item";
-import { logOut } from "@/actions";
-import { listTodos, whoAmI } from "@/backend";
-import { leaveIfExpired, requireToken } from "@/session";
+import type { Metadata } from "next";
+import { cookies } from "next/headers";
+import Link from "next/link";
 
-export default async function TodosPage() {
-  const token = await requireToken();
-  const [account, todos] = await Promise.all([whoAmI(token), listTodos(token)]);
-  if (!account.ok) leaveIfExpired(account.problem);
-  if (!todos.ok) leaveIfExpired(todos.problem);
-  const open = todos.ok ? todos.value.filter((todo) => !todo.completed).length : 0;
+import { logOut } from "@/actions";
+import { AddTodo } from "@/app/add-todo";
+import { Filters } from "@/app/filters";
+import { CheckIcon } from "@/app/icons";
+import { ShowMore } from "@/app/show-more";
+import { SuggestTodos } from "@/app/suggest-todos";
+import { TimeZone } from "@/app/time-zone";
+import { TodoItem } from "@/app/todo-item";
+import { type Answer, canSuggest, listTodos, type TodoList, whoAmI } from "@/backend";
+import { dayIn, tellDay, tellToday, urgencyOf } from "@/due-date";
+import { addressOf, countOf, EVERYTHING, type Filter, filterOf, isNarrowed, STEP } from "@/filter";
+import { sentence } from "@/sentence";
+import { currentToken, leaveIfExpired } from "@/session";
+import { TIME_ZONE } from "@/time-zone-cookie";
+
+import "./todos.css";
+
+export const metadata: Metadata = { title: "Your todos" };
+
+export default async function TodosPage({ searchParams }: PageProps<"/">) {
+  const parameters = await searchParams;
+  const filter = filterOf(parameters);
+  const count = countOf(parameters);
+  const zone = (await cookies()).get(TIME_ZONE)?.value;
+  const today = dayIn(zone);
+  const { email, list, suggests } = await load(filter, today, count);
 
   return (
     <>
-      <header className="bar">
-        <span className="brand">Todo</span>
-        {account.ok && <span className="account">{account.value.email}</span>}
+      <header className="masthead">
+        <span className="brand">
+          <CheckIcon /> Todo
+        </span>
+        {email && <span className="account">{email}</span>}
         <form action={logOut}>
           <button className="quiet">Log out</button>
         </form>
       </header>
       <main className="page">
-        <h1>Your todos</h1>
+        <div className="heading">
+          <h1>Your todos</h1>
+          <p className="today">{tellToday(today)}</p>
+        </div>
         <AddTodo />
-        {!todos.ok && (
-          <p role="alert" className="error">
-            {todos.problem.detail}
-          </p>
-        )}
-        {todos.ok && todos.value.length === 0 && (
-          <p className="empty">Nothing to do yet. Write down the first thing above.</p>
-        )}
-        {todos.ok && todos.value.length > 0 && (
-          <>
-            <p className="count">
-              {open === 0 ? "All done" : `${open} of ${todos.value.length} to do`}
-            </p>
-            <ul className="todos" aria-label="Todos">
-              {todos.value.map((todo) => (
-                <TodoItem key={todo.id} todo={todo} />
-              ))}
-            </ul>
-          </>
-        )}
+        {suggests && <SuggestTodos today={today} />}
+        <section aria-label="List">
+          <Filters filter={filter} />
+          {list.ok ? (
+            <Todos list={list.value} filter={filter} count={count} today={today} />
+          ) : (
+            <div role="alert" className="error trouble">
+              <p>{sentence(list.problem.detail)}</p>
+              <a href={addressOf(filter, count)}>Try again</a>
+            </div>
+          )}
+        </section>
       </main>
+      <TimeZone known={zone} />
     </>
   );
+}
+
+/** What the page shows; where the session is over, the way to the log-in page instead. */
+async function load(filter: Filter, today: string, count: number) {
+  const token = await currentToken();
+  if (!token.ok) {
+    await leaveIfExpired(token.problem);
+    return { email: undefined, list: token, suggests: false };
+  }
+  const [account, list, suggests] = await Promise.all([
+    whoAmI(token.value),
+    listTodos(token.value, filter, today, count),
+    canSuggest(token.value),
+  ]);
+  const answers: Answer<unknown>[] = [account, list];
+  for (const answer of answers) if (!answer.ok) await leaveIfExpired(answer.problem);
+  return { email: account.ok ? account.value.email : undefined, list, suggests };
+}
+
+function Todos(props: { list: TodoList; filter: Filter; count: number; today: string }) {
+  const { filter, count, today } = props;
+  const { todos, more } = props.list;
+  const open = todos.filter((todo) => !todo.completed).length;
+  return (
+    <>
+      {/* Always there, so that a screen reader tells each change of it. */}
+      <p role="status" className={todos.length > 0 ? "count" : "hidden"}>
+        {tellCount(todos.length, open, more, isNarrowed(filter))}
+      </p>
+      {todos.length > 0 ? (
+        <ul className="todos" aria-label="Todos">
+          {todos.map((todo) => (
+            <TodoItem
+              key={todo.id}
+              todo={todo}
+              due={
+                todo.due_date === null
+                  ? undefined
+                  : { told: tellDay(todo.due_date, today), urgency: urgencyOf(todo.due_date, today) }
+              }
+            />
+          ))}
+        </ul>
+      ) : isNarrowed(filter) ? (
+        <div className="empty">
+          <p className="lead">Nothing matches</p>
+          <p>
+            None of your todos is like that. <Link href={addressOf(EVERYTHING)}>Show all</Link>
+          </p>
+        </div>
+      ) : (
+        <div className="empty">
+          <p className="lead">Nothing to do yet</p>
+          <p>Write down the first thing above.</p>
+        </div>
+      )}
+      <ShowMore
+        shown={todos.length}
+        address={more ? addressOf(filter, count + STEP) : undefined}
+      />
+    </>
+  );
+}
+
+function tellCount(shown: number, open: number, more: boolean, narrowed: boolean): string {
+  if (shown === 0) return narrowed ? "No todo matches" : "No todos";
+  if (more) return `The newest ${shown}`;
+  if (narrowed) return shown === 1 ? "1 todo" : `${shown} todos`;
+  return open === 0 ? "All done" : `${open} of ${shown} to do`;
 }

@@ -1,18 +1,27 @@
+import type { Metadata } from "next";
 import Link from "next/link";
 
 import { logIn } from "@/actions";
 import { CredentialsForm } from "@/app/credentials-form";
+import { Entrance } from "@/app/entrance";
+import { pathWithin } from "@/log-in-address";
+
+export const metadata: Metadata = { title: "Log in" };
 
 export default async function LogInPage({ searchParams }: PageProps<"/login">) {
-  const { expired } = await searchParams;
+  const { expired, next } = await searchParams;
+  const path = pathWithin(String(next ?? "/"));
   return (
-    <main className="card">
-      <h1>Log in</h1>
-      {expired && <p className="notice">Your session has ended. Please log in again.</p>}
-      <CredentialsForm action={logIn} button="Log in" password="current-password" />
-      <p className="hint">
+    <Entrance title="Log in">
+      {expired && (
+        <p role="status" className="notice">
+          Your session has ended. Log in again, and you are back where you were.
+        </p>
+      )}
+      <CredentialsForm action={logIn} button="Log in" password="current-password" next={path} />
+      <p className="aside">
         No account yet? <Link href="/register">Register</Link>
       </p>
-    </main>
+    </Entrance>
   );
 }

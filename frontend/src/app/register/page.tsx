@@ -1,16 +1,19 @@
+import type { Metadata } from "next";
 import Link from "next/link";
 
 import { register } from "@/actions";
 import { CredentialsForm } from "@/app/credentials-form";
+import { Entrance } from "@/app/entrance";
+
+export const metadata: Metadata = { title: "Register" };
 
 export default function RegisterPage() {
   return (
-    <main className="card">
-      <h1>Register</h1>
-      <CredentialsForm action={register} button="Register" password="new-password" />
-      <p className="hint">
+    <Entrance title="Register">
+      <CredentialsForm action={register} button="Register" password="new-password" next="/" />
+      <p className="aside">
         Already registered? <Link href="/login">Log in</Link>
       </p>
-    </main>
+    </Entrance>
   );
 }

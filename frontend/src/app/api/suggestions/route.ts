@@ -1,0 +1,32 @@
+/** Passes a text to the backend, and the todos that it suggests back as they come. */
+import { type Problem, suggestTodos } from "@/backend";
+import { currentToken } from "@/session";
+
+export async function POST(request: Request): Promise<Response> {
+  const text = await textOf(request);
+  if (text === undefined) {
+    return refusal({ status: 400, code: "request.invalid", detail: "say in words what is to be done" });
+  }
+  const token = await currentToken();
+  const answer = token.ok ? await suggestTodos(token.value, text, request.signal) : token;
+  if (!answer.ok) return refusal(answer.problem);
+  return new Response(answer.value.body, {
+    // Whoever passes it on is not to collect it first, not even for compressing it.
+    headers: {
+      "Content-Type": "text/event-stream",
+      "Cache-Control": "no-store, no-transform",
+      "X-Accel-Buffering": "no",
+    },
+  });
+}
+
+async function textOf(request: Request): Promise<string | undefined> {
+  const body: unknown = await request.json().catch(() => undefined);
+  const text = (body as { text?: unknown } | null | undefined)?.text;
+  return typeof text === "string" && text.trim() ? text : undefined;
+}
+
+function refusal(problem: Problem): Response {
+  const headers = { "Content-Type": "application/problem+json", "Cache-Control": "no-store" };
+  return Response.json(problem, { status: problem.status, headers });
+}

@@ -1,0 +1,16 @@
+import type { ReactNode } from "react";
+
+import { CheckIcon } from "@/app/icons";
+
+/** The frame of the pages for who is not logged in. */
+export function Entrance({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <main className="entrance">
+      <p className="brand">
+        <CheckIcon /> Todo
+      </p>
+      <h1>{title}</h1>
+      {children}
+    </main>
+  );
+}

@@ -1,0 +1,20 @@
+"use client";
+
+import "./globals.css";
+
+/** Shown where even the layout fails. It needs no script to be of use. */
+export default function GlobalError() {
+  return (
+    <html lang="en">
+      <body>
+        <main className="entrance">
+          <title>Todo</title>
+          <h1>Something went wrong</h1>
+          <p className="aside">
+            <a href="">Try again</a>
+          </p>
+        </main>
+      </body>
+    </html>
+  );
+}

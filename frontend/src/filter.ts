@@ -1,0 +1,63 @@
+/** Which todos are shown. The page's address says it, so that it can be kept, shared and gone back to. */
+
+export const STATUSES = ["all", "open", "done"] as const;
+export const DUES = ["any", "overdue", "today", "none"] as const;
+
+export interface Filter {
+  search: string;
+  status: (typeof STATUSES)[number];
+  due: (typeof DUES)[number];
+}
+
+export const EVERYTHING: Filter = { search: "", status: "all", due: "any" };
+
+/** How many todos are shown at first, and how many more each time. */
+export const STEP = 20;
+
+/** Who has more than this to do is served better by the search. */
+const MOST = 1000;
+
+const LONGEST_SEARCH = 200;
+
+type Parameters = Record<string, string | string[] | undefined>;
+
+function parameter(parameters: Parameters, name: string): string {
+  const value = parameters[name];
+  return (Array.isArray(value) ? value[0] : value) ?? "";
+}
+
+/** Anybody can write an address: what makes no sense in it is as if it were not there. */
+export function filterOf(parameters: Parameters): Filter {
+  const status = parameter(parameters, "status");
+  const due = parameter(parameters, "due");
+  return {
+    search: parameter(parameters, "search").replaceAll("\0", "").trim().slice(0, LONGEST_SEARCH),
+    status: STATUSES.find((known) => known === status) ?? EVERYTHING.status,
+    due: DUES.find((known) => known === due) ?? EVERYTHING.due,
+  };
+}
+
+export function countOf(parameters: Parameters): number {
+  const count = Number(parameter(parameters, "count"));
+  return Number.isInteger(count) && count > STEP ? Math.min(count, MOST) : STEP;
+}
+
+/** Only what differs from showing everything. */
+export function queryOf(filter: Filter): URLSearchParams {
+  const query = new URLSearchParams();
+  if (filter.search) query.set("search", filter.search);
+  if (filter.status !== EVERYTHING.status) query.set("status", filter.status);
+  if (filter.due !== EVERYTHING.due) query.set("due", filter.due);
+  return query;
+}
+
+/** The address of the page that shows these todos. */
+export function addressOf(filter: Filter, count = STEP): string {
+  const query = queryOf(filter);
+  if (count > STEP) query.set("count", String(count));
+  return query.size > 0 ? `/?${query}` : "/";
+}
+
+export function isNarrowed(filter: Filter): boolean {
+  return queryOf(filter).size > 0;
+}

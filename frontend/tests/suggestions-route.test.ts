@@ -1,0 +1,47 @@
+import { beforeEach, expect, test, vi } from "vitest";
+
+const currentToken = vi.fn();
+const suggestTodos = vi.fn();
+
+vi.mock("@/session", () => ({ currentToken }));
+vi.mock("@/backend", () => ({ suggestTodos }));
+
+const { POST } = await import("@/app/api/suggestions/route");
+
+function send(body: string): Promise<Response> {
+  return POST(new Request("http://todo.example/api/suggestions", { method: "POST", body }));
+}
+
+beforeEach(() => {
+  vi.clearAllMocks();
+  currentToken.mockResolvedValue({ ok: true, value: "t0ken" });
+});
+
+test("the backend's stream is passed on as it comes", async () => {
+  suggestTodos.mockResolvedValue({ ok: true, value: new Response("event: done\ndata: {}\n\n") });
+  const response = await send('{"text":"pack"}');
+  expect(suggestTodos).toHaveBeenCalledWith("t0ken", "pack", expect.any(AbortSignal));
+  expect(response.headers.get("content-type")).toBe("text/event-stream");
+  expect(response.headers.get("cache-control")).toContain("no-transform");
+  expect(await response.text()).toBe("event: done\ndata: {}\n\n");
+});
+
+test.each(["no JSON", "null", "{}", '{"text":5}', '{"text":"  "}'])("%s is no text", async (body) => {
+  expect((await send(body)).status).toBe(400);
+  expect(suggestTodos).not.toHaveBeenCalled();
+});
+
+test.each([401, 503])("a refusal (%i) is told as a problem document", async (status) => {
+  const problem = { status, code: "x", detail: "why" };
+  suggestTodos.mockResolvedValue({ ok: false, problem });
+  const response = await send('{"text":"pack"}');
+  expect(response.status).toBe(status);
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  expect(await response.json()).toEqual(problem);
+});
+
+test("without a session nothing is asked of the backend", async () => {
+  currentToken.mockResolvedValue({ ok: false, problem: { status: 401, code: "x", detail: "y" } });
+  expect((await send('{"text":"pack"}')).status).toBe(401);
+  expect(suggestTodos).not.toHaveBeenCalled();
+});
