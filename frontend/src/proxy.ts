@@ -20,7 +20,7 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   const { pathname, search } = request.nextUrl;
   const session = await currentSession(request);
   const outside = session.state === "none" || session.state === "ended";
-  if (request.method === "GET" && outside && !PUBLIC.has(pathname)) {
+  if (isReading(request) && outside && !PUBLIC.has(pathname)) {
     const address = logInAddress(pathname + search, session.state === "ended");
     return withCookies(NextResponse.redirect(new URL(address, request.url)), session);
   }
@@ -39,12 +39,16 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   return withCookies(response, session);
 }
 
+function isReading(request: NextRequest): boolean {
+  return request.method === "GET" || request.method === "HEAD";
+}
+
 /**
  * Whether a request that may change something comes from a page of this site. Next asks this of its
  * actions too, but lets through what does not say where it comes from.
  */
 function isOwn(request: NextRequest): boolean {
-  if (request.method === "GET" || request.method === "HEAD") return true;
+  if (isReading(request)) return true;
   const site = request.headers.get("sec-fetch-site");
   if (site && site !== "same-origin") return false;
   const origin = request.headers.get("origin");

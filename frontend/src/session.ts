@@ -30,7 +30,8 @@ export async function currentToken(): Promise<Answer<string>> {
   const jar = await cookies();
   const token = jar.get(ACCESS)?.value;
   if (token) return { ok: true, value: token };
-  return { ok: false, problem: jar.has(REFRESH) ? UNREACHABLE : NOT_LOGGED_IN };
+  // A cookie that the proxy has just taken away is here without a value.
+  return { ok: false, problem: jar.get(REFRESH)?.value ? UNREACHABLE : NOT_LOGGED_IN };
 }
 
 /** A session that is over leads to the log-in page, and from there back; other problems are the caller's. */

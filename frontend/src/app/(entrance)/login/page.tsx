@@ -2,9 +2,10 @@ import type { Metadata } from "next";
 import Link from "next/link";
 
 import { logIn } from "@/actions";
-import { CredentialsForm } from "@/app/credentials-form";
 import { Entrance } from "@/app/entrance";
 import { pathWithin } from "@/log-in-address";
+
+import { CredentialsForm } from "../credentials-form";
 
 export const metadata: Metadata = { title: "Log in" };
 

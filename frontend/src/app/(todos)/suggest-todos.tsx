@@ -4,13 +4,14 @@ import { useRouter } from "next/navigation";
 import { useEffect, useRef, useState, useTransition } from "react";
 
 import { acceptSuggestions } from "@/actions";
-import { DueDate } from "@/app/due-date";
-import { useFocusOnward } from "@/app/focus-onward";
 import { SparkIcon } from "@/app/icons";
 import { tellDay, urgencyOf } from "@/due-date";
 import { logInAddress } from "@/log-in-address";
 import { sentence } from "@/sentence";
 import { type Suggestion, suggestionsFor, SuggestionsFailed } from "@/suggestions";
+
+import { DueDate } from "./due-date";
+import { useFocusOnward } from "./focus-onward";
 
 const FIELD = "suggest-text";
 

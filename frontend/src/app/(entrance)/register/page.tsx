@@ -2,8 +2,9 @@ import type { Metadata } from "next";
 import Link from "next/link";
 
 import { register } from "@/actions";
-import { CredentialsForm } from "@/app/credentials-form";
 import { Entrance } from "@/app/entrance";
+
+import { CredentialsForm } from "../credentials-form";
 
 export const metadata: Metadata = { title: "Register" };
 

@@ -3,19 +3,20 @@ import { cookies } from "next/headers";
 import Link from "next/link";
 
 import { logOut } from "@/actions";
-import { AddTodo } from "@/app/add-todo";
-import { Filters } from "@/app/filters";
 import { CheckIcon } from "@/app/icons";
-import { ShowMore } from "@/app/show-more";
-import { SuggestTodos } from "@/app/suggest-todos";
-import { TimeZone } from "@/app/time-zone";
-import { TodoItem } from "@/app/todo-item";
 import { type Answer, canSuggest, listTodos, type TodoList, whoAmI } from "@/backend";
 import { dayIn, tellDay, tellToday, urgencyOf } from "@/due-date";
 import { addressOf, countOf, EVERYTHING, type Filter, filterOf, isNarrowed, STEP } from "@/filter";
 import { sentence } from "@/sentence";
 import { currentToken, leaveIfExpired } from "@/session";
 import { TIME_ZONE } from "@/time-zone-cookie";
+
+import { AddTodo } from "./add-todo";
+import { Filters } from "./filters";
+import { ShowMore } from "./show-more";
+import { SuggestTodos } from "./suggest-todos";
+import { TimeZone } from "./time-zone";
+import { TodoItem } from "./todo-item";
 
 import "./todos.css";
 
@@ -48,7 +49,10 @@ export default async function TodosPage({ searchParams }: PageProps<"/">) {
         <AddTodo />
         {suggests && <SuggestTodos today={today} />}
         <section aria-label="List">
-          <Filters filter={filter} />
+          {/* There is nothing to choose from before there is a first todo. */}
+          {(!list.ok || list.value.todos.length > 0 || isNarrowed(filter)) && (
+            <Filters filter={filter} />
+          )}
           {list.ok ? (
             <Todos list={list.value} filter={filter} count={count} today={today} />
           ) : (

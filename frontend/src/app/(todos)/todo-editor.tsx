@@ -2,18 +2,17 @@
 
 import { useActionState, useEffect, useRef } from "react";
 
-import { editTodo, type FormState } from "@/actions";
+import { editTodo } from "@/actions";
 import type { Todo } from "@/backend";
 
 /** A todo's row while it is edited. Escape leaves it as it was. */
 export function TodoEditor({ todo, close }: { todo: Todo; close: () => void }) {
-  const [state, save, saving] = useActionState(async (before: FormState, form: FormData) => {
-    const after = await editTodo(before, form);
-    if (!after.error) close();
-    return after;
-  }, {});
+  const [state, save, saving] = useActionState(editTodo, {});
   const title = useRef<HTMLInputElement>(null);
   useEffect(() => title.current?.select(), []);
+  useEffect(() => {
+    if (state.done) close();
+  }, [state, close]);
 
   return (
     <form

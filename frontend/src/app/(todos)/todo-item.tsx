@@ -1,14 +1,15 @@
 "use client";
 
-import { useActionState, useRef, useState } from "react";
+import { useActionState, useCallback, useEffect, useRef, useState } from "react";
 
 import { completeTodo, deleteTodo } from "@/actions";
-import { DueDate } from "@/app/due-date";
-import { useFocusOnward } from "@/app/focus-onward";
 import { CheckIcon, DeleteIcon, EditIcon } from "@/app/icons";
-import { TodoEditor } from "@/app/todo-editor";
 import type { Todo } from "@/backend";
 import type { Urgency } from "@/due-date";
+
+import { DueDate } from "./due-date";
+import { useFocusOnward } from "./focus-onward";
+import { TodoEditor } from "./todo-editor";
 
 export interface Due {
   told: string;
@@ -18,10 +19,14 @@ export interface Due {
 export function TodoItem({ todo, due }: { todo: Todo; due: Due | undefined }) {
   const [completed, complete, completing] = useActionState(completeTodo, {});
   const [deleted, remove, deleting] = useActionState(deleteTodo, {});
-  const [editing, setEditing] = useState(false);
+  const [editing, setEditing] = useState<"now" | "before">();
+  const close = useCallback(() => setEditing("before"), []);
   const row = useRef<HTMLLIElement>(null);
   const edit = useRef<HTMLButtonElement>(null);
   useFocusOnward(row, "title");
+  useEffect(() => {
+    if (editing === "before") edit.current?.focus();
+  }, [editing]);
 
   // What was asked for is shown at once; if it fails, the error says why it is not so.
   const done = completing ? !todo.completed : todo.completed;
@@ -32,15 +37,8 @@ export function TodoItem({ todo, due }: { todo: Todo; due: Due | undefined }) {
       className={done ? "todo done" : "todo"}
       aria-busy={completing || deleting || undefined}
     >
-      {editing ? (
-        <TodoEditor
-          todo={todo}
-          close={() => {
-            setEditing(false);
-            // The button is back only after this.
-            requestAnimationFrame(() => edit.current?.focus());
-          }}
-        />
+      {editing === "now" ? (
+        <TodoEditor todo={todo} close={close} />
       ) : (
         <>
           <form action={complete}>
@@ -67,7 +65,7 @@ export function TodoItem({ todo, due }: { todo: Todo; due: Due | undefined }) {
               ref={edit}
               className="icon-button"
               aria-label={`Edit: ${todo.title}`}
-              onClick={() => setEditing(true)}
+              onClick={() => setEditing("now")}
             >
               <EditIcon />
             </button>

@@ -1,0 +1,70 @@
+/** How the pages look, and whether everybody can use them: light, dark, on a phone. */
+import { test } from "node:test";
+
+import {
+  addTodo,
+  day,
+  expectAccessible,
+  expectToFit,
+  inWindow,
+  keepScreenshot,
+  PHONE,
+  register,
+} from "./browser.js";
+
+const LOOKS = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  "phone-light": { ...PHONE, colorScheme: "light" },
+  "phone-dark": { ...PHONE, colorScheme: "dark" },
+};
+
+for (const [look, options] of Object.entries(LOOKS)) {
+  const pass = async (page, name) => {
+    await page.evaluate(() => document.fonts.ready);
+    await expectAccessible(page);
+    await expectToFit(page);
+    await keepScreenshot(page, `${name}-${look}`);
+  };
+
+  test(`the way in (${look})`, async () => {
+    await inWindow(async (page) => {
+      await page.goto("/login?expired=1");
+      await page.getByText("Your session has ended").waitFor();
+      await pass(page, "login");
+      await page.goto("/register");
+      await page.getByLabel("E-mail address").fill("nobody");
+      await pass(page, "register");
+    }, options);
+  });
+
+  test(`the todos (${look})`, async () => {
+    await inWindow(async (page) => {
+      await register(page);
+      await page.getByText("Nothing to do yet").waitFor();
+      await pass(page, "empty");
+
+      await addTodo(page, "Order the train tickets to Lisbon");
+      await addTodo(page, "Renew the passport", await day(page, -3));
+      await addTodo(page, "Water the plants", await day(page, 0));
+      await addTodo(page, "Bring the bicycle to the repair shop and ask about the brakes", await day(page, 1));
+      await addTodo(page, "Read the chapter on sourdough", await day(page, 12));
+      await addTodo(page, "Donaudampfschifffahrtsgesellschaft".repeat(4));
+      await page.getByRole("checkbox", { name: "Done: Order the train tickets to Lisbon" }).click();
+      await page.getByText("5 of 6 to do").waitFor();
+      await pass(page, "todos");
+
+      await page.getByRole("button", { name: "Edit: Water the plants" }).click();
+      await page.getByRole("form", { name: "Edit: Water the plants" }).waitFor();
+      await pass(page, "edit");
+
+      await page.goto("/?search=coffee");
+      await page.getByText("Nothing matches").waitFor();
+      await pass(page, "no-match");
+
+      await page.goto("/nowhere");
+      await page.getByText("There is no such page").waitFor();
+      await pass(page, "not-found");
+    }, { ...options, expected: [/404/] });
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * A real browser at the Todo app, and what people do there. TODO_URL is the app's address, TODO_BROWSER
+ * the Chromium to use; TODO_SCREENSHOTS, if given, the folder that keeps what was seen.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before } from "node:test";
+
+import axe from "axe-core";
+import { chromium } from "playwright-core";
+
+export const address = process.env.TODO_URL;
+const screenshots = process.env.TODO_SCREENSHOTS;
+
+export const PASSWORD = "correct horse battery";
+export const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+let browser;
+
+before(async () => {
+  assert.ok(address, "set TODO_URL to the address of the running app");
+  browser = await chromium.launch({
+    executablePath: process.env.TODO_BROWSER ?? "/usr/bin/chromium",
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+});
+
+after(() => browser?.close());
+
+/**
+ * Does `use` in a browser window of its own, without cookies, and fails where a page's script fails or
+ * breaks the page's policy. What is expected to go wrong is named in `expected`.
+ */
+export async function inWindow(use, { expected = [], ...options } = {}) {
+  const context = await browser.newContext({ baseURL: address, ...options });
+  context.setDefaultTimeout(15_000);
+  const failures = [];
+  context.on("weberror", (error) => failures.push(String(error.error())));
+  context.on("console", (message) => {
+    if (message.type() === "error") failures.push(message.text());
+  });
+  try {
+    await use(await context.newPage(), context);
+    const unexpected = failures.filter((text) => !expected.some((known) => known.test(text)));
+    assert.deepEqual(unexpected, []);
+  } finally {
+    await context.close();
+  }
+}
+
+export const newEmail = () => `anna-${randomBytes(6).toString("hex")}@example.com`;
+
+export async function fillCredentials(page, email, password = PASSWORD) {
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Password").fill(password);
+}
+
+export async function logIn(page, email) {
+  await fillCredentials(page, email);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("heading", { name: "Your todos" }).waitFor();
+}
+
+/** Registers somebody, who is then at her list, and gives her e-mail address. */
+export async function register(page) {
+  const email = newEmail();
+  await page.goto("/register");
+  await fillCredentials(page, email);
+  await page.getByRole("button", { name: "Register" }).click();
+  await page.getByRole("heading", { name: "Your todos" }).waitFor();
+  return email;
+}
+
+export async function addTodo(page, title, due) {
+  await page.getByLabel("What is to be done?").fill(title);
+  if (due) await page.locator(".add").getByLabel("Due").fill(due);
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await todo(page, title).waitFor();
+}
+
+/** The row of the todo with this title. */
+export function todo(page, title) {
+  const named = page.locator(".title").getByText(title, { exact: true });
+  return page.getByRole("list", { name: "Todos" }).getByRole("listitem").filter({ has: named });
+}
+
+/** Waits until the list shows exactly these titles, in this order. */
+export async function waitForTitles(page, ...expected) {
+  const shown = page.getByRole("list", { name: "Todos" }).locator(".title");
+  await waitFor(async () => assert.deepEqual(await shown.allTextContents(), expected));
+}
+
+/** Waits until `check` no longer throws, and else fails as it does. */
+export async function waitFor(check, milliseconds = 15_000) {
+  const end = Date.now() + milliseconds;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** The day that is so many days from now, as YYYY-MM-DD in the browser's time zone. */
+export function day(page, distance) {
+  return page.evaluate((days) => {
+    const then = new Date();
+    then.setDate(then.getDate() + days);
+    const two = (number) => String(number).padStart(2, "0");
+    return `${then.getFullYear()}-${two(then.getMonth() + 1)}-${two(then.getDate())}`;
+  }, distance);
+}
+
+/** Looks for what keeps people with disabilities from using the page as it is now. */
+export async function expectAccessible(page) {
+  // Evaluated by the debugger, as the page's policy lets no foreign script in.
+  await page.evaluate(axe.source);
+  const { violations, passes } = await page.evaluate(() => window.axe.run());
+  assert.ok(passes.length > 10, "axe looked at next to nothing");
+  const found = violations.map(({ id, help, nodes }) => ({
+    id,
+    help,
+    where: nodes.map((node) => node.html),
+  }));
+  assert.deepEqual(found, []);
+}
+
+/** No part of the page is wider than the screen. */
+export async function expectToFit(page) {
+  const [needed, there] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth,
+  ]);
+  assert.ok(needed <= there, `the page is ${needed} wide on a screen of ${there}`);
+}
+
+export async function keepScreenshot(page, name) {
+  if (!screenshots) return;
+  await mkdir(screenshots, { recursive: true });
+  await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+}
