@@ -2,7 +2,7 @@
 
 import Link from "next/link";
 import { useRouter } from "next/navigation";
-import { useEffect, useRef, useTransition } from "react";
+import { useEffect, useOptimistic, useRef, useTransition } from "react";
 
 import { SearchIcon } from "@/app/icons";
 import { addressOf, DUES, type Filter, STATUSES } from "@/filter";
@@ -15,46 +15,21 @@ const DUE_NAMES = { any: "Any date", overdue: "Overdue", today: "Due today", non
 
 /** Links and a form: what is shown is in the page's address. */
 export function Filters({ filter }: { filter: Filter }) {
-  return (
-    <div className="filters">
-      <Search filter={filter} />
-      <nav aria-label="Show by state" className="choice">
-        {STATUSES.map((status) => (
-          <Choice key={status} address={addressOf({ ...filter, status })} on={status === filter.status}>
-            {STATUS_NAMES[status]}
-          </Choice>
-        ))}
-      </nav>
-      <nav aria-label="Show by due date" className="choice">
-        {DUES.map((due) => (
-          <Choice key={due} address={addressOf({ ...filter, due })} on={due === filter.due}>
-            {DUE_NAMES[due]}
-          </Choice>
-        ))}
-      </nav>
-    </div>
-  );
-}
-
-function Choice({ address, on, children }: { address: string; on: boolean; children: string }) {
-  return (
-    <Link href={address} scroll={false} prefetch={false} aria-current={on ? "true" : undefined}>
-      {children}
-    </Link>
-  );
-}
-
-function Search({ filter }: { filter: Filter }) {
   const router = useRouter();
-  const [searching, startSearch] = useTransition();
+  const [moving, startMoving] = useTransition();
+  // What was chosen shows at once, and the next choice builds on it, not on what is still on the page.
+  const [wanted, setWanted] = useOptimistic(filter);
   const field = useRef<HTMLInputElement>(null);
   const pause = useRef<ReturnType<typeof setTimeout>>(undefined);
 
-  const search = () => {
+  function move(change: Partial<Filter>, how: "push" | "replace") {
     clearTimeout(pause.current);
-    const address = addressOf({ ...filter, search: field.current?.value.trim() ?? "" });
-    startSearch(() => router.replace(address, { scroll: false }));
-  };
+    const next = { ...wanted, search: field.current?.value.trim() ?? "", ...change };
+    startMoving(() => {
+      setWanted(next);
+      router[how](addressOf(next), { scroll: false });
+    });
+  }
 
   useEffect(() => {
     const input = field.current;
@@ -64,36 +39,75 @@ function Search({ filter }: { filter: Filter }) {
   }, [filter.search]);
 
   return (
-    <form
-      role="search"
-      action="/"
-      className="search"
-      aria-busy={searching || undefined}
-      onSubmit={(event) => {
+    <div className="filters" aria-busy={moving || undefined}>
+      <form
+        role="search"
+        action="/"
+        className="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+          move({}, "replace");
+        }}
+      >
+        <SearchIcon />
+        <label htmlFor="search" className="hidden">
+          Search your todos
+        </label>
+        <input
+          ref={field}
+          id="search"
+          name="search"
+          type="search"
+          placeholder="Search"
+          maxLength={200}
+          autoComplete="off"
+          defaultValue={filter.search}
+          onChange={() => {
+            clearTimeout(pause.current);
+            pause.current = setTimeout(() => move({}, "replace"), PAUSE_MS);
+          }}
+        />
+      </form>
+      <nav aria-label="Show by state" className="choice">
+        {STATUSES.map((status) => (
+          <Choice
+            key={status}
+            address={addressOf({ ...wanted, status })}
+            on={status === wanted.status}
+            choose={() => move({ status }, "push")}
+          >
+            {STATUS_NAMES[status]}
+          </Choice>
+        ))}
+      </nav>
+      <nav aria-label="Show by due date" className="choice">
+        {DUES.map((due) => (
+          <Choice
+            key={due}
+            address={addressOf({ ...wanted, due })}
+            on={due === wanted.due}
+            choose={() => move({ due }, "push")}
+          >
+            {DUE_NAMES[due]}
+          </Choice>
+        ))}
+      </nav>
+    </div>
+  );
+}
+
+function Choice(props: { address: string; on: boolean; choose: () => void; children: string }) {
+  return (
+    <Link
+      href={props.address}
+      prefetch={false}
+      aria-current={props.on ? "true" : undefined}
+      onNavigate={(event) => {
         event.preventDefault();
-        search();
+        props.choose();
       }}
     >
-      <SearchIcon />
-      <label htmlFor="search" className="hidden">
-        Search your todos
-      </label>
-      {filter.status !== "all" && <input type="hidden" name="status" value={filter.status} />}
-      {filter.due !== "any" && <input type="hidden" name="due" value={filter.due} />}
-      <input
-        ref={field}
-        id="search"
-        name="search"
-        type="search"
-        placeholder="Search"
-        maxLength={200}
-        autoComplete="off"
-        defaultValue={filter.search}
-        onChange={() => {
-          clearTimeout(pause.current);
-          pause.current = setTimeout(search, PAUSE_MS);
-        }}
-      />
-    </form>
+      {props.children}
+    </Link>
   );
 }
