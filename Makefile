@@ -3,7 +3,7 @@ SHELL := bash
 TARGET ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help up down test plugins cross
+.PHONY: help up down test plugins cross bench
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,3 +22,6 @@ plugins: ## Build the core plugins and the host
 
 cross: ## Build the host for Linux arm64 and Windows, type-check it for macOS
 	@tests/scripts/cross
+
+bench: ## Measure: deploys, renders and components, beside upstream's helm
+	@tests/scripts/bench
