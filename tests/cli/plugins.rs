@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::world::{World, assert_refusal};
+use todohost_testkit::Sandbox;
+
+use super::world::{World, assert_refusal, share_compiled};
 
 /// The checks of `tests/plugins`, built as a stranger would build them.
 fn outside(name: &str) -> PathBuf {
@@ -135,4 +137,19 @@ fn a_file_that_is_no_component() {
     world.project.append("todohost.toml", "\n[checks.labels]\nplugin = \"check.wasm\"\n");
     let finished = world.deploy().run();
     assert_refusal!(world, finished);
+}
+
+#[test]
+fn an_author_sees_findings_in_a_sandbox() {
+    let component = outside("labels-check");
+    let sandbox = Sandbox::new(&todohost_tests::binary(), &todohost_tests::plugins(), &component);
+    share_compiled(sandbox.project());
+    sandbox.project().write("labels.txt", "team\n");
+    let refused = sandbox.check(&[]);
+    assert_eq!(refused.finished.code(), Some(12), "{}", refused.finished.output());
+
+    let _ = sandbox.allow().expect_code(0);
+    let outcome = sandbox.check(&[]);
+    assert_eq!(outcome.finished.code(), Some(3), "{}", outcome.finished.output());
+    assert_eq!(outcome.findings[0]["code"], "labels-check.missing");
 }

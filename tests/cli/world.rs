@@ -121,7 +121,7 @@ pub fn refusal(finished: &Finished) -> String {
 }
 
 /// Compiling a component takes seconds: all worlds share what is compiled, and nothing else.
-fn share_compiled(project: &Project) {
+pub fn share_compiled(project: &Project) {
     let cache = project.home().join(".cache").join("todohost");
     std::fs::create_dir_all(&cache).unwrap();
     #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! One component in the real host: consented to or not, run as a check of a project.
 //!
-//! Owns the way from a built component to its findings. The project is that of [`Project::shop`]
+//! Owns the way from a built component to its findings. The project is [`Project::shop`] without its image,
 //! with the component as its only check; change it by [`Sandbox::project`] before running.
 
 use std::path::{Path, PathBuf};
@@ -8,6 +8,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::{Finished, Host, Project};
+
+const IMAGES: &str = r#"[images.shop-web]
+context = "web"
+values = { "image.repository" = "{name}", "image.tag" = "{tag}" }
+
+"#;
 
 /// A component and the project that it checks.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ impl Sandbox {
         std::fs::copy(component, &place).unwrap_or_else(|error| {
             panic!("the component {} is not built: {error}", component.display())
         });
+        // Images need a builder, which a check does not.
+        project.replace("todohost.toml", IMAGES, "");
         project.append("todohost.toml", "\n[checks.subject]\nplugin = \"check.wasm\"\n");
         Self { host: host.to_owned(), core: core.to_owned(), component: place, project }
     }
@@ -58,7 +66,13 @@ impl Sandbox {
 
     /// Runs the project's checks, with `args` behind the command, e.g. `--set` and a value.
     pub fn check(&self, args: &[&str]) -> Outcome {
-        let finished = self.host().args(["check", "--output", "json"]).args(args).run();
+        let finished = self
+            .host()
+            .variable("SHOP_DATABASE", "postgresql://shop:pass@database.example/shop")
+            .args(["check", "--output", "json"])
+            .args(["--secret", "secrets.databaseUrl=env:SHOP_DATABASE"])
+            .args(args)
+            .run();
         let findings = finished.events_of("finding");
         Outcome { finished, findings }
     }
