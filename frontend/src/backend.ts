@@ -194,12 +194,12 @@ export async function canSuggest(token: string): Promise<boolean> {
 /** The todos that a text speaks of, as a stream of events that ends early when nobody listens any more. */
 export async function suggestTodos(
   token: string,
-  text: string,
+  note: { text: string; today: string },
   listening: AbortSignal,
 ): Promise<Answer<Response>> {
   const signal = AbortSignal.any([listening, AbortSignal.timeout(STREAM_TIMEOUT_MS)]);
   try {
-    return await send("POST", "/ai/todos", "text/event-stream", signal, { token, body: { text } });
+    return await send("POST", "/ai/todos", "text/event-stream", signal, { token, body: note });
   } catch (error) {
     return unreachable("POST", "/ai/todos", error);
   }

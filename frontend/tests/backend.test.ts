@@ -159,6 +159,7 @@ test("nothing is suggested where the backend cannot, or does not say", async () 
 test("suggestions end when nobody listens any more", async () => {
   const listening = new AbortController();
   listening.abort();
-  const answer = await backend.suggestTodos("t", "text", listening.signal);
+  const note = { text: "text", today: "2026-11-21" };
+  const answer = await backend.suggestTodos("t", note, listening.signal);
   expect(answer).toMatchObject({ ok: false, problem: { code: "backend.unreachable" } });
 });

@@ -4,6 +4,7 @@ const currentToken = vi.fn();
 const suggestTodos = vi.fn();
 
 vi.mock("@/session", () => ({ currentToken }));
+vi.mock("@/today", () => ({ currentDay: () => Promise.resolve("2026-11-21") }));
 vi.mock("@/backend", () => ({ suggestTodos }));
 
 const { POST } = await import("@/app/api/suggestions/route");
@@ -20,7 +21,8 @@ beforeEach(() => {
 test("the backend's stream is passed on as it comes", async () => {
   suggestTodos.mockResolvedValue({ ok: true, value: new Response("event: done\ndata: {}\n\n") });
   const response = await send('{"text":"pack"}');
-  expect(suggestTodos).toHaveBeenCalledWith("t0ken", "pack", expect.any(AbortSignal));
+  const note = { text: "pack", today: "2026-11-21" };
+  expect(suggestTodos).toHaveBeenCalledWith("t0ken", note, expect.any(AbortSignal));
   expect(response.headers.get("content-type")).toBe("text/event-stream");
   expect(response.headers.get("cache-control")).toContain("no-transform");
   expect(await response.text()).toBe("event: done\ndata: {}\n\n");

@@ -8,16 +8,9 @@ import {
   expectToFit,
   inWindow,
   keepScreenshot,
-  PHONE,
+  LOOKS,
   register,
 } from "./browser.js";
-
-const LOOKS = {
-  light: { colorScheme: "light" },
-  dark: { colorScheme: "dark" },
-  "phone-light": { ...PHONE, colorScheme: "light" },
-  "phone-dark": { ...PHONE, colorScheme: "dark" },
-};
 
 for (const [look, options] of Object.entries(LOOKS)) {
   const pass = async (page, name) => {

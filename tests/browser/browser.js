@@ -15,7 +15,16 @@ export const address = process.env.TODO_URL;
 const screenshots = process.env.TODO_SCREENSHOTS;
 
 export const PASSWORD = "correct horse battery";
-export const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+
+/** The screens on which everything is looked at. */
+export const LOOKS = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  "phone-light": { ...PHONE, colorScheme: "light" },
+  "phone-dark": { ...PHONE, colorScheme: "dark" },
+};
 
 let browser;
 

@@ -111,7 +111,7 @@ for (const timezoneId of ["Pacific/Kiritimati", "Pacific/Pago_Pago"]) {
         await waitFor(async () =>
           assert.match(await todo(page, "Now").locator(".due").innerText(), /Today$/),
         );
-        await page.getByRole("link", { name: "Due today" }).click();
+        await page.getByRole("link", { name: "Today", exact: true }).click();
         await page.waitForURL("/?due=today");
         await waitForTitles(page, "Now");
       },
@@ -137,7 +137,7 @@ test("search and filters, alone and together, and by address", async () => {
     await show("All");
     await show("Overdue");
     await waitForTitles(page, "Buy green tea");
-    await show("Due today");
+    await show("Today");
     await waitForTitles(page, "Call 100% Tea Ltd");
     await show("No date");
     await waitForTitles(page, "Buy milk");
@@ -202,5 +202,12 @@ test("a long list is shown in parts", async () => {
     // What is changed far below changes there.
     await page.getByRole("checkbox", { name: `Done: ${newest[42]}`, exact: true }).click();
     await page.getByText("42 of 43 to do").waitFor();
+  });
+});
+
+test("where the backend has no model, nothing of suggestions is shown", async () => {
+  await inWindow(async (page) => {
+    await register(page);
+    assert.equal(await page.getByText("Turn a text into todos").count(), 0);
   });
 });

@@ -11,7 +11,7 @@ import { addressOf, DUES, type Filter, STATUSES } from "@/filter";
 const PAUSE_MS = 250;
 
 const STATUS_NAMES = { all: "All", open: "Open", done: "Done" };
-const DUE_NAMES = { any: "Any date", overdue: "Overdue", today: "Due today", none: "No date" };
+const DUE_NAMES = { any: "Any date", overdue: "Overdue", today: "Today", none: "No date" };
 
 /** Links and a form: what is shown is in the page's address. */
 export function Filters({ filter }: { filter: Filter }) {

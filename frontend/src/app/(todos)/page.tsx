@@ -1,15 +1,14 @@
 import type { Metadata } from "next";
-import { cookies } from "next/headers";
 import Link from "next/link";
 
 import { logOut } from "@/actions";
 import { CheckIcon } from "@/app/icons";
 import { type Answer, canSuggest, listTodos, type TodoList, whoAmI } from "@/backend";
-import { dayIn, tellDay, tellToday, urgencyOf } from "@/due-date";
+import { tellDay, tellToday, urgencyOf } from "@/due-date";
 import { addressOf, countOf, EVERYTHING, type Filter, filterOf, isNarrowed, STEP } from "@/filter";
 import { sentence } from "@/sentence";
 import { currentToken, leaveIfExpired } from "@/session";
-import { TIME_ZONE } from "@/time-zone-cookie";
+import { currentDay, timeZone } from "@/today";
 
 import { AddTodo } from "./add-todo";
 import { Filters } from "./filters";
@@ -26,8 +25,7 @@ export default async function TodosPage({ searchParams }: PageProps<"/">) {
   const parameters = await searchParams;
   const filter = filterOf(parameters);
   const count = countOf(parameters);
-  const zone = (await cookies()).get(TIME_ZONE)?.value;
-  const today = dayIn(zone);
+  const today = await currentDay();
   const { email, list, suggests } = await load(filter, today, count);
 
   return (
@@ -63,7 +61,7 @@ export default async function TodosPage({ searchParams }: PageProps<"/">) {
           )}
         </section>
       </main>
-      <TimeZone known={zone} />
+      <TimeZone known={await timeZone()} />
     </>
   );
 }

@@ -83,7 +83,7 @@ export function SuggestTodos({ today }: { today: string }) {
         }}
       >
         <label htmlFor={FIELD}>Notes, a letter, what is on your mind</label>
-        <textarea id={FIELD} name="text" rows={4} required maxLength={8000} />
+        <textarea id={FIELD} name="text" rows={4} required maxLength={2000} />
         <div className="buttons">
           {asking && (
             <button type="button" className="quiet" onClick={() => asking.abort()}>

@@ -1,6 +1,7 @@
 /** Passes a text to the backend, and the todos that it suggests back as they come. */
 import { type Problem, suggestTodos } from "@/backend";
 import { currentToken } from "@/session";
+import { currentDay } from "@/today";
 
 export async function POST(request: Request): Promise<Response> {
   const text = await textOf(request);
@@ -8,7 +9,8 @@ export async function POST(request: Request): Promise<Response> {
     return refusal({ status: 400, code: "request.invalid", detail: "say in words what is to be done" });
   }
   const token = await currentToken();
-  const answer = token.ok ? await suggestTodos(token.value, text, request.signal) : token;
+  const note = { text, today: await currentDay() };
+  const answer = token.ok ? await suggestTodos(token.value, note, request.signal) : token;
   if (!answer.ok) return refusal(answer.problem);
   return new Response(answer.value.body, {
     // Whoever passes it on is not to collect it first, not even for compressing it.
