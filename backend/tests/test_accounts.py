@@ -1,6 +1,9 @@
 """Register, log in, and what a token is good for."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Lock, get_ident
 
 import pytest
 from fastapi.testclient import TestClient
@@ -86,3 +89,41 @@ def test_expired_forged_and_missing_tokens_are_refused(
         assert answer.status_code == 401, wrong
         assert answer.json()["code"] == "accounts.not_logged_in"
     assert client.get("/auth/me").status_code == 401
+
+
+def test_passwords_are_worked_on_beside_the_event_loop_and_two_at_a_time(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Lock()
+    active, most, threads = 0, 0, set()
+
+    class Hasher:
+        def hash(self, password: str) -> str:
+            nonlocal active, most
+            with lock:
+                active += 1
+                most = max(most, active)
+                threads.add(get_ident())
+            time.sleep(0.05)
+            with lock:
+                active -= 1
+            return password
+
+    monkeypatch.setattr(security, "_hasher", Hasher())
+    assert client.portal
+    event_loop = client.portal.call(get_ident)
+    people = [ANNA | {"email": f"{number}@example.com"} for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda who: client.post("/auth/register", json=who), people))
+    assert [answer.status_code for answer in answers] == [201] * 8
+    assert most == 2
+    assert event_loop not in threads
+
+
+def test_too_many_at_once_are_sent_away(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "WAITING_AT_MOST", 0)
+    answer = client.post("/auth/register", json=ANNA)
+    assert (answer.status_code, answer.json()["code"]) == (503, "server.busy")
+    assert answer.headers["retry-after"] == "5"

@@ -43,13 +43,13 @@ capabilities:
 {{- end -}}
 
 {{/*
-A stopping pod goes on serving for a second while the cluster takes it out of the service, so that no new
+A stopping pod goes on serving for two seconds while the cluster takes it out of the service, so that no new
 connection meets a closed door.
 */}}
 {{- define "todo-app.lifecycle" -}}
 preStop:
   exec:
-    command: ["sleep", "1"]
+    command: ["sleep", "2"]
 {{- end -}}
 
 {{/* Secret that the backend reads: the chart's own, or the one that is there already. */}}
