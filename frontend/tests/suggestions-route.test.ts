@@ -9,8 +9,9 @@ vi.mock("@/backend", () => ({ suggestTodos }));
 
 const { POST } = await import("@/app/api/suggestions/route");
 
-function send(body: string): Promise<Response> {
-  return POST(new Request("http://todo.example/api/suggestions", { method: "POST", body }));
+function send(body: string, length = String(body.length)): Promise<Response> {
+  const headers = { "content-length": length };
+  return POST(new Request("http://todo.example/api/suggestions", { method: "POST", body, headers }));
 }
 
 beforeEach(() => {
@@ -30,6 +31,11 @@ test("the backend's stream is passed on as it comes", async () => {
 
 test.each(["no JSON", "null", "{}", '{"text":5}', '{"text":"  "}'])("%s is no text", async (body) => {
   expect((await send(body)).status).toBe(400);
+  expect(suggestTodos).not.toHaveBeenCalled();
+});
+
+test.each(["65537", "many", ""])("what is too long, or of no length, is not read (%j)", async (length) => {
+  expect((await send('{"text":"pack"}', length)).status).toBe(413);
   expect(suggestTodos).not.toHaveBeenCalled();
 });
 

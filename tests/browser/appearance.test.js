@@ -61,3 +61,26 @@ for (const [look, options] of Object.entries(LOOKS)) {
     }, { ...options, expected: [/404/] });
   });
 }
+
+test("until the page is there, its shape is", async () => {
+  await inWindow(async (page) => {
+    await register(page);
+    await page.goto("/nowhere");
+    await page.getByText("There is no such page").waitFor();
+    let answer;
+    const held = new Promise((resolve) => (answer = resolve));
+    await page.route(
+      ({ pathname }) => pathname === "/",
+      async (route) => {
+        if (!route.request().headers()["next-router-prefetch"]) await held;
+        await route.continue();
+      },
+    );
+    await page.getByRole("link", { name: "To your todos" }).click();
+    await page.getByRole("status").filter({ hasText: "Loading" }).waitFor({ state: "attached" });
+    await expectAccessible(page);
+    await keepScreenshot(page, "loading");
+    answer();
+    await page.getByText("Nothing to do yet").waitFor();
+  }, { expected: [/404/] });
+});

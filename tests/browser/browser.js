@@ -78,7 +78,7 @@ export async function fillCredentials(page, email, password = PASSWORD) {
 export async function logIn(page, email) {
   await fillCredentials(page, email);
   await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByRole("heading", { name: "Your todos" }).waitFor();
+  await page.getByLabel("What is to be done?").waitFor();
 }
 
 /** Registers somebody, who is then at her list, and gives her e-mail address. */
@@ -87,7 +87,7 @@ export async function register(page) {
   await page.goto("/register");
   await fillCredentials(page, email);
   await page.getByRole("button", { name: "Register" }).click();
-  await page.getByRole("heading", { name: "Your todos" }).waitFor();
+  await page.getByLabel("What is to be done?").waitFor();
   return email;
 }
 

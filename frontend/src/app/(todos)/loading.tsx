@@ -1,17 +1,28 @@
+import { CheckIcon } from "@/app/icons";
+
 import "./todos.css";
 
 /** The page's shape, until what is in it is there. */
 export default function Loading() {
   return (
-    <main className="page" aria-busy="true">
-      <p role="status" className="hidden">
-        Loading
-      </p>
-      <div className="placeholder wide" />
-      <div className="placeholder tall" />
-      <div className="placeholder" />
-      <div className="placeholder" />
-      <div className="placeholder" />
-    </main>
+    <>
+      <header className="masthead">
+        <span className="brand">
+          <CheckIcon /> Todo
+        </span>
+      </header>
+      <main className="page" aria-busy="true">
+        <div className="heading">
+          <h1>Your todos</h1>
+        </div>
+        <p role="status" className="hidden">
+          Loading
+        </p>
+        <div className="placeholder tall" />
+        <div className="placeholder" />
+        <div className="placeholder" />
+        <div className="placeholder" />
+      </main>
+    </>
   );
 }

@@ -3,7 +3,14 @@ import { type Problem, suggestTodos } from "@/backend";
 import { currentToken } from "@/session";
 import { currentDay } from "@/today";
 
+/** More than the longest text that the backend takes, however it is encoded. */
+const MOST_BYTES = 64 * 1024;
+
 export async function POST(request: Request): Promise<Response> {
+  const size = Number.parseInt(request.headers.get("content-length") ?? "", 10);
+  if (!(size <= MOST_BYTES)) {
+    return refusal({ status: 413, code: "request.too_large", detail: "the text is too long" });
+  }
   const text = await textOf(request);
   if (text === undefined) {
     return refusal({ status: 400, code: "request.invalid", detail: "say in words what is to be done" });

@@ -1,0 +1,52 @@
+/**
+ * What people see while the backend is away. TODO_STOP_BACKEND and TODO_START_BACKEND are the commands that
+ * take it away and bring it back.
+ */
+import assert from "node:assert/strict";
+import { execSync } from "node:child_process";
+import { after, test } from "node:test";
+
+import {
+  addTodo,
+  expectAccessible,
+  inWindow,
+  keepScreenshot,
+  register,
+  waitFor,
+  waitForTitles,
+} from "./browser.js";
+
+const stopBackend = () => execSync(process.env.TODO_STOP_BACKEND, { stdio: "pipe" });
+const startBackend = () => execSync(process.env.TODO_START_BACKEND, { stdio: "pipe" });
+
+after(startBackend);
+
+test("while the backend is away it is said, nothing is lost, and one goes on afterwards", async () => {
+  await inWindow(async (page, context) => {
+    await register(page);
+    await addTodo(page, "Was there before");
+    stopBackend();
+
+    // What was typed stays, with why it was not taken.
+    await page.getByLabel("What is to be done?").fill("Not lost");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    const said = page.getByRole("alert").filter({ hasText: "does not answer" });
+    await page.locator(".add").locator(said).waitFor();
+    assert.equal(await page.getByLabel("What is to be done?").inputValue(), "Not lost");
+    await expectAccessible(page);
+    await keepScreenshot(page, "outage");
+
+    // A session that is to be renewed at this moment is not over either.
+    await context.clearCookies({ name: "session" });
+    await page.goto("/");
+    await said.waitFor();
+
+    startBackend();
+    // Between pods, a cluster's routes follow readiness by up to a second.
+    await waitFor(async () => {
+      await page.getByRole("link", { name: "Try again" }).click();
+      await page.locator(".todo").waitFor({ timeout: 1_000 });
+    });
+    await waitForTitles(page, "Was there before");
+  });
+});
