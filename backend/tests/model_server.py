@@ -6,7 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-# Writes pieces of the answer; what it returns is why the model stopped, or None if it never said.
+# Writes pieces of the answer; what it returns is why the model stopped. "" ends the answer without
+# a reason, and None breaks the connection off.
 Play = Callable[[Callable[[str], None]], str | None]
 
 
@@ -43,8 +44,9 @@ class ModelServer:
                     # The connection ends where a further chunk is due.
                     self.close_connection = True
                     return
-                self.write(chunk("", reason))
-                self.write("[DONE]")
+                if reason:
+                    self.write(chunk("", reason))
+                    self.write("[DONE]")
                 self.wfile.write(b"0\r\n\r\n")
 
             def refuse(self) -> None:

@@ -197,10 +197,11 @@ def test_model_that_is_not_there_is_a_problem(ai_settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("last", ["", json.dumps(TAX)])
+@pytest.mark.parametrize("reason", ["", None])
 def test_answer_that_breaks_off_is_told_at_its_end(
-    ai_client: TestClient, model: ModelServer, last: str
+    ai_client: TestClient, model: ModelServer, last: str, reason: str | None
 ) -> None:
-    model.play = writes(json.dumps(WATER) + "\n", last, reason=None)
+    model.play = writes(json.dumps(WATER) + "\n", last, reason=reason)
     [first, (event, problem)] = events(suggest(ai_client).text)
     assert first == ("todo", WATER)
     assert event == "problem"
