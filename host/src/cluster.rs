@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use connection::{Connection, ContextInfo, contexts};
-pub use diagnostics::{HttpAnswer, LogRequest};
+pub use diagnostics::{ContainerUsage, HttpAnswer, LogRequest};
 pub use discovery::Kind;
 pub use error::{ClusterError, FieldConflict, Unreachable};
 pub use objects::{Applied, ApplyOptions, Query};

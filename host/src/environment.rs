@@ -49,24 +49,33 @@ impl Environment {
 
     /// Where what can be made again is kept.
     pub fn cache_dir(&self) -> PathBuf {
-        self.directory("XDG_CACHE_HOME", directories::BaseDirs::cache_dir, ".cache")
+        self.directory("XDG_CACHE_HOME", |base| base.cache_dir().to_owned(), ".cache")
     }
 
     /// Where the user's consents are kept: never inside a project.
     pub fn config_dir(&self) -> PathBuf {
-        self.directory("XDG_CONFIG_HOME", directories::BaseDirs::config_dir, ".config")
+        self.directory("XDG_CONFIG_HOME", |base| base.config_dir().to_owned(), ".config")
+    }
+
+    /// Where what a run leaves for the user to look at is kept.
+    pub fn state_dir(&self) -> PathBuf {
+        let platform = |base: &directories::BaseDirs| {
+            // Only one platform tells state from other data.
+            base.state_dir().unwrap_or_else(|| base.data_local_dir()).to_owned()
+        };
+        self.directory("XDG_STATE_HOME", platform, ".local/state")
     }
 
     fn directory(
         &self,
         variable: &str,
-        platform: fn(&directories::BaseDirs) -> &Path,
+        platform: fn(&directories::BaseDirs) -> PathBuf,
         below_home: &str,
     ) -> PathBuf {
         let base = match (self.variable(variable), &self.executable) {
             (Some(path), _) => PathBuf::from(path),
             (None, Some(_)) => directories::BaseDirs::new()
-                .map_or_else(|| PathBuf::from(below_home), |base| platform(&base).to_owned()),
+                .map_or_else(|| PathBuf::from(below_home), |base| platform(&base)),
             // Made by hand: nothing of the real user is touched.
             (None, None) => self.home.as_deref().unwrap_or(Path::new(".")).join(below_home),
         };
@@ -116,6 +125,8 @@ mod tests {
         assert_eq!(told.cache_dir(), Path::new("/c/todohost"));
         assert_eq!(told.config_dir(), Path::new("/k/todohost"));
         assert_eq!(with(&[]).cache_dir(), Path::new("/home/ada/.cache/todohost"));
+        assert_eq!(with(&[]).state_dir(), Path::new("/home/ada/.local/state/todohost"));
+        assert_eq!(with(&[("XDG_STATE_HOME", "/s")]).state_dir(), Path::new("/s/todohost"));
     }
 
     #[test]

@@ -115,14 +115,21 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// An object is being waited for.
+    /// An object is being waited for, and something about that changed.
     ObjectWaiting {
         /// Which.
         object: ObjectRef,
-        /// What it waits for.
+        /// How it is.
+        state: Readiness,
+        /// Why, in one word, e.g. `Unschedulable`.
         reason: String,
-        /// `true` once it is ready.
-        ready: bool,
+        /// What it waits for, in one line.
+        message: String,
+        /// Of an object that has replicas.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replicas: Option<Replicas>,
+        /// Since when state and reason are these, in milliseconds since the run began.
+        since_ms: u64,
     },
     /// A remark for the user, not an error.
     Note {
@@ -164,6 +171,31 @@ pub enum StepOutcome {
     Cancelled,
 }
 
+/// How an object that is waited for is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// It goes its way.
+    Waiting,
+    /// Something is wrong; it may pass.
+    Failing,
+    /// Something is wrong that will not pass.
+    Failed,
+    /// It is as it should be.
+    Ready,
+}
+
+/// How many replicas an object has, and should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Replicas {
+    /// Ready ones.
+    pub ready: u32,
+    /// Ones of the newest state.
+    pub updated: u32,
+    /// As many as there should be.
+    pub desired: u32,
+}
+
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -193,6 +225,9 @@ pub struct Finding {
     pub code: String,
     /// One line.
     pub message: String,
+    /// Lines that show it: what a container printed, what was reported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -262,9 +297,14 @@ impl Bus {
         Self { step: Some(step.to_owned()), ..self.clone() }
     }
 
+    /// Milliseconds since the run began.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Puts an event on the bus. Once the renderer is gone, events fall silent.
     pub fn send(&self, kind: EventKind) {
-        let at_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at_ms = self.elapsed_ms();
         let event = Event { at_ms, target: self.target.clone(), step: self.step.clone(), kind };
         // A closed channel means that the run is over and nobody is left to tell.
         let _ = self.sender.send(event);

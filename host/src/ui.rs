@@ -8,16 +8,22 @@ mod human;
 mod json;
 mod plain;
 mod text;
+mod waiting;
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::event::{Event, EventKind};
 
 pub use error::{failure_of, render_failure};
 pub use text::{clean, duration};
+
+/// Live lines that count seconds are drawn as often.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +67,12 @@ pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> J
     };
     tokio::spawn(async move {
         let mut events = events;
-        while let Some(event) = events.recv().await {
+        loop {
+            let Ok(event) = timeout(TICK, events.recv()).await else {
+                renderer.tick();
+                continue;
+            };
+            let Some(event) = event else { break };
             renderer.show(&event);
             if matches!(event.kind, EventKind::RunFinished { .. }) {
                 break;
@@ -73,6 +84,8 @@ pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> J
 
 trait Renderer: Send {
     fn show(&mut self, event: &Event);
+    /// Nothing happened for a while: what counts seconds is drawn again.
+    fn tick(&mut self) {}
     fn end(&mut self) {}
 }
 

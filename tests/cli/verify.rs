@@ -50,3 +50,58 @@ fn a_failed_upgrade_goes_back() {
     assert_eq!(before["spec"], after["spec"], "{}", finished.output());
     assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
 }
+
+#[test]
+fn a_container_that_needs_more_memory_than_it_may_have() {
+    let world = World::new();
+    world.cluster.behaviour("shop-web", Behaviour::OutOfMemory { used: 63 << 20 });
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn a_container_that_recovers_does_not_fail_the_deploy() {
+    let world = World::new();
+    world.cluster.behaviour("shop-web", Behaviour::Recovers { exits: 1 });
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("ended once, with exit code 1"), "{}", finished.output());
+}
+
+#[test]
+fn pods_that_no_node_has_room_for() {
+    let world = World::new();
+    let message = "0/1 nodes are available: 1 Insufficient memory.".to_owned();
+    world.cluster.behaviour("shop-web", Behaviour::Unschedulable { message });
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn pods_that_a_quota_refuses() {
+    let world = World::new();
+    let message = "pods \"shop-web-1\" is forbidden: exceeded quota: small, requested: cpu=50m, used: cpu=0, limited: cpu=10m".to_owned();
+    world.cluster.behaviour("shop-web", Behaviour::NotCreated { message });
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn what_is_waited_for_is_told_with_the_same_facts_to_programs() {
+    let world = World::new();
+    world.cluster.behaviour("shop-web", Behaviour::Exits { code: 3, log: "no data\n".into() });
+    let finished = world.deploy().args(["--output", "json"]).run().expect_code(11);
+    world.assert_no_leak(&finished);
+    let waits = finished.events_of("object-waiting");
+    let crash = waits.iter().find(|event| event["reason"] == "CrashLoopBackOff").unwrap();
+    assert_eq!(crash["object"]["name"], "shop-web");
+    assert_eq!(crash["replicas"], serde_json::json!({"ready": 0, "updated": 1, "desired": 1}));
+    assert!(crash["since_ms"].as_u64().unwrap() <= crash["at_ms"].as_u64().unwrap());
+    assert!(crash["message"].as_str().unwrap().contains("exit code 3"));
+    let findings = finished.events_of("finding");
+    let found =
+        findings.iter().find(|event| event["code"] == "health.crash-loop-back-off").unwrap();
+    assert_eq!(found["evidence"][0], "web | no data");
+}

@@ -105,6 +105,8 @@ impl World {
         // Names of pods, and how often one ended when it was looked at.
         settings.add_filter(r"\bshop-web-[0-9a-f]{10}-[a-z0-9]{5}\b", "[pod]");
         settings.add_filter(r"ended \d+ times", "ended [n] times");
+        // Whether the report of a restart was there already when the end of it was.
+        settings.add_filter(r"  cause: BackOff: [^\n]*\n", "");
         for (pattern, word) in folders {
             settings.add_filter(&pattern, word);
         }

@@ -34,6 +34,21 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
+/// What a container uses at a moment, as its kubelet measured it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerUsage {
+    /// Name of the pod.
+    pub pod: String,
+    /// Tells pods of the same name apart.
+    pub pod_uid: String,
+    /// Name of the container.
+    pub container: String,
+    /// Memory that cannot be taken back from it.
+    pub memory_bytes: u64,
+    /// Thousandths of a core.
+    pub cpu_millis: u32,
+}
+
 impl Client {
     /// The last lines of a container, at most 1 MiB.
     ///
@@ -111,6 +126,17 @@ impl Client {
         self.call_for(&Call::get(path, format!("read the figures of node {node}"))).await
     }
 
+    /// What the containers of a node use now. The kubelet measures for the answer, other than for the whole summary.
+    ///
+    /// # Errors
+    /// Where the node is unknown or may not be asked.
+    pub async fn pod_usage(&self, node: &str) -> Result<Vec<ContainerUsage>, ClusterError> {
+        let path =
+            format!("/api/v1/nodes/{}/proxy/stats/summary?only_cpu_and_memory=true", segment(node));
+        let call = Call::get(path, format!("read the figures of node {node}"));
+        Ok(usage_of(&self.call_for(&call).await?))
+    }
+
     /// Is the user allowed?
     ///
     /// # Errors
@@ -142,6 +168,25 @@ impl Client {
         let review: Value = self.call_for(&call).await?;
         Ok(review.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
     }
+}
+
+fn usage_of(summary: &Value) -> Vec<ContainerUsage> {
+    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut usage = Vec::new();
+    for pod in list(summary, "pods") {
+        for container in list(&pod, "containers") {
+            let nanocores = container["cpu"]["usageNanoCores"].as_u64().unwrap_or_default();
+            usage.push(ContainerUsage {
+                pod: text(&pod["podRef"]["name"]),
+                pod_uid: text(&pod["podRef"]["uid"]),
+                container: text(&container["name"]),
+                memory_bytes: container["memory"]["workingSetBytes"].as_u64().unwrap_or_default(),
+                cpu_millis: u32::try_from(nanocores / 1_000_000).unwrap_or(u32::MAX),
+            });
+        }
+    }
+    usage
 }
 
 fn inside(object: &ObjectRef, plural: &str) -> String {
@@ -176,6 +221,21 @@ fn clean_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_are_read_from_a_summary_that_may_lack_some() {
+        let summary = json!({ "pods": [
+            { "podRef": { "name": "web-1", "uid": "u1" }, "containers": [
+                { "name": "web", "cpu": { "usageNanoCores": 98_700_000 }, "memory": { "workingSetBytes": 4096 } },
+                { "name": "new" },
+            ] },
+            { "podRef": { "name": "empty" } },
+        ] });
+        let usage = usage_of(&summary);
+        assert_eq!((usage[0].memory_bytes, usage[0].cpu_millis), (4096, 98));
+        assert_eq!((usage[1].container.as_str(), usage[1].memory_bytes), ("new", 0));
+        assert_eq!(usage.len(), 2);
+    }
 
     #[test]
     fn probe_paths_stay_below_the_proxy() {

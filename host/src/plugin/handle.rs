@@ -118,7 +118,7 @@ handle! {
     /// Names the probes to make.
     probes / call_probes(options: String, objects: Vec<String>) -> Vec<verify::Probe>;
     /// Says why an object failed.
-    explain / call_explain(options: String, subject: verify::Subject, logs: Vec<(String, String)>) -> Vec<Finding>;
+    explain / call_explain(options: String, subject: verify::Subject, logs: Vec<(String, String)>, usage: Vec<verify::Usage>) -> Vec<Finding>;
 }
 
 handle! {

@@ -532,7 +532,7 @@ async fn a_verifier_s_instance_serves_many_calls_until_it_crashes() {
         (func (export "todohost:plugin/verify@VERSION#probes")
             (param i32 i32 i32 i32) (result i32) (i32.const 64))
         (func (export "todohost:plugin/verify@VERSION#explain")
-            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 64))"#;
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 64))"#;
     let laptop = Laptop::new();
     let info = laptop.install(component("verify", functions, &[], wit::API_VERSION), "").unwrap();
     let plugin = laptop.runtime().load(&info).unwrap();

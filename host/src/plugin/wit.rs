@@ -95,6 +95,7 @@ impl Finding {
             },
             code: self.code,
             message: self.message,
+            evidence: self.evidence,
             help: self.help,
             file: self.file,
             pointer: self.pointer,

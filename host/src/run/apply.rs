@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Pending, Session, lock};
+use super::verify::READY_WITHIN;
 use crate::event::{Bus, ObjectChange};
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
@@ -240,7 +241,8 @@ struct Gate<'a> {
 #[async_trait]
 impl ReadyGate for Gate<'_> {
     async fn ready(&self, wave: &str, objects: &[ObjectRef]) -> Result<(), ReleaseError> {
-        match self.session.wait_healthy(objects, self.bus, &self.session.cancel).await {
+        match self.session.wait_healthy(objects, READY_WITHIN, self.bus, &self.session.cancel).await
+        {
             Ok(_) => Ok(()),
             Err(error) if error.is_cancelled() => Err(ReleaseError::Cancelled),
             Err(RunError::Release(error)) => Err(error),

@@ -254,6 +254,7 @@ impl Session {
                 outcome: FindingOutcome::Failed,
                 code: "todohost.secret.chart".to_owned(),
                 message: finding.to_string(),
+                evidence: Vec::new(),
                 help: Some(finding.help()),
                 file: sources.get(finding.index).cloned().filter(|source| !source.is_empty()),
                 pointer: Some(finding.pointer.clone()),

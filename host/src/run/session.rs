@@ -207,6 +207,7 @@ impl Session {
         let mut failed = Vec::new();
         for mut finding in findings {
             finding.message = vault.redact(&finding.message);
+            finding.evidence.iter_mut().for_each(|line| *line = vault.redact(line));
             finding.help = finding.help.map(|help| vault.redact(&help));
             if finding.outcome == FindingOutcome::Failed {
                 failed.push(finding.clone());

@@ -101,6 +101,7 @@ impl From<&SecretFinding> for Finding {
             outcome: FindingOutcome::Failed,
             code: code.to_owned(),
             message: finding.to_string(),
+            evidence: Vec::new(),
             help: Some(finding.help()),
             file: None,
             pointer: Some(finding.pointer.clone()),

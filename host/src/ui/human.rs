@@ -1,12 +1,13 @@
-//! Live lines and colours on a terminal.
+//! Live lines, a table of what is waited for, and colours on a terminal.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use console::style;
+use console::{Term, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::text::{clean, duration};
+use super::waiting::Waiting;
 use super::{Detail, Renderer, plain};
 use crate::event::{Event, EventKind, FindingOutcome, StepOutcome};
 
@@ -17,6 +18,9 @@ struct StepLine {
     bar: ProgressBar,
     title: String,
     inner: BTreeMap<u64, ProgressBar>,
+    waiting: Waiting,
+    /// Lines of the table of what is waited for.
+    table: Vec<ProgressBar>,
 }
 
 pub(super) struct Human {
@@ -56,11 +60,33 @@ impl Human {
         bar.set_message(clean(message).into_owned());
     }
 
+    /// Draws the table of what a step waits for, with as many lines as it has now.
+    fn draw_table(&mut self, key: &str) {
+        let Some(step) = self.steps.get_mut(key) else { return };
+        let (height, width) = Term::stderr().size();
+        // Half of the terminal is for what else is going on.
+        let most = usize::from(height / 2).max(4);
+        let lines = step.waiting.lines(usize::from(width), most, Instant::now());
+        for bar in step.table.drain(lines.len().min(step.table.len())..) {
+            bar.finish_and_clear();
+            self.lines.remove(&bar);
+        }
+        while step.table.len() < lines.len() {
+            let bar = ProgressBar::new_spinner().with_style(styled("{msg}"));
+            let above = step.table.last().unwrap_or(&step.bar);
+            step.table.push(self.lines.insert_after(above, bar));
+        }
+        for (bar, line) in step.table.iter().zip(lines) {
+            bar.set_message(line);
+        }
+        step.bar.set_message(step.waiting.summary());
+    }
+
     fn finish(&mut self, key: &str, outcome: StepOutcome, detail: &str, elapsed_ms: u64) {
         let title = match self.steps.remove(key) {
             None => key.to_owned(),
             Some(step) => {
-                for bar in step.inner.values() {
+                for bar in step.inner.values().chain(&step.table) {
                     bar.finish_and_clear();
                     self.lines.remove(bar);
                 }
@@ -102,7 +128,14 @@ impl Renderer for Human {
                 let bar = self.lines.add(bar);
                 bar.set_prefix(title.clone());
                 bar.enable_steady_tick(TICK);
-                self.steps.insert(key, StepLine { bar, title, inner: BTreeMap::new() });
+                let line = StepLine {
+                    bar,
+                    title,
+                    inner: BTreeMap::new(),
+                    waiting: Waiting::default(),
+                    table: Vec::new(),
+                };
+                self.steps.insert(key, line);
             }
             EventKind::StepProgress { id, message, done, total, closed } => {
                 self.progress(&key, *id, message, (*done, *total, *closed));
@@ -115,11 +148,13 @@ impl Renderer for Human {
                     step.bar.set_message(clean(line).into_owned());
                 }
             }
-            EventKind::ObjectWaiting { object, reason, ready: false } => {
-                if let Some(step) = self.steps.get(&key) {
-                    let object = object.to_string();
-                    step.bar.set_message(format!("{}: {}", clean(&object), clean(reason)));
+            EventKind::ObjectWaiting { object, state, message, replicas, since_ms, .. } => {
+                if let Some(step) = self.steps.get_mut(&key) {
+                    let age = Duration::from_millis(event.at_ms.saturating_sub(*since_ms));
+                    let since = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+                    step.waiting.note(object, *state, message, *replicas, since);
                 }
+                self.draw_table(&key);
             }
             EventKind::Finding(finding) => {
                 if finding.outcome == FindingOutcome::Passed && self.detail < Detail::Verbose {
@@ -148,6 +183,18 @@ impl Renderer for Human {
                     self.say(&text);
                 }
             }
+        }
+    }
+
+    fn tick(&mut self) {
+        let waiting: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|(_, step)| !step.table.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in waiting {
+            self.draw_table(&key);
         }
     }
 

@@ -1,8 +1,13 @@
 //! One line per event on stderr, for logs and for terminals that cannot do more.
 
 use super::text::{clean, duration};
-use super::{Detail, Renderer, line};
-use crate::event::{Event, EventKind, Finding, FindingOutcome, ObjectChange, StepOutcome};
+use super::{Detail, Renderer, line, waiting};
+use crate::event::{
+    Event, EventKind, Finding, FindingOutcome, ObjectChange, Readiness, StepOutcome,
+};
+
+/// Lines of evidence that are shown of one finding.
+const MOST_EVIDENCE: usize = 20;
 
 pub(super) struct Plain {
     detail: Detail,
@@ -70,10 +75,17 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             let object = object.to_string();
             format!("    {} {}{}", clean(&object), change_word(*change), reason.unwrap_or_default())
         }
-        EventKind::ObjectWaiting { object, reason, ready } => {
+        EventKind::ObjectWaiting { object, state, message, replicas, .. } => {
             let object = object.to_string();
-            let end = if *ready { "ready".to_owned() } else { format!("waits: {}", clean(reason)) };
-            format!("    {} {end}", clean(&object))
+            let count = waiting::count(*replicas);
+            let count = if count.is_empty() { count } else { format!(" {count}") };
+            let end = match state {
+                Readiness::Ready => "ready".to_owned(),
+                Readiness::Waiting => format!("waits: {}", clean(message)),
+                Readiness::Failing => format!("fails: {}", clean(message)),
+                Readiness::Failed => format!("failed: {}", clean(message)),
+            };
+            format!("    {}{count} {end}", clean(&object))
         }
         EventKind::Note { level, message } if level == "warn" => {
             format!("warning: {}", clean(message))
@@ -123,6 +135,9 @@ pub(super) fn finding_text(finding: &Finding) -> String {
         text.push_str(&format!(" [{}]", clean(&place.join(" "))));
     }
     text.push_str(&format!(" ({} {})", clean(&finding.source), clean(&finding.code)));
+    for line in finding.evidence.iter().take(MOST_EVIDENCE) {
+        text.push_str(&format!("\n    {}", clean(line)));
+    }
     if let Some(help) = &finding.help {
         text.push_str(&format!("\n  help: {}", clean(help)));
     }
@@ -163,6 +178,7 @@ mod tests {
             outcome: FindingOutcome::Failed,
             code: evil.into(),
             message: evil.into(),
+            evidence: vec![evil.into()],
             help: Some(evil.into()),
             file: Some(evil.into()),
             pointer: None,
@@ -170,7 +186,14 @@ mod tests {
         };
         let kinds = [
             EventKind::Finding(finding),
-            EventKind::ObjectWaiting { object, reason: evil.into(), ready: false },
+            EventKind::ObjectWaiting {
+                object,
+                state: Readiness::Failing,
+                reason: evil.into(),
+                message: evil.into(),
+                replicas: None,
+                since_ms: 0,
+            },
             EventKind::StepOutput { line: evil.into() },
             EventKind::Note { level: "warn".into(), message: evil.into() },
             EventKind::StepFinished {

@@ -1,99 +1,109 @@
-//! Why an object did not become ready, and what to do about it.
+//! Why an object did not become ready, with what shows it and what to do about it.
 
-use crate::document::text;
-use crate::pods::{Cause, Finality, causes, current_pods, one_line};
-use crate::rules;
-use todohost_plugin::verify::{Health, Subject};
+use crate::advice::{advice, of_limits};
+use crate::cause::{self, Cause};
+use crate::document::{one_line, text};
+use crate::events;
+use crate::{pods, rules};
+use serde_json::Value;
+use todohost_plugin::verify::{Health, Subject, Usage};
 use todohost_plugin::{Finding, ObjectRef};
 
 /// How many of a container's last lines are shown.
 const LAST_LINES: usize = 10;
 
+/// Causes that are told; graver ones come first.
+const MOST: usize = 5;
+
 /// One finding for each distinct cause, the gravest first; at least one.
-pub fn why(subject: &Subject, logs: &[(String, String)]) -> Vec<Finding> {
+pub fn why(subject: &Subject, logs: &[(String, String)], usage: &[Usage]) -> Vec<Finding> {
     let reference = ObjectRef::of(&subject.object);
-    let mut found: Vec<Cause> =
-        current_pods(&subject.object, &subject.related).into_iter().flat_map(causes).collect();
-    found.sort_by(|left, right| {
-        right.final_.cmp(&left.final_).then_with(|| left.reason.cmp(&right.reason))
-    });
-    // Replicas fail alike: one of them is enough.
-    found.dedup_by(|left, right| left.reason == right.reason && left.container == right.container);
+    let found = cause::all(subject);
     if found.is_empty() {
-        return vec![not_ready(subject, logs, reference)];
+        return vec![not_ready(subject, logs).object(reference)];
     }
-    found.into_iter().map(|cause| finding(&cause, subject, logs, reference.clone())).collect()
+    found
+        .into_iter()
+        .take(MOST)
+        .map(|cause| finding(&cause, subject, logs, usage).object(reference.clone()))
+        .collect()
 }
 
 fn finding(
-    cause: &Cause,
+    cause: &Cause<'_>,
     subject: &Subject,
     logs: &[(String, String)],
-    reference: ObjectRef,
+    usage: &[Usage],
 ) -> Finding {
-    let container = cause.container.as_deref().unwrap_or_default();
     let mut message = cause.message.clone();
-    let lines = last_lines(logs, &cause.pod, container);
-    if !lines.is_empty() {
-        message.push_str("; it printed last: ");
-        message.push_str(&lines.join(" | "));
-    } else if let Some(event) = last_warning(subject) {
-        message.push_str("; ");
-        message.push_str(&event);
+    if let Some(used) = of_limits(cause, usage) {
+        message.push(' ');
+        message.push_str(&used);
     }
-    let code = format!("health.{}", kebab(&cause.reason));
-    let finding = if cause.final_ == Finality::Final || cause.reason == "Unschedulable" {
-        Finding::failed(code, message)
-    } else {
-        Finding::warning(code, message)
-    };
-    finding.help(advice(cause)).object(reference)
-}
-
-fn not_ready(subject: &Subject, logs: &[(String, String)], reference: ObjectRef) -> Finding {
-    let verdict = rules::judge(&subject.object);
-    let mut message = verdict.message;
-    if let Some(event) = last_warning(subject) {
-        message.push_str("; ");
-        message.push_str(&event);
-    }
-    if let Some((_, text)) = logs.iter().find(|(_, text)| !text.trim().is_empty()) {
-        message.push_str("; it printed last: ");
-        message.push_str(&tail(text).join(" | "));
-    }
-    let code = if verdict.health == Health::Failed { "health.failed" } else { "health.not-ready" };
-    Finding::failed(code, message)
-        .help(
-            "its readiness probe does not pass: look at what the container prints and at the \
-             probe's path and port",
-        )
-        .object(reference)
-}
-
-fn advice(cause: &Cause) -> String {
-    let container = cause.container.as_deref().unwrap_or_default();
-    match cause.reason.as_str() {
-        "ErrImageNeverPull" => format!(
-            "build {} and bring it to the node, or correct the image's name and tag in the values",
-            cause.image
-        ),
-        "ErrImagePull" | "ImagePullBackOff" => format!(
-            "correct the name and tag {}, or set imagePullPolicy to Never for an image built here",
-            cause.image
-        ),
-        "InvalidImageName" => "correct the image's name in the values".into(),
-        "OOMKilled" => format!("raise resources.limits.memory of the container {container}"),
-        "CrashLoopBackOff" => {
-            format!("look at what the container {container} printed before it ended")
+    let code = format!("health.{}", kebab(cause.reason));
+    let mut finding = Finding::failed(code, message).help(advice(cause, usage));
+    if let (Some(pod), Some(container)) = (cause.pod, cause.container) {
+        let key = format!("{}/{container}", text(pod, "/metadata/name"));
+        if let Some((_, printed)) = logs.iter().find(|(name, _)| *name == key) {
+            for line in tail(printed) {
+                finding = finding.evidence(format!("{container} | {line}"));
+            }
         }
-        "Unschedulable" => "lower resources.requests, or give the cluster more room".into(),
-        _ => "correct what the message names: a Secret, ConfigMap, volume or command".into(),
+    }
+    let objects = match cause.pod {
+        Some(pod) => vec![pod],
+        None => around(subject),
+    };
+    let said = |line: &String| !repeats(&cause.message, line);
+    for line in events::warnings(&subject.events, &objects).into_iter().filter(said) {
+        finding = finding.evidence(line);
+    }
+    finding
+}
+
+fn not_ready(subject: &Subject, logs: &[(String, String)]) -> Finding {
+    let verdict = rules::judge(subject);
+    let failed = verdict.health == Health::Failed;
+    let code = if failed { "health.failed" } else { "health.not-ready" };
+    let mut finding = Finding::failed(code, verdict.message).help(help(&subject.object, failed));
+    for (name, printed) in logs.iter().filter(|(_, printed)| !printed.trim().is_empty()).take(1) {
+        let container = name.split_once('/').map_or(name.as_str(), |(_, container)| container);
+        for line in tail(printed) {
+            finding = finding.evidence(format!("{container} | {line}"));
+        }
+    }
+    for line in events::warnings(&subject.events, &around(subject)) {
+        finding = finding.evidence(line);
+    }
+    finding
+}
+
+fn help(object: &Value, failed: bool) -> &'static str {
+    match (text(object, "/kind"), text(object, "/spec/type")) {
+        ("Service", "LoadBalancer") => {
+            "nothing in this cluster gives load balancers an address: use the type NodePort or ClusterIP, or start what does"
+        }
+        ("PersistentVolumeClaim", _) => {
+            "see which storage classes there are (kubectl get storageclass), and correct class, size or access mode"
+        }
+        ("Job", _) if failed => "look at what its pods printed",
+        (_, _) if failed => "correct what the message names",
+        _ => "if it only needs longer, give it more with --timeout",
     }
 }
 
-fn last_lines(logs: &[(String, String)], pod: &str, container: &str) -> Vec<String> {
-    let key = format!("{pod}/{container}");
-    logs.iter().find(|(name, _)| *name == key).map(|(_, text)| tail(text)).unwrap_or_default()
+/// The object, what is between it and its pods, and its pods.
+fn around(subject: &Subject) -> Vec<&Value> {
+    let between = subject.related.iter().filter(|one| text(one, "/kind") != "Pod");
+    std::iter::once(&subject.object).chain(between).chain(pods::current(subject)).collect()
+}
+
+/// Whether the message has the words of a report already.
+fn repeats(message: &str, line: &str) -> bool {
+    line.split_once(": ").is_some_and(|(_, said)| {
+        let said = said.split(" (").next().unwrap_or(said);
+        message.contains(said)
+    })
 }
 
 /// The last lines with something on them, each bounded.
@@ -103,21 +113,15 @@ fn tail(text: &str) -> Vec<String> {
     lines.into_iter().skip(skipped).map(one_line).collect()
 }
 
-fn last_warning(subject: &Subject) -> Option<String> {
-    subject
-        .events
-        .iter()
-        .filter(|event| text(event, "/type") == "Warning")
-        .max_by_key(|event| [text(event, "/lastTimestamp"), text(event, "/eventTime")].concat())
-        .map(|event| format!("{}: {}", text(event, "/reason"), one_line(text(event, "/message"))))
-}
-
 fn kebab(reason: &str) -> String {
     let mut out = String::with_capacity(reason.len() + 4);
+    let mut was_upper = true;
     for letter in reason.chars() {
-        if letter.is_ascii_uppercase() && !out.is_empty() {
+        let is_upper = letter.is_ascii_uppercase();
+        if is_upper && !was_upper {
             out.push('-');
         }
+        was_upper = is_upper;
         out.push(letter.to_ascii_lowercase());
     }
     out
@@ -130,26 +134,44 @@ mod tests {
     use todohost_plugin::Outcome;
 
     fn crashing() -> Subject {
+        let event = json!({"type": "Warning", "reason": "BackOff", "count": 4,
+            "message": "Back-off restarting failed container web", "involvedObject": {"uid": "p"}});
         Subject {
-            object: json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            object: json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
                 "metadata": {"name": "web", "namespace": "app"}}),
-            related: vec![json!({"kind": "Pod", "metadata": {"name": "web-1"},
-                "status": {"containerStatuses": [{"name": "web", "image": "web:1", "ready": false, "restartCount": 2,
+            related: vec![json!({"kind": "Pod", "metadata": {"name": "web-1", "uid": "p"},
+                "status": {"containerStatuses": [{"name": "web", "image": "web:1", "ready": false, "restartCount": 1,
                     "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                     "lastState": {"terminated": {"exitCode": 3}}}]}})],
-            events: vec![],
+            events: vec![event],
         }
     }
 
     #[test]
-    fn a_crash_shows_the_containers_last_lines() {
+    fn a_crash_shows_the_containers_last_lines_and_its_events() {
         let logs = vec![("web-1/web".to_owned(), "starting\n\nno database\n".to_owned())];
-        let findings = why(&crashing(), &logs);
+        let findings = why(&crashing(), &logs, &[]);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].code, "health.crash-loop-back-off");
         assert_eq!(findings[0].outcome, Outcome::Failed);
         assert!(findings[0].message.contains("exit code 3"), "{}", findings[0].message);
-        assert!(findings[0].message.ends_with("starting | no database"), "{}", findings[0].message);
+        assert_eq!(
+            findings[0].evidence,
+            [
+                "web | starting",
+                "web | no database",
+                "BackOff: Back-off restarting failed container web (4 times)"
+            ]
+        );
+    }
+
+    #[test]
+    fn replicas_that_fail_alike_are_told_once() {
+        let mut subject = crashing();
+        let mut other = subject.related[0].clone();
+        other["metadata"]["name"] = json!("web-2");
+        subject.related.push(other);
+        assert_eq!(why(&subject, &[], &[]).len(), 1);
     }
 
     #[test]
@@ -161,14 +183,24 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cause_the_last_warning_is_shown() {
+    fn without_a_cause_what_it_waits_for_is_said() {
         let subject = Subject {
-            object: json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}),
+            object: json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "uid": "s"},
+                "spec": {"type": "LoadBalancer"}}),
             related: vec![],
-            events: vec![json!({"type": "Warning", "reason": "FailedCreate", "message": "quota",
-                "lastTimestamp": "2026-01-01T00:00:00Z"})],
+            events: vec![
+                json!({"type": "Warning", "reason": "SyncLoadBalancerFailed", "message": "no cloud",
+                "involvedObject": {"uid": "s"}}),
+            ],
         };
-        let findings = why(&subject, &[]);
-        assert!(findings[0].message.ends_with("FailedCreate: quota"), "{}", findings[0].message);
+        let findings = why(&subject, &[], &[]);
+        assert_eq!(findings[0].evidence, ["SyncLoadBalancerFailed: no cloud"]);
+        assert!(findings[0].help.as_ref().unwrap().contains("NodePort"));
+    }
+
+    #[test]
+    fn codes_are_words() {
+        assert_eq!(kebab("OOMKilled"), "oomkilled");
+        assert_eq!(kebab("ErrImageNeverPull"), "err-image-never-pull");
     }
 }

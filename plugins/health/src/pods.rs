@@ -1,175 +1,168 @@
-//! The first plain cause for which a pod will not become ready by itself.
+//! Which pods belong to the newest state of an object, and why one of them does not get going.
 
-use crate::document::{condition, list, number, text};
+use std::time::Duration;
+
+use crate::cause::{Cause, Gravity};
+use crate::document::{condition, condition_is, is_terminating, is_true, list, one_line, text};
+use crate::events;
 use serde_json::Value;
-use todohost_plugin::verify::{Health, Verdict};
+use todohost_plugin::verify::Subject;
 
-/// How often a container may end before it counts as crashing: one that recovers must not fail a deploy.
-const FORGIVEN_EXITS: i64 = 2;
+/// Room may come free while others end.
+const SCHEDULING_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Why a pod is not ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    /// Kubernetes' own word for it, e.g. `ErrImageNeverPull`.
-    pub reason: String,
-    /// One line.
-    pub message: String,
-    /// Pod that it is about.
-    pub pod: String,
-    /// Container, where it is about one.
-    pub container: Option<String>,
-    /// Image of the container.
-    pub image: String,
-    /// Whether waiting may help.
-    pub final_: Finality,
-}
+/// Another controller may be about to make the Secret or `ConfigMap` that is mounted.
+const MOUNT_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Whether waiting may help.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Finality {
-    /// It may get better by itself.
-    MayPass,
-    /// It will stay so until somebody changes something.
-    Final,
-}
-
-impl Cause {
-    /// As a judgement of the object that owns the pod.
-    pub fn into_verdict(self) -> Verdict {
-        let health = match self.final_ {
-            Finality::Final => Health::Failed,
-            Finality::MayPass => Health::Failing,
-        };
-        Verdict::new(health, self.reason, format!("{}: {}", self.pod, self.message)).since_matters()
-    }
-}
-
-/// The gravest cause among the pods that belong to the newest state of the object.
-pub fn worst(object: &Value, related: &[Value]) -> Option<Cause> {
-    current_pods(object, related)
-        .into_iter()
-        .flat_map(causes)
-        .max_by(|left, right| left.final_.cmp(&right.final_).then(right.pod.cmp(&left.pod)))
-}
-
-/// Pods of the newest replica set where there are replica sets: a failing pod of the old one is what is being
-/// replaced, not a failure of this rollout.
-pub fn current_pods<'a>(object: &'a Value, related: &'a [Value]) -> Vec<&'a Value> {
-    let newest = related
-        .iter()
-        .filter(|one| text(one, "/kind") == "ReplicaSet")
-        .max_by_key(|set| {
-            text(set, "/metadata/annotations/deployment.kubernetes.io~1revision")
-                .parse::<u64>()
-                .unwrap_or(0)
-        })
-        .map(|set| text(set, "/metadata/uid"));
+/// Pods of the newest state of the object: a failing one of an older state is what is being replaced.
+pub fn current(subject: &Subject) -> Vec<&Value> {
+    let object = &subject.object;
     let own = std::iter::once(object).filter(|one| text(one, "/kind") == "Pod");
-    own.chain(related.iter().filter(|one| text(one, "/kind") == "Pod"))
-        .filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none_or(Value::is_null))
-        .filter(|pod| {
-            newest.is_none_or(|uid| {
-                list(pod, "/metadata/ownerReferences")
-                    .iter()
-                    .any(|owner| text(owner, "/uid") == uid)
-            })
+    own.chain(subject.related.iter().filter(|one| text(one, "/kind") == "Pod"))
+        .filter(|pod| !is_terminating(pod))
+        .filter(|pod| match text(object, "/kind") {
+            "Deployment" => current_set(subject).is_some_and(|set| is_owned(pod, set)),
+            "StatefulSet" => is_of(
+                text(pod, "/metadata/labels/controller-revision-hash"),
+                text(object, "/status/updateRevision"),
+            ),
+            "DaemonSet" => is_of(
+                text(pod, "/metadata/labels/pod-template-generation"),
+                text(object, "/metadata/annotations/deprecated.daemonset.template.generation"),
+            ),
+            _ => true,
         })
         .collect()
 }
 
-/// Everything wrong with one pod.
-pub fn causes(pod: &Value) -> Vec<Cause> {
-    let statuses = list(pod, "/status/initContainerStatuses")
+/// What a pod is of, where both sides say it.
+fn is_of(pods: &str, newest: &str) -> bool {
+    pods.is_empty() || newest.is_empty() || pods == newest
+}
+
+fn is_owned(pod: &Value, owner: &Value) -> bool {
+    let uid = text(owner, "/metadata/uid");
+    list(pod, "/metadata/ownerReferences").iter().any(|one| text(one, "/uid") == uid)
+}
+
+/// The replica set of the Deployment's newest rollout; none where it has not been seen yet.
+fn current_set(subject: &Subject) -> Option<&Value> {
+    const REVISION: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
+    let revision = |object: &Value| text(object, REVISION).parse::<u64>().unwrap_or(0);
+    let newest = subject
+        .related
         .iter()
-        .chain(list(pod, "/status/containerStatuses"));
-    let mut found: Vec<Cause> = statuses.filter_map(|status| container(pod, status)).collect();
-    if let Some(scheduled) = condition(pod, "PodScheduled")
-        && text(scheduled, "/reason") == "Unschedulable"
-    {
-        found.push(Cause {
-            reason: "Unschedulable".into(),
-            message: text(scheduled, "/message").into(),
-            pod: text(pod, "/metadata/name").into(),
-            container: None,
-            image: String::new(),
-            final_: Finality::MayPass,
-        });
-    }
-    found
+        .filter(|one| text(one, "/kind") == "ReplicaSet")
+        .max_by_key(|set| revision(set))?;
+    // The Deployment and its sets are watched apart from each other: it may know of a newer one.
+    (revision(newest) >= revision(&subject.object)).then_some(newest)
 }
 
-fn container(pod: &Value, status: &Value) -> Option<Cause> {
-    let name = text(status, "/name");
-    let image = text(status, "/image");
-    let cause = |reason: &str, message: String, finality| Cause {
-        reason: reason.into(),
-        message,
-        pod: text(pod, "/metadata/name").into(),
-        container: Some(name.into()),
-        image: image.into(),
-        final_: finality,
+/// Why the pod itself does not get going, whatever its containers say.
+pub fn cause<'a>(pod: &'a Value, subject: &Subject) -> Option<Cause<'a>> {
+    let cause = |reason, message: String, gravity| {
+        Some(Cause { reason, message, pod: Some(pod), container: None, gravity })
     };
-    let waiting = text(status, "/state/waiting/reason");
-    let said = text(status, "/state/waiting/message");
-    match waiting {
-        "ErrImageNeverPull" => Some(cause(
-            waiting,
-            format!("the node does not have the image {image} and may not pull it"),
-            Finality::Final,
-        )),
-        "ErrImagePull" | "ImagePullBackOff" => Some(cause(
-            waiting,
-            format!("the image {image} could not be pulled: {}", one_line(said)),
-            // The first failure may be the network's; backing off means that it failed more than once.
-            if waiting == "ErrImagePull" { Finality::MayPass } else { Finality::Final },
-        )),
-        "InvalidImageName" => {
-            Some(cause(waiting, format!("{image} is no image name"), Finality::Final))
-        }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some(cause(
-            waiting,
-            format!("the container {name} could not be made: {}", one_line(said)),
-            Finality::Final,
-        )),
-        _ => {
-            exits(status, name).map(|(reason, message, finality)| cause(&reason, message, finality))
-        }
-    }
-}
-
-/// What became of a container that ends instead of running.
-fn exits(status: &Value, name: &str) -> Option<(String, String, Finality)> {
-    let terminated = ["/state/terminated", "/lastState/terminated"]
-        .into_iter()
-        .find_map(|pointer| status.pointer(pointer).filter(|state| state.is_object()))?;
-    let code = number(terminated, "/exitCode").unwrap_or(0);
-    let restarts = number(status, "/restartCount").unwrap_or(0);
-    let now_ended = status.pointer("/state/terminated").is_some_and(Value::is_object);
-    // `restartCount` grows when the container starts again, so an exit that is not yet followed by one is added.
-    let exits = restarts + i64::from(now_ended);
-    let looping = text(status, "/state/waiting/reason") == "CrashLoopBackOff";
-    if status.pointer("/ready").and_then(Value::as_bool) == Some(true)
-        || (code == 0 && !looping && exits < FORGIVEN_EXITS)
+    if let Some(scheduled) = condition(pod, "PodScheduled")
+        && text(scheduled, "/status") == "False"
     {
+        let said = one_line(text(scheduled, "/message"));
+        return match text(scheduled, "/reason") {
+            "SchedulingGated" => cause(
+                "SchedulingGated",
+                format!("it may not be scheduled: {said}"),
+                Gravity::MayPass,
+            ),
+            "Unschedulable" => {
+                let message = format!("no node takes it: {said}");
+                cause("Unschedulable", message, scheduling_gravity(pod, subject))
+            }
+            _ => None,
+        };
+    }
+    if condition_is(pod, "Ready", "True") {
         return None;
     }
-    let killed_for_memory = text(terminated, "/reason") == "OOMKilled";
-    let message = if killed_for_memory {
-        format!("the container {name} was killed at its memory limit")
-    } else {
-        format!("the container {name} ended {exits} times, last with exit code {code}")
-    };
-    let finality = if exits >= FORGIVEN_EXITS { Finality::Final } else { Finality::MayPass };
-    let reason = if killed_for_memory { "OOMKilled" } else { "CrashLoopBackOff" };
-    Some((reason.into(), message, finality))
+    if is_being_made(pod)
+        && let Some(event) = events::about(&subject.events, pod).last()
+        && matches!(
+            text(event, "/reason"),
+            "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox"
+        )
+    {
+        let said = one_line(text(event, "/message"));
+        // What is not found may be made; what fails otherwise is tried again.
+        return if text(event, "/reason") == "FailedCreatePodSandBox" {
+            cause("FailedCreatePodSandBox", format!("it gets no network: {said}"), Gravity::MayPass)
+        } else {
+            let is_missing = said.contains("not found");
+            let gravity =
+                if is_missing { Gravity::Passes(MOUNT_PATIENCE) } else { Gravity::MayPass };
+            cause("FailedMount", format!("a volume cannot be mounted: {said}"), gravity)
+        };
+    }
+    unready(pod, subject)
 }
 
-/// A message from the cluster, bounded and on one line.
-pub fn one_line(text: &str) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match flat.char_indices().nth(300) {
-        Some((end, _)) => format!("{}…", &flat[..end]),
-        None => flat,
+/// A container that runs and is not ready, with the words of its probe.
+fn unready<'a>(pod: &'a Value, subject: &Subject) -> Option<Cause<'a>> {
+    let status = list(pod, "/status/containerStatuses").iter().find(|status| {
+        !is_true(status, "/ready") && status.pointer("/state/running").is_some_and(Value::is_object)
+    })?;
+    let name = text(status, "/name");
+    let place = format!("{{{name}}}");
+    let probe = events::about(&subject.events, pod).into_iter().rev().find(|event| {
+        text(event, "/reason") == "Unhealthy"
+            && text(event, "/involvedObject/fieldPath").ends_with(&place)
+    })?;
+    Some(Cause {
+        reason: "Unhealthy",
+        message: format!("the container {name} runs; {}", one_line(text(probe, "/message"))),
+        pod: Some(pod),
+        container: Some(name),
+        // How long an app may take to start is said by the time for the whole wait.
+        gravity: Gravity::MayPass,
+    })
+}
+
+fn scheduling_gravity(pod: &Value, subject: &Subject) -> Gravity {
+    let is_growing = events::newest(&subject.events, pod, &["TriggeredScaleUp"]).is_some();
+    let room_comes_free =
+        subject.related.iter().any(|one| text(one, "/kind") == "Pod" && is_terminating(one));
+    if is_growing || room_comes_free {
+        Gravity::MayPass
+    } else {
+        Gravity::Passes(SCHEDULING_PATIENCE)
+    }
+}
+
+/// Every container still waits to be made.
+fn is_being_made(pod: &Value) -> bool {
+    let statuses = list(pod, "/status/containerStatuses");
+    statuses.iter().all(|status| {
+        matches!(text(status, "/state/waiting/reason"), "ContainerCreating" | "PodInitializing")
+    })
+}
+
+/// What a pod that has no cause of failure is at.
+pub fn stage(pod: &Value, reported: &[Value]) -> Option<String> {
+    if condition_is(pod, "Ready", "True") || text(pod, "/status/phase") == "Succeeded" {
+        return None;
+    }
+    let init = list(pod, "/status/initContainerStatuses")
+        .iter()
+        .find(|status| status.pointer("/state/running").is_some() && !is_true(status, "/started"));
+    if let Some(init) = init {
+        return Some(format!("runs the init container {}", text(init, "/name")));
+    }
+    match events::about(reported, pod).last() {
+        Some(event) if text(event, "/reason") == "Pulling" => {
+            let image = text(event, "/message").split('"').nth(1).unwrap_or("its image");
+            Some(format!("pulls {image}"))
+        }
+        _ if text(pod, "/spec/nodeName").is_empty() => Some("waits for a node".into()),
+        _ if is_being_made(pod) => Some("is being made".into()),
+        _ => Some("runs and is not ready yet".into()),
     }
 }
 
@@ -178,75 +171,103 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod_with(status: &Value) -> Value {
-        json!({"kind": "Pod", "metadata": {"name": "web-1", "ownerReferences": [{"uid": "new"}]},
-            "status": {"containerStatuses": [status]}})
+    fn set(uid: &str, revision: &str) -> Value {
+        json!({"kind": "ReplicaSet", "metadata": {"uid": uid,
+            "annotations": {"deployment.kubernetes.io/revision": revision}}})
     }
 
-    fn waiting(reason: &str) -> Value {
-        pod_with(&json!({"name": "web", "image": "web:1", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": reason, "message": "said\nso"}}}))
+    fn pod(name: &str, owner: &str) -> Value {
+        json!({"kind": "Pod", "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": owner}]}})
     }
 
-    fn ended(code: i64, restarts: i64, looping: bool) -> Value {
-        let state = if looping {
-            json!({"waiting": {"reason": "CrashLoopBackOff"}})
-        } else {
-            json!({"running": {}})
+    fn deployment(revision: &str, related: Vec<Value>) -> Subject {
+        let object = json!({"kind": "Deployment",
+            "metadata": {"annotations": {"deployment.kubernetes.io/revision": revision}}});
+        Subject { object, related, events: vec![] }
+    }
+
+    fn names(subject: &Subject) -> Vec<&str> {
+        current(subject).into_iter().map(|pod| text(pod, "/metadata/name")).collect()
+    }
+
+    #[test]
+    fn pods_of_an_older_replica_set_do_not_count() {
+        let related = vec![set("old", "9"), set("new", "10"), pod("a", "old"), pod("b", "new")];
+        assert_eq!(names(&deployment("10", related)), ["b"]);
+    }
+
+    #[test]
+    fn before_the_newest_replica_set_is_seen_no_pod_counts() {
+        let related = vec![set("old", "9"), pod("a", "old")];
+        assert!(names(&deployment("10", related)).is_empty());
+    }
+
+    #[test]
+    fn pods_of_an_older_revision_of_a_stateful_set_do_not_count() {
+        let with = |hash: &str| {
+            json!({"kind": "Pod", "metadata": {"name": hash,
+                "labels": {"controller-revision-hash": hash}}})
         };
-        pod_with(&json!({"name": "web", "image": "web:1", "ready": false, "restartCount": restarts,
-            "state": state, "lastState": {"terminated": {"exitCode": code, "reason": "Error"}}}))
+        let object = json!({"kind": "StatefulSet", "status": {"updateRevision": "db-2"}});
+        let subject = Subject { object, related: vec![with("db-1"), with("db-2")], events: vec![] };
+        assert_eq!(names(&subject), ["db-2"]);
+    }
+
+    fn pending(name: &str) -> Value {
+        json!({"kind": "Pod", "metadata": {"name": name, "uid": name}, "status": {"phase": "Pending",
+            "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/1 nodes are available: 1 Insufficient cpu."}]}})
     }
 
     #[test]
-    fn an_image_that_may_not_be_pulled_is_final() {
-        let cause = causes(&waiting("ErrImageNeverPull")).remove(0);
-        assert_eq!(cause.final_, Finality::Final);
-        assert!(cause.message.contains("web:1"));
+    fn a_pod_that_no_node_takes_is_given_time_and_more_where_room_comes_free() {
+        let alone = Subject { object: pending("a"), ..Subject::default() };
+        let found = cause(&alone.object, &alone).unwrap();
+        assert_eq!(found.gravity, Gravity::Passes(SCHEDULING_PATIENCE));
+        assert!(found.message.contains("1 Insufficient cpu"), "{}", found.message);
+
+        let mut old = pod("old", "x");
+        old["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let beside = Subject { object: pending("a"), related: vec![old], events: vec![] };
+        assert_eq!(cause(&beside.object, &beside).unwrap().gravity, Gravity::MayPass);
+
+        let grows = json!({"reason": "TriggeredScaleUp", "involvedObject": {"uid": "a"}});
+        let growing = Subject { object: pending("a"), related: vec![], events: vec![grows] };
+        assert_eq!(cause(&growing.object, &growing).unwrap().gravity, Gravity::MayPass);
     }
 
     #[test]
-    fn the_first_failed_pull_may_pass_and_backing_off_does_not() {
-        assert_eq!(causes(&waiting("ErrImagePull"))[0].final_, Finality::MayPass);
-        assert_eq!(causes(&waiting("ImagePullBackOff"))[0].final_, Finality::Final);
+    fn a_failing_readiness_probe_is_told_in_its_own_words() {
+        let object = json!({"kind": "Pod", "metadata": {"name": "a", "uid": "a"},
+            "status": {"containerStatuses": [{"name": "web", "ready": false, "state": {"running": {}}}]}});
+        let event = json!({"reason": "Unhealthy", "message": "Readiness probe failed: HTTP probe failed with statuscode: 503",
+            "involvedObject": {"uid": "a", "fieldPath": "spec.containers{web}"}});
+        let subject = Subject { object, related: vec![], events: vec![event] };
+        let found = cause(&subject.object, &subject).unwrap();
+        assert_eq!((found.reason, found.gravity), ("Unhealthy", Gravity::MayPass));
+        assert!(found.message.ends_with("statuscode: 503"));
     }
 
     #[test]
-    fn a_container_being_made_is_no_cause() {
-        assert!(causes(&waiting("ContainerCreating")).is_empty());
+    fn a_mounted_secret_that_is_not_there() {
+        let object = json!({"kind": "Pod", "metadata": {"name": "a", "uid": "a"},
+            "status": {"containerStatuses": [{"name": "web", "ready": false,
+                "state": {"waiting": {"reason": "ContainerCreating"}}}]}});
+        let event = json!({"reason": "FailedMount", "involvedObject": {"uid": "a"},
+            "message": "MountVolume.SetUp failed for volume \"keys\" : secret \"keys\" not found"});
+        let subject = Subject { object, related: vec![], events: vec![event] };
+        let found = cause(&subject.object, &subject).unwrap();
+        assert_eq!((found.reason, found.gravity), ("FailedMount", Gravity::Passes(MOUNT_PATIENCE)));
     }
 
     #[test]
-    fn one_exit_is_forgiven_and_the_second_is_not() {
-        assert_eq!(causes(&ended(1, 1, false))[0].final_, Finality::MayPass);
-        assert_eq!(causes(&ended(1, 2, true))[0].final_, Finality::Final);
-    }
-
-    #[test]
-    fn a_container_that_recovered_is_no_cause() {
-        let recovered = pod_with(&json!({"name": "web", "ready": true, "restartCount": 3,
-            "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}));
-        assert!(causes(&recovered).is_empty());
-    }
-
-    #[test]
-    fn pods_of_the_old_replica_set_do_not_count() {
-        let set = |uid: &str, revision: &str| {
-            json!({"kind": "ReplicaSet",
-            "metadata": {"uid": uid, "annotations": {"deployment.kubernetes.io/revision": revision}}})
-        };
-        let old = json!({"kind": "Pod", "metadata": {"name": "old", "ownerReferences": [{"uid": "old"}]},
-            "status": {"containerStatuses": [{"name": "web", "ready": false, "restartCount": 0,
-                "state": {"waiting": {"reason": "ErrImageNeverPull"}}}]}});
-        let related = [set("old", "9"), set("new", "10"), old];
-        assert_eq!(worst(&json!({"kind": "Deployment"}), &related), None);
-    }
-
-    #[test]
-    fn out_of_memory_is_said_so() {
-        let pod = pod_with(&json!({"name": "web", "ready": false, "restartCount": 2,
-            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-            "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}));
-        assert_eq!(causes(&pod)[0].reason, "OOMKilled");
+    fn what_a_pod_is_at() {
+        let object = json!({"metadata": {"uid": "a"}, "spec": {"nodeName": "n"},
+            "status": {"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}});
+        assert_eq!(stage(&object, &[]).unwrap(), "is being made");
+        let pulling = json!({"reason": "Pulling", "message": "Pulling image \"web:1\"",
+            "involvedObject": {"uid": "a"}});
+        assert_eq!(stage(&object, &[pulling]).unwrap(), "pulls web:1");
+        assert_eq!(stage(&json!({}), &[]).unwrap(), "waits for a node");
     }
 }

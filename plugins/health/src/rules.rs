@@ -1,40 +1,101 @@
 //! Whether an object is ready, by its own status: the conventions of `kstatus`
-//! (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>) for the kinds that a release has.
+//! (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>), and rules for the kinds that every
+//! cluster has. Why pods are not ready is `cause`'s.
 
-use crate::document::{condition, condition_is, number, text};
+mod cluster;
+mod workload;
+
+use crate::document::{condition, is_terminating, number, text};
 use serde_json::Value;
-use todohost_plugin::verify::{Health, Verdict};
+use todohost_plugin::verify::{Health, Subject, Verdict};
 
-/// Judges an object from its document alone.
-pub fn judge(object: &Value) -> Verdict {
-    if object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null()) {
-        return progressing("Terminating", "it is being deleted");
+/// The status is not about what was applied: nothing below the object says anything of it either.
+pub const NOT_OBSERVED: &str = "NotObserved";
+/// The object goes away.
+pub const TERMINATING: &str = "Terminating";
+
+/// API groups without a dot that are not the core group, and the suffix of the rest of Kubernetes' own.
+const OWN_GROUPS: [&str; 5] = ["", "apps", "autoscaling", "batch", "policy"];
+const OWN_SUFFIX: &str = ".k8s.io";
+
+/// Groups under that suffix whose kinds are custom resources, with controllers of their own.
+const CUSTOM_GROUPS: [&str; 2] = ["gateway.networking.k8s.io", "snapshot.storage.k8s.io"];
+
+/// Judges an object by itself.
+pub fn judge(subject: &Subject) -> Verdict {
+    let object = &subject.object;
+    if is_terminating(object) {
+        return progressing(TERMINATING, "it is being deleted");
     }
     // A status of an older generation says nothing of what was applied.
     if let (Some(observed), Some(wanted)) =
         (number(object, "/status/observedGeneration"), number(object, "/metadata/generation"))
         && observed < wanted
     {
-        return progressing("NotObserved", "its controller has not seen the change yet");
+        return progressing(NOT_OBSERVED, "its controller has not seen the change yet");
     }
     let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
     match (group, text(object, "/kind")) {
-        ("apps", "Deployment") => deployment(object),
-        ("apps", "StatefulSet") => stateful_set(object),
-        ("apps", "DaemonSet") => daemon_set(object),
-        ("apps", "ReplicaSet") => replica_set(object),
-        ("batch", "Job") => job(object),
-        ("", "Pod") => pod(object),
-        ("", "PersistentVolumeClaim") => claim(object),
-        ("", "Service") => service(object),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
-        // Objects that nothing has to work on are as ready as they will be; of the rest nothing is known, and an
-        // unknown object must not keep a deploy waiting for ever.
-        ("" | "rbac.authorization.k8s.io" | "networking.k8s.io" | "policy", _) => {
-            healthy("it exists")
-        }
-        _ => other(object),
+        ("apps", "Deployment") => workload::deployment(object),
+        ("apps", "StatefulSet") => workload::stateful_set(object),
+        ("apps", "DaemonSet") => workload::daemon_set(object),
+        ("apps", "ReplicaSet") | ("", "ReplicationController") => workload::replica_set(object),
+        ("batch", "Job") => workload::job(object),
+        ("batch", "CronJob") => workload::cron_job(object),
+        ("", "Pod") => workload::pod(object),
+        ("", "PersistentVolumeClaim") => cluster::claim(subject),
+        ("", "Service") => cluster::service(object),
+        ("", "Namespace") => cluster::namespace(object),
+        ("policy", "PodDisruptionBudget") => cluster::disruption_budget(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => cluster::autoscaler(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => cluster::definition(object),
+        ("apiregistration.k8s.io", "APIService") => cluster::api_service(object),
+        // What nothing has to work on is as ready as it will be.
+        (group, _) if is_own(group) => healthy("it exists"),
+        _ => custom(object),
     }
+}
+
+fn is_own(group: &str) -> bool {
+    OWN_GROUPS.contains(&group) || (group.ends_with(OWN_SUFFIX) && !CUSTOM_GROUPS.contains(&group))
+}
+
+/// A custom resource that keeps to the conventions has `Ready`, or `Reconciling` and `Stalled`. Of others nothing is
+/// known, and what nothing is known of must not keep a deploy waiting.
+fn custom(object: &Value) -> Verdict {
+    let said = |kind: &str, status: &str| {
+        let condition = condition(object, kind)?;
+        (text(condition, "/status") == status)
+            .then(|| (text(condition, "/reason"), text(condition, "/message")))
+    };
+    if let Some((reason, message)) = said("Stalled", "True") {
+        return Verdict::new(Health::Failed, or(reason, "Stalled"), or(message, "it is stalled"));
+    }
+    if let Some((_, message)) = said("Reconciling", "True") {
+        return progressing("Reconciling", or(message, "it is being reconciled"));
+    }
+    let Some(ready) = condition(object, "Ready") else {
+        return Verdict::new(Health::NoOpinion, "NoRule", "nothing is known of this kind");
+    };
+    let is_of_older_generation =
+        match (number(ready, "/observedGeneration"), number(object, "/metadata/generation")) {
+            (Some(observed), Some(wanted)) => observed < wanted,
+            _ => false,
+        };
+    if is_of_older_generation {
+        return progressing(NOT_OBSERVED, "its controller has not seen the change yet");
+    }
+    match text(ready, "/status") {
+        "True" => healthy("it is ready"),
+        _ => {
+            let reason = or(text(ready, "/reason"), "Waiting");
+            progressing(reason, or(text(ready, "/message"), "it is not ready yet"))
+        }
+    }
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
 }
 
 fn healthy(message: impl Into<String>) -> Verdict {
@@ -45,166 +106,12 @@ fn progressing(reason: &str, message: impl Into<String>) -> Verdict {
     Verdict::new(Health::Progressing, reason, message)
 }
 
+fn failing(reason: &str, message: impl Into<String>) -> Verdict {
+    Verdict::new(Health::Failing, reason, message)
+}
+
 fn failed(reason: &str, message: impl Into<String>) -> Verdict {
     Verdict::new(Health::Failed, reason, message)
-}
-
-fn wanted_replicas(object: &Value) -> i64 {
-    number(object, "/spec/replicas").unwrap_or(1)
-}
-
-fn counted(object: &Value, field: &str) -> i64 {
-    number(object, &format!("/status/{field}")).unwrap_or(0)
-}
-
-fn not_observed(object: &Value) -> bool {
-    number(object, "/status/observedGeneration").is_none()
-}
-
-fn deployment(object: &Value) -> Verdict {
-    if not_observed(object) {
-        return progressing("NotObserved", "its controller has not seen it yet");
-    }
-    if let Some(condition) = condition(object, "Progressing")
-        && text(condition, "/reason") == "ProgressDeadlineExceeded"
-    {
-        return failed("ProgressDeadlineExceeded", text(condition, "/message"));
-    }
-    let wanted = wanted_replicas(object);
-    let (updated, all) = (counted(object, "updatedReplicas"), counted(object, "replicas"));
-    let available = counted(object, "availableReplicas");
-    if updated < wanted {
-        return progressing("Updating", format!("{updated} of {wanted} replicas are updated"));
-    }
-    if all > updated {
-        return progressing("Updating", format!("{} old replicas are still there", all - updated));
-    }
-    if available < updated {
-        return progressing("Waiting", format!("{available} of {updated} replicas are available"));
-    }
-    if !condition_is(object, "Available", "True") && wanted > 0 {
-        return progressing("Waiting", "it is not available yet");
-    }
-    healthy(format!("{available} of {wanted} replicas are available"))
-}
-
-fn stateful_set(object: &Value) -> Verdict {
-    if not_observed(object) {
-        return progressing("NotObserved", "its controller has not seen it yet");
-    }
-    let wanted = wanted_replicas(object);
-    let ready = counted(object, "readyReplicas");
-    if ready < wanted {
-        return progressing("Waiting", format!("{ready} of {wanted} replicas are ready"));
-    }
-    // With OnDelete nothing is updated by itself, so nothing is waited for.
-    if text(object, "/spec/updateStrategy/type") != "OnDelete" {
-        let partition = number(object, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
-        let updated = counted(object, "updatedReplicas");
-        if updated < wanted - partition {
-            return progressing(
-                "Updating",
-                format!("{updated} of {} replicas are updated", wanted - partition),
-            );
-        }
-        let (current, update) =
-            (text(object, "/status/currentRevision"), text(object, "/status/updateRevision"));
-        if partition == 0 && current != update {
-            return progressing("Updating", "the last replicas are being updated");
-        }
-    }
-    healthy(format!("{ready} of {wanted} replicas are ready"))
-}
-
-fn daemon_set(object: &Value) -> Verdict {
-    if not_observed(object) {
-        return progressing("NotObserved", "its controller has not seen it yet");
-    }
-    let wanted = counted(object, "desiredNumberScheduled");
-    let (updated, available) =
-        (counted(object, "updatedNumberScheduled"), counted(object, "numberAvailable"));
-    if text(object, "/spec/updateStrategy/type") != "OnDelete" && updated < wanted {
-        return progressing("Updating", format!("{updated} of {wanted} pods are updated"));
-    }
-    if available < wanted {
-        return progressing("Waiting", format!("{available} of {wanted} pods are available"));
-    }
-    healthy(format!("{available} of {wanted} pods are available"))
-}
-
-fn replica_set(object: &Value) -> Verdict {
-    let (wanted, available) = (wanted_replicas(object), counted(object, "availableReplicas"));
-    if available < wanted {
-        return progressing("Waiting", format!("{available} of {wanted} replicas are available"));
-    }
-    healthy(format!("{available} of {wanted} replicas are available"))
-}
-
-fn job(object: &Value) -> Verdict {
-    if let Some(condition) = condition(object, "Failed")
-        && text(condition, "/status") == "True"
-    {
-        return failed(text(condition, "/reason"), text(condition, "/message"));
-    }
-    if condition_is(object, "Complete", "True") {
-        return healthy("it completed");
-    }
-    if object.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
-        return healthy("it is suspended");
-    }
-    progressing("Running", "it has not completed yet")
-}
-
-fn pod(object: &Value) -> Verdict {
-    match text(object, "/status/phase") {
-        "Succeeded" => healthy("it completed"),
-        "Failed" => failed("PodFailed", text(object, "/status/message")),
-        "Running" if condition_is(object, "Ready", "True") => healthy("it is ready"),
-        "Running" => progressing("Waiting", "it runs but is not ready"),
-        _ => progressing("Pending", "it does not run yet"),
-    }
-}
-
-fn claim(object: &Value) -> Verdict {
-    match text(object, "/status/phase") {
-        "Bound" => healthy("it is bound"),
-        "Lost" => failed("Lost", "its volume no longer exists"),
-        // Many classes bind only once a pod uses the claim: the pod is what is waited for.
-        _ => Verdict::new(Health::NoOpinion, "Pending", "it is bound when a pod uses it"),
-    }
-}
-
-fn service(object: &Value) -> Verdict {
-    let ingress = crate::document::list(object, "/status/loadBalancer/ingress");
-    if text(object, "/spec/type") == "LoadBalancer" && ingress.is_empty() {
-        return progressing("Waiting", "the load balancer has no address yet").since_matters();
-    }
-    healthy("it exists")
-}
-
-fn definition(object: &Value) -> Verdict {
-    if condition_is(object, "NamesAccepted", "False") {
-        return failed("NamesNotAccepted", "another definition has its names");
-    }
-    if condition_is(object, "Established", "True") {
-        return healthy("it is established");
-    }
-    progressing("Waiting", "it is not established yet")
-}
-
-/// A custom resource that keeps to the conventions has `Ready`, or `Reconciling` and `Stalled`.
-fn other(object: &Value) -> Verdict {
-    if let Some(stalled) = condition(object, "Stalled")
-        && text(stalled, "/status") == "True"
-    {
-        return failed(text(stalled, "/reason"), text(stalled, "/message"));
-    }
-    match condition(object, "Ready").map(|ready| (text(ready, "/status"), text(ready, "/message")))
-    {
-        Some(("True", _)) => healthy("it is ready"),
-        Some((_, message)) => progressing("Waiting", message),
-        None => Verdict::new(Health::NoOpinion, "NoRule", "nothing is known of this kind"),
-    }
 }
 
 #[cfg(test)]
@@ -212,66 +119,82 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn deployment_with(status: &Value) -> Value {
-        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "generation": 2},
-            "spec": {"replicas": 2}, "status": status})
+    fn health(object: Value) -> Health {
+        judge(&Subject { object, ..Subject::default() }).health
     }
 
-    #[test]
-    fn a_deployment_is_ready_when_all_replicas_are_new_and_available() {
-        let available = json!([{"type": "Available", "status": "True"}]);
-        let status = |updated, replicas, available_replicas| {
-            json!({"observedGeneration": 2, "updatedReplicas": updated, "replicas": replicas,
-                "availableReplicas": available_replicas, "conditions": available})
-        };
-        let health = |status: &Value| judge(&deployment_with(status)).health;
-        assert_eq!(health(&status(2, 2, 2)), Health::Healthy);
-        assert_eq!(health(&status(1, 2, 2)), Health::Progressing);
-        assert_eq!(health(&status(2, 3, 2)), Health::Progressing, "an old replica is still there");
-        assert_eq!(health(&status(2, 2, 1)), Health::Progressing);
-    }
-
-    #[test]
-    fn a_status_of_an_older_generation_does_not_count() {
-        let old = json!({"observedGeneration": 1, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2});
-        assert_eq!(judge(&deployment_with(&old)).reason, "NotObserved");
-        assert_eq!(judge(&deployment_with(&json!({}))).reason, "NotObserved");
-    }
-
-    #[test]
-    fn a_deployment_past_its_deadline_has_failed() {
-        let status = json!({"observedGeneration": 2, "conditions": [
-            {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]});
-        assert_eq!(judge(&deployment_with(&status)).health, Health::Failed);
+    fn with_conditions(conditions: &Value) -> Value {
+        json!({"apiVersion": "example.com/v1", "kind": "Thing",
+            "metadata": {"name": "a", "generation": 2}, "status": {"conditions": conditions}})
     }
 
     #[test]
     fn an_unknown_kind_without_conditions_is_no_opinion() {
         let custom =
             json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}});
-        assert_eq!(judge(&custom).health, Health::NoOpinion);
-        let ready = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"},
-            "status": {"conditions": [{"type": "Ready", "status": "False", "message": "soon"}]}});
-        assert_eq!(judge(&ready).health, Health::Progressing);
+        assert_eq!(health(custom), Health::NoOpinion);
+        let other = with_conditions(&json!([{"type": "Synced", "status": "False"}]));
+        assert_eq!(health(other), Health::NoOpinion);
     }
 
     #[test]
-    fn a_job_fails_and_completes_by_its_conditions() {
-        let job = |kind| {
-            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"},
-            "status": {"conditions": [{"type": kind, "status": "True", "reason": "BackoffLimitExceeded"}]}})
-        };
-        assert_eq!(judge(&job("Complete")).health, Health::Healthy);
-        assert_eq!(judge(&job("Failed")).health, Health::Failed);
+    fn a_custom_resource_is_judged_by_its_conditions() {
+        for (conditions, expected) in [
+            (json!([{"type": "Ready", "status": "True"}]), Health::Healthy),
+            (json!([{"type": "Ready", "status": "False", "message": "soon"}]), Health::Progressing),
+            (json!([{"type": "Ready", "status": "Unknown"}]), Health::Progressing),
+            (
+                json!([{"type": "Ready", "status": "True"}, {"type": "Reconciling", "status": "True"}]),
+                Health::Progressing,
+            ),
+            (
+                json!([{"type": "Ready", "status": "False"}, {"type": "Stalled", "status": "True"}]),
+                Health::Failed,
+            ),
+            (
+                json!([{"type": "Ready", "status": "True", "observedGeneration": 1}]),
+                Health::Progressing,
+            ),
+        ] {
+            assert_eq!(health(with_conditions(&conditions)), expected, "{conditions}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_an_older_generation_does_not_count() {
+        let mut custom = with_conditions(&json!([{"type": "Ready", "status": "True"}]));
+        custom["status"]["observedGeneration"] = json!(1);
+        assert_eq!(health(custom), Health::Progressing);
+    }
+
+    #[test]
+    fn what_is_being_deleted_is_waited_for() {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        assert_eq!(health(object), Health::Progressing);
     }
 
     #[test]
     fn what_nothing_works_on_is_ready_when_it_exists() {
-        for (version, kind) in
-            [("v1", "Secret"), ("v1", "ConfigMap"), ("rbac.authorization.k8s.io/v1", "Role")]
-        {
+        for (version, kind) in [
+            ("v1", "Secret"),
+            ("v1", "ConfigMap"),
+            ("v1", "ServiceAccount"),
+            ("rbac.authorization.k8s.io/v1", "Role"),
+            ("networking.k8s.io/v1", "Ingress"),
+            ("networking.k8s.io/v1", "NetworkPolicy"),
+            ("storage.k8s.io/v1", "StorageClass"),
+            ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+        ] {
             let object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}});
-            assert_eq!(judge(&object).health, Health::Healthy, "{kind}");
+            assert_eq!(health(object), Health::Healthy, "{kind}");
         }
+    }
+
+    #[test]
+    fn extensions_under_kubernetes_own_name_are_custom() {
+        let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+            "metadata": {"name": "a"}});
+        assert_eq!(health(gateway), Health::NoOpinion);
     }
 }

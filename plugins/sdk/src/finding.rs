@@ -9,6 +9,7 @@ impl Finding {
             outcome,
             code: code.into(),
             message: message.into(),
+            evidence: Vec::new(),
             help: None,
             file: None,
             pointer: None,
@@ -36,6 +37,13 @@ impl Finding {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a line that shows it: what a container printed, what was reported.
+    #[must_use]
+    pub fn evidence(mut self, line: impl Into<String>) -> Self {
+        self.evidence.push(line.into());
         self
     }
 

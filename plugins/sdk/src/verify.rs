@@ -5,19 +5,33 @@ use crate::{Error, Finding, ObjectRef, Result, options, panic};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::marker::PhantomData;
+use std::time::Duration;
 
-pub use wit::{Health, Probe, Verdict};
+pub use wit::{Health, Probe, Replicas, Usage, Verdict};
 
 impl Verdict {
     /// A judgement with a reason in one word and a message in one line.
     pub fn new(health: Health, reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { health, reason: reason.into(), message: message.into(), since_matters: false }
+        Self {
+            health,
+            reason: reason.into(),
+            message: message.into(),
+            patience_ms: None,
+            replicas: None,
+        }
     }
 
-    /// Only worth acting on when it stays so for a while.
+    /// `failing` becomes a failure when it stays so for this long.
     #[must_use]
-    pub fn since_matters(mut self) -> Self {
-        self.since_matters = true;
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience_ms = Some(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// How many replicas there are, and should be.
+    #[must_use]
+    pub fn replicas(mut self, ready: u32, updated: u32, desired: u32) -> Self {
+        self.replicas = Some(Replicas { ready, updated, desired });
         self
     }
 }
@@ -80,8 +94,8 @@ pub trait Verify {
         Ok(Vec::new())
     }
 
-    /// Why it failed and what to do, from the object, its events and the last lines of its containers: pairs of
-    /// `POD/CONTAINER` and text.
+    /// Why it failed and what to do, from the object, its events, the last lines of its containers (pairs of
+    /// `POD/CONTAINER` and text) and the most that they used while the host watched.
     ///
     /// # Errors
     /// When the object cannot be understood.
@@ -89,6 +103,7 @@ pub trait Verify {
         options: Self::Options,
         subject: &Subject,
         logs: &[(String, String)],
+        usage: &[Usage],
     ) -> Result<Vec<Finding>>;
 }
 
@@ -111,8 +126,9 @@ impl<T: Verify> wit::Guest for Adapter<T> {
         options: String,
         subject: wit::Subject,
         logs: Vec<(String, String)>,
+        usage: Vec<Usage>,
     ) -> Result<Vec<Finding>, Error> {
         panic::report_panics();
-        T::explain(options::parse(&options)?, &subject.try_into()?, &logs)
+        T::explain(options::parse(&options)?, &subject.try_into()?, &logs, &usage)
     }
 }

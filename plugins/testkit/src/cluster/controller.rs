@@ -31,6 +31,26 @@ pub enum Behaviour {
     },
     /// It runs, but its readiness probe never succeeds.
     NeverReady,
+    /// The container exits so often, and then runs and is ready.
+    Recovers {
+        /// How often.
+        exits: u32,
+    },
+    /// It runs a while, is killed for the memory that it uses, is started again and killed again.
+    OutOfMemory {
+        /// Bytes that it uses, by the node's summary.
+        used: u64,
+    },
+    /// No node takes the pods.
+    Unschedulable {
+        /// The scheduler's words.
+        message: String,
+    },
+    /// The pods may not be created.
+    NotCreated {
+        /// The API server's words.
+        message: String,
+    },
 }
 
 /// Where the controller of Deployments keeps the number of a rollout.
@@ -38,6 +58,12 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// Between two states of a pod: long enough for a watch to see both.
 const STEP: Duration = Duration::from_millis(20);
+
+/// How long a container stays down that recovers: long enough to be told of.
+const SEEN: Duration = Duration::from_millis(500);
+
+/// How long a container runs that is killed for its memory: long enough to be measured.
+const MEASURED: Duration = Duration::from_millis(2500);
 
 fn deployment_key(namespace: &str, name: &str) -> Key {
     Key { resource: "deployments.apps".into(), namespace: namespace.into(), name: name.into() }
@@ -69,13 +95,38 @@ pub(super) async fn reconcile(state: State, namespace: String, name: String) {
     let Some(rollout) = begin(&state, &namespace, &name) else { return };
     tokio::time::sleep(STEP).await;
     match state.behaviour(&name, &rollout.template) {
-        Behaviour::Ready => {
-            for pod in &rollout.pods {
-                rollout.pod_status(&state, pod, &ready_status);
+        Behaviour::Ready => rollout.get_ready(&state).await,
+        Behaviour::Recovers { exits } => {
+            let ended = ended("Error", 1);
+            for restarts in 0..exits {
+                rollout.all_pods(&state, &|container| unready(container, &ended, restarts)).await;
+                tokio::time::sleep(SEEN).await;
+                let running = json!({ "running": { "startedAt": now() } });
+                rollout
+                    .all_pods(&state, &|container| {
+                        let mut status = unready(container, &running, restarts + 1);
+                        status["lastState"] = ended.clone();
+                        status
+                    })
+                    .await;
             }
-            tokio::time::sleep(STEP).await;
-            rollout.finish(&state);
+            rollout.get_ready(&state).await;
         }
+        Behaviour::OutOfMemory { .. } => {
+            let killed = ended("OOMKilled", 137);
+            for restarts in 0..2 {
+                let running = json!({ "running": { "startedAt": now() } });
+                rollout.all_pods(&state, &|container| unready(container, &running, restarts)).await;
+                tokio::time::sleep(MEASURED).await;
+                rollout.all_pods(&state, &|container| unready(container, &killed, restarts)).await;
+            }
+        }
+        Behaviour::Unschedulable { message } => {
+            for pod in &rollout.pods {
+                rollout.unscheduled(&state, pod, &message);
+            }
+        }
+        Behaviour::NotCreated { message } => rollout.refused(&state, &message),
         Behaviour::Waiting { reason, message } => {
             for pod in &rollout.pods {
                 let waiting = json!({ "waiting": { "reason": reason, "message": message } });
@@ -84,10 +135,7 @@ pub(super) async fn reconcile(state: State, namespace: String, name: String) {
             }
         }
         Behaviour::Exits { code, .. } => {
-            let ended = json!({
-                "terminated": { "exitCode": code, "reason": "Error",
-                    "startedAt": now(), "finishedAt": now() },
-            });
+            let ended = ended("Error", code);
             let waiting = json!({ "waiting": {
                 "reason": "CrashLoopBackOff",
                 "message": "back-off 10s restarting failed container",
@@ -121,6 +169,12 @@ pub(super) async fn reconcile(state: State, namespace: String, name: String) {
             }
         }
     }
+}
+
+fn ended(reason: &str, code: i32) -> Value {
+    json!({ "terminated": {
+        "exitCode": code, "reason": reason, "startedAt": now(), "finishedAt": now(),
+    } })
 }
 
 struct Rollout {
@@ -165,10 +219,14 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
     for pod in pods.drain(replicas.min(pods.len())..).collect::<Vec<_>>() {
         delete(&mut store, "Pod", "pods", namespace, &pod);
     }
-    while pods.len() < replicas {
+    let behaviour = state.behaviour(name, &template);
+    let may_create = !matches!(behaviour, Behaviour::NotCreated { .. });
+    while may_create && pods.len() < replicas {
         let pod_name = format!("{set}-{}", store.suffix());
         let mut spec = template["spec"].clone();
-        spec["nodeName"] = json!(state.node());
+        if !matches!(behaviour, Behaviour::Unschedulable { .. }) {
+            spec["nodeName"] = json!(state.node());
+        }
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
@@ -275,7 +333,45 @@ fn unready(container: &Value, state: &Value, restarts: u32) -> Value {
 }
 
 impl Rollout {
-    fn pod_status(&self, state: &State, pod: &str, status_of: &dyn Fn(&Value) -> Value) {
+    async fn get_ready(&self, state: &State) {
+        self.all_pods(state, &ready_status).await;
+        self.finish(state);
+    }
+
+    /// Sets the containers of all pods, and gives watches the time to see it.
+    async fn all_pods(&self, state: &State, status_of: &(dyn Fn(&Value) -> Value + Sync)) {
+        for pod in &self.pods {
+            self.pod_status(state, pod, status_of);
+        }
+        tokio::time::sleep(STEP).await;
+    }
+
+    fn unscheduled(&self, state: &State, pod: &str, message: &str) {
+        let key =
+            Key { resource: "pods".into(), namespace: self.namespace.clone(), name: pod.into() };
+        let mut scheduled = condition("PodScheduled", "False", "Unschedulable");
+        scheduled["message"] = json!(message);
+        let status = json!({ "phase": "Pending", "conditions": [scheduled] });
+        state.store().set_status(&key, &status);
+        self.event(state, pod, "FailedScheduling", message);
+    }
+
+    fn refused(&self, state: &State, message: &str) {
+        let key = deployment_key(&self.namespace, &self.name);
+        let mut failure = condition("ReplicaFailure", "True", "FailedCreate");
+        failure["message"] = json!(message);
+        state.store().set_status(
+            &key,
+            &json!({
+                "observedGeneration": self.generation, "unavailableReplicas": self.replicas,
+                "conditions": [
+                    condition("Available", "False", "MinimumReplicasUnavailable"), failure,
+                ],
+            }),
+        );
+    }
+
+    fn pod_status(&self, state: &State, pod: &str, status_of: &(dyn Fn(&Value) -> Value + Sync)) {
         let mut store = state.store();
         let key =
             Key { resource: "pods".into(), namespace: self.namespace.clone(), name: pod.into() };
@@ -359,6 +455,8 @@ impl Rollout {
             Key { resource: "pods".into(), namespace: self.namespace.clone(), name: pod.into() };
         let Some(object) = store.get(&key) else { return };
         let uid = object["metadata"]["uid"].clone();
+        let container = object["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
+        let place = format!("spec.containers{{{container}}}");
         let name = format!("{pod}.{}", store.suffix());
         write(
             &mut store,
@@ -367,7 +465,7 @@ impl Rollout {
                 "metadata": { "name": name, "namespace": self.namespace },
                 "involvedObject": {
                     "apiVersion": "v1", "kind": "Pod", "name": pod,
-                    "namespace": self.namespace, "uid": uid,
+                    "namespace": self.namespace, "uid": uid, "fieldPath": place,
                 },
                 "reason": reason, "message": message, "type": "Warning", "count": 1,
                 "firstTimestamp": now(), "lastTimestamp": now(),

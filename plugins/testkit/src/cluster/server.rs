@@ -277,7 +277,9 @@ impl Call {
             }
             [name] | [name, "status"] => self.one(state, &kind, &key(name)),
             [name, "log"] => logs(state, &key(name)),
-            ["node-1", "proxy", "stats", "summary"] => Ok(reply(200, &json!({ "pods": [] }))),
+            [node, "proxy", "stats", "summary"] if kind.kind == "Node" => {
+                Ok(reply(200, &summary(state, node)))
+            }
             [name, "proxy", path @ ..] => proxy(state, &kind, &namespace, name, &path.join("/")),
             _ => Err(not_found(&self.path)),
         }
@@ -531,8 +533,36 @@ fn logs(state: &State, key: &Key) -> Result<Response<Body>, Failure> {
             format!("container in pod \"{}\" is waiting to start: {reason}", key.name),
         )),
         Behaviour::Exits { log, .. } => Ok(raw(200, "text/plain", log)),
-        Behaviour::Ready | Behaviour::NeverReady => Ok(raw(200, "text/plain", String::new())),
+        _ => Ok(raw(200, "text/plain", String::new())),
     }
+}
+
+/// The kubelet's summary of a node, with what its pods use by their behaviours.
+fn summary(state: &State, node: &str) -> Value {
+    let on_node: Vec<Value> = {
+        let store = state.store();
+        store.list("pods", "").filter(|pod| pod["spec"]["nodeName"] == node).cloned().collect()
+    };
+    let pods: Vec<Value> = on_node
+        .iter()
+        .map(|pod| {
+            let used = match state.behaviour(&deployment_of(pod), pod) {
+                Behaviour::OutOfMemory { used } => used,
+                _ => 0,
+            };
+            let metadata = &pod["metadata"];
+            json!({
+                "podRef": {
+                    "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
+                },
+                "containers": [{
+                    "name": pod["spec"]["containers"][0]["name"],
+                    "cpu": { "usageNanoCores": 0 }, "memory": { "workingSetBytes": used },
+                }],
+            })
+        })
+        .collect();
+    json!({ "node": { "nodeName": node }, "pods": pods })
 }
 
 fn is_ready(pod: &Value) -> bool {
