@@ -14,6 +14,7 @@ use todohost::event::ObjectChange;
 use todohost::object::ObjectRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// A request as the server sees it.
@@ -43,22 +44,39 @@ enum Answer {
 struct Server {
     port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
     /// `script` gets the request and how many of the same method and path came before.
     async fn start(script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(0, script).await
+    }
+
+    async fn start_at(
+        port: u16,
+        script: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (log, script) = (asked.clone(), Arc::new(script));
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
+            // Connections end with the server.
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, script) = (log.clone(), script.clone());
-                tokio::spawn(async move { serve(stream, &log, &*script).await });
+                connections.spawn(async move { serve(stream, &log, &*script).await });
             }
         });
-        Self { port, asked }
+        Self { port, asked, task }
+    }
+
+    /// Nobody listens any more, and what was open is closed.
+    async fn stop(self) -> u16 {
+        self.task.abort();
+        let _ = self.task.await;
+        self.port
     }
 
     fn kubeconfig(&self, user: &str) -> Connection {
@@ -412,6 +430,68 @@ async fn a_watch_lists_anew_after_it_expired_and_goes_on_after_it_ended() {
 }
 
 #[tokio::test]
+async fn a_watch_that_opens_at_the_second_attempt_is_not_held_against_a_quiet_kind() {
+    let server = Server::start(|asked, before| {
+        match (asked.path.contains("watch=true"), before) {
+            (false, _) => listed(asked, "1", "one"),
+            (true, 0) => Answer::Json(500, status(500, "InternalError", "etcd has no leader")),
+            // Open, and nothing happens.
+            (true, _) => Answer::Events(Vec::new()),
+        }
+    })
+    .await;
+    let timeouts = Timeouts { call: Duration::from_secs(6), ..Timeouts::default() };
+    let client = Client::connect(&server.kubeconfig("{}"), &[], timeouts).await.unwrap();
+    let mut watch = client.watch(&[named()], CancellationToken::new()).await.unwrap();
+    watch.next().await.unwrap().unwrap();
+    let quiet = tokio::time::timeout(Duration::from_secs(9), watch.next()).await;
+    assert!(quiet.is_err(), "{:?}", quiet.unwrap().map(|_| ()));
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_is_waited_for() {
+    let script = |_: &Asked, _| Answer::Json(200, config_map("1", "x"));
+    let server = Server::start(script).await;
+    let client = server.client().await;
+    client.get(&named()).await.unwrap();
+    let port = server.stop().await;
+    let asked = tokio::spawn(async move { client.get(&named()).await });
+    // Longer than all the pauses between attempts at a server that only fails.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let _again = Server::start_at(port, script).await;
+    assert!(asked.await.unwrap().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_was_carried_out_unheard_is_found_and_what_was_not_is_sent_again() {
+    // Carried out: it is there when it is looked for.
+    let server = Server::start(|asked, _| match asked.method.as_str() {
+        "POST" => Answer::Drop,
+        _ => Answer::Json(200, config_map("1", "x")),
+    })
+    .await;
+    server.client().await.create(&config_map("", "x")).await.unwrap();
+    assert_eq!(server.count("POST", LIST), 1);
+    // Not carried out.
+    let server = Server::start(|asked, before| match (asked.method.as_str(), before) {
+        ("POST", 0) => Answer::Drop,
+        ("POST", _) => Answer::Json(201, config_map("1", "x")),
+        _ => Answer::Json(404, status(404, "NotFound", "no")),
+    })
+    .await;
+    server.client().await.create(&config_map("", "x")).await.unwrap();
+    assert_eq!(server.count("POST", LIST), 2);
+    // Somebody else's.
+    let server = Server::start(|asked, _| match asked.method.as_str() {
+        "POST" => Answer::Drop,
+        _ => Answer::Json(200, config_map("1", "other")),
+    })
+    .await;
+    server.client().await.create(&config_map("", "x")).await.unwrap_err();
+    assert_eq!(server.count("POST", LIST), 1);
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_loses_nothing() {
     let server = Server::start(|asked, _| {
         match (asked.path.contains("watch=true"), asked.path.starts_with(LIST)) {
@@ -507,7 +587,7 @@ async fn a_cluster_that_turns_the_user_away_at_once_is_told_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let server = Server { port, asked: Arc::default() };
+    let server = Server { port, asked: Arc::default(), task: tokio::spawn(async {}) };
     let began = Instant::now();
     let error =
         Client::connect(&server.kubeconfig("{}"), &[], Timeouts::default()).await.err().unwrap();

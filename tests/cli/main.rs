@@ -7,6 +7,7 @@
 
 mod build;
 mod deploy;
+mod faults;
 mod help;
 mod house;
 mod interrupt;

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 
+mod causes;
+mod faults;
 mod refusals;
 mod shop;
 mod todo;

@@ -97,6 +97,11 @@ impl Real {
         &self.target
     }
 
+    /// The context of that target's cluster.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
     /// The app's namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace

@@ -288,4 +288,15 @@ impl ClusterError {
             | Self::Nameless { .. } => Exit::Apply,
         }
     }
+
+    /// The answer did not come: what was asked may have been done all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout { .. }
+                | Self::Unreachable { .. }
+                | Self::Server { .. }
+                | Self::Answer { .. }
+        )
+    }
 }

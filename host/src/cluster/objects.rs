@@ -13,6 +13,9 @@ use crate::object::{Object, ObjectRef};
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 
+/// How often a write is tried of which it is not known whether it was carried out.
+const ATTEMPTS_IN_DOUBT: usize = 4;
+
 /// Asks for the metadata of objects and nothing else.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
@@ -192,16 +195,15 @@ impl Client {
         .about(named);
         let answer = self.call(&call).await?;
         let change = match (answer.status, before) {
-            (201, _) => ObjectChange::Created,
-            (200, before) => {
+            // With 200: the first of several attempts made it, and its answer did not come.
+            (201, _) | (200, None) => ObjectChange::Created,
+            (200, Some(before)) => {
                 let after: Object = parse(&call, &answer)?;
-                let same = before.is_some_and(|before| {
-                    if options.dry_run {
-                        comparable(before) == comparable(&after)
-                    } else {
-                        version_of(before) == version_of(&after)
-                    }
-                });
+                let same = if options.dry_run {
+                    comparable(before) == comparable(&after)
+                } else {
+                    version_of(before) == version_of(&after)
+                };
                 if same { ObjectChange::Unchanged } else { ObjectChange::Configured }
             }
             _ => return Err(self.refusal(&call, &answer)),
@@ -209,7 +211,8 @@ impl Client {
         Ok(Applied { object: parse(&call, &answer)?, change })
     }
 
-    /// Creates an object that must not exist yet.
+    /// Creates an object that must not exist yet. An answer that does not come is no failure: the cluster is asked what
+    /// became of it.
     ///
     /// # Errors
     /// `Precondition` with `exists` where it does.
@@ -227,10 +230,30 @@ impl Client {
             )
         }
         .about(&named);
+        let mut was_in_doubt = false;
+        for _ in 1..ATTEMPTS_IN_DOUBT {
+            let error = match self.call_for(&call).await {
+                Ok(created) => return Ok(created),
+                Err(error) => error,
+            };
+            let exists = matches!(error, ClusterError::Precondition { exists: true, .. });
+            let is_in_doubt = error.leaves_doubt() || (exists && was_in_doubt);
+            if !is_in_doubt {
+                return Err(error);
+            }
+            was_in_doubt = true;
+            match self.get(&named).await {
+                Ok(Some(found)) if has_all_of(&found, object) => return Ok(found),
+                Ok(None) => {}
+                // Somebody else made it, or it cannot be looked up either.
+                Ok(Some(_)) | Err(_) => return Err(error),
+            }
+        }
         self.call_for(&call).await
     }
 
-    /// Replaces an object; a `metadata.resourceVersion` in it must still be the current one.
+    /// Replaces an object; a `metadata.resourceVersion` in it must still be the current one. An answer that does not
+    /// come is no failure: the cluster is asked what became of it.
     ///
     /// # Errors
     /// `Precondition` where it changed in the meantime.
@@ -246,6 +269,21 @@ impl Client {
             )
         }
         .about(&named);
+        for _ in 1..ATTEMPTS_IN_DOUBT {
+            let error = match self.call_for(&call).await {
+                Err(error @ ClusterError::Precondition { .. }) => error,
+                result => return result,
+            };
+            match self.get(&named).await {
+                // The first of several attempts was carried out, and only its answer did not come.
+                Ok(Some(found)) if has_all_of(&found, object) => return Ok(found),
+                // Nobody changed it after all, or it may be changed whatever it is.
+                Ok(Some(found))
+                    if version_of(object)
+                        .is_none_or(|version| version_of(&found) == Some(version)) => {}
+                Ok(_) | Err(_) => return Err(error),
+            }
+        }
         self.call_for(&call).await
     }
 
@@ -352,6 +390,22 @@ fn typed(item: Object, kind: &Kind) -> Object {
     }
 }
 
+/// Whether an object is what was sent: everything that was said of it is so, whatever the server added.
+fn has_all_of(found: &Object, sent: &Object) -> bool {
+    match (found, sent) {
+        (Value::Object(found), Value::Object(sent)) => sent.iter().all(|(name, sent)| {
+            name == "resourceVersion"
+                || sent.is_null()
+                || found.get(name).is_some_and(|found| has_all_of(found, sent))
+        }),
+        (Value::Array(found), Value::Array(sent)) => {
+            found.len() == sent.len()
+                && found.iter().zip(sent).all(|(found, sent)| has_all_of(found, sent))
+        }
+        (found, sent) => found == sent,
+    }
+}
+
 fn version_of(object: &Object) -> Option<&str> {
     object.pointer("/metadata/resourceVersion")?.as_str()
 }
@@ -373,6 +427,18 @@ fn comparable(object: &Object) -> Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_sent_is_known_again_and_what_others_wrote_is_not() {
+        let sent =
+            json!({ "metadata": { "name": "a", "labels": { "by": "one" } }, "data": { "x": "1" } });
+        let mut found = sent.clone();
+        found["metadata"]["uid"] = json!("u");
+        found["metadata"]["resourceVersion"] = json!("7");
+        assert!(has_all_of(&found, &sent));
+        found["metadata"]["labels"]["by"] = json!("other");
+        assert!(!has_all_of(&found, &sent));
+    }
 
     #[test]
     fn bookkeeping_is_no_change() {

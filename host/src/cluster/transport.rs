@@ -20,6 +20,9 @@ const ANSWER_LIMIT: usize = 64 << 20;
 /// Attempts while the server asks for patience or does not answer.
 const ATTEMPTS: u32 = 8;
 
+/// How long a server that nobody answers for may take to come back: API servers are restarted.
+const RESTART: Duration = Duration::from_secs(40);
+
 /// Attempts while the server reports a failure of its own: often one that stays.
 const ATTEMPTS_AFTER_FAILURE: u32 = 3;
 
@@ -127,11 +130,13 @@ impl Client {
                     let again = match call.answers {
                         Answers::Repeatable => true,
                         Answers::Once | Answers::Foreign => nothing_was_sent,
-                        Answers::Contact => false,
+                        // A connection that broke says nothing of the server; one that is refused says all.
+                        Answers::Contact => !nothing_was_sent && number < ATTEMPTS_AFTER_FAILURE,
                     };
                     let hopeless = matches!(error, kube::Error::Auth(_))
                         || matches!(reason, Unreachable::Tls | Unreachable::Name);
-                    if !again || hopeless || number >= ATTEMPTS {
+                    let is_restarting = reason == Unreachable::Refused && began.elapsed() < RESTART;
+                    if !again || hopeless || (number >= ATTEMPTS && !is_restarting) {
                         return Err(self.unreachable(&error));
                     }
                     sleep(pause).await;
@@ -263,17 +268,20 @@ fn backoff(number: u32) -> Duration {
 fn attempts_for(call: &Call<'_>, answer: &Answer, asked_to_wait: bool) -> u32 {
     let repeatable = call.answers == Answers::Repeatable;
     match (call.answers, answer.status) {
-        (Answers::Contact, 429 | 503) if asked_to_wait => ATTEMPTS_AFTER_FAILURE,
+        (Answers::Contact, 429 | 500 | 502..=504) => ATTEMPTS_AFTER_FAILURE,
         (Answers::Foreign | Answers::Contact, _) => 1,
         (_, 429) => ATTEMPTS,
         (_, 503) if repeatable || asked_to_wait => ATTEMPTS,
         (_, 502 | 504) if repeatable => ATTEMPTS,
         (_, 500) if repeatable => ATTEMPTS_AFTER_FAILURE,
-        // Someone changed the object while the server merged ours: not a conflict of managers.
-        (_, 409) if repeatable && call.method == Method::PATCH => {
+        // Someone changed the object, or a quota, while the server worked on it: neither a conflict of managers nor one
+        // with a version or a uid that we named.
+        (_, 409) if call.method != Method::PUT => {
             let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let moved = status.get("reason").and_then(Value::as_str) == Some("Conflict")
-                && field_conflicts(&status).is_empty();
+            let text = |name| status.get(name).and_then(Value::as_str).unwrap_or_default();
+            let moved = text("reason") == "Conflict"
+                && field_conflicts(&status).is_empty()
+                && !text("message").contains("recondition");
             if moved { ATTEMPTS } else { 1 }
         }
         _ => 1,

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll, select_all};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,15 @@ use super::error::Cause;
 use super::{Client, ClusterError};
 use crate::object::{Object, ObjectRef};
 
-/// A watch is asked anew after so many seconds: a dead connection is noticed that soon.
-const WATCH_SECONDS: u32 = 25;
+/// A watch is asked anew after so many seconds: one that fell silent is noticed five seconds later.
+const WATCH_SECONDS: u32 = 10;
+
+/// A watch that failed is opened again after this long at first, and after this long at most: whoever waits for a
+/// deploy has no use for the minutes that controllers give a server.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// A watch that reports no failure for this long, more than the longest pause, is open again.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Changes that come this close together are told together.
 const TOGETHER: Duration = Duration::from_millis(40);
@@ -67,8 +75,50 @@ struct Source {
     objects: BTreeMap<String, Object>,
     /// Objects of a list that is not complete yet.
     arriving: Option<BTreeMap<String, Object>>,
-    /// Since when the objects may be out of date, and why.
-    behind: Option<(Instant, Option<ClusterError>)>,
+    /// There was a whole list.
+    listed: bool,
+    behind: Option<Behind>,
+}
+
+/// The objects of a source may be out of date.
+struct Behind {
+    since: Instant,
+    /// When that was last confirmed: a watch that is open again says nothing until something changes.
+    confirmed: Instant,
+    error: Option<ClusterError>,
+}
+
+impl Behind {
+    fn new() -> Self {
+        Self { since: Instant::now(), confirmed: Instant::now(), error: None }
+    }
+}
+
+/// Pauses that double up to a bound, and begin anew after a success.
+struct Pauses {
+    next: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { next: PAUSES.0 }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.next;
+        self.next = (pause * 2).min(PAUSES.1);
+        Some(pause)
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
 }
 
 impl Client {
@@ -118,7 +168,10 @@ impl Client {
             };
             let number = sources.len();
             streams.push(
-                watcher(api, config).default_backoff().map(move |event| (number, event)).boxed(),
+                watcher(api, config)
+                    .backoff(Pauses::default())
+                    .map(move |event| (number, event))
+                    .boxed(),
             );
             sources.push(Source {
                 api_version: subject.api_version,
@@ -127,7 +180,8 @@ impl Client {
                 needed: subject.needed,
                 objects: BTreeMap::new(),
                 arriving: None,
-                behind: Some((Instant::now(), None)),
+                listed: false,
+                behind: Some(Behind::new()),
             });
         }
         Ok(Watch {
@@ -235,7 +289,10 @@ impl Watch {
         let limit = self.client.shared.timeouts.call;
         let mut patience = limit;
         for source in &mut self.sources {
-            let Some((since, error)) = &source.behind else { continue };
+            if source.has_recovered() {
+                source.behind = None;
+            }
+            let Some(Behind { since, error, .. }) = &source.behind else { continue };
             let left = limit.saturating_sub(since.elapsed());
             if !left.is_zero() {
                 patience = patience.min(left);
@@ -259,7 +316,7 @@ impl Watch {
         match event {
             Ok(Event::Init) => {
                 source.arriving = Some(BTreeMap::new());
-                source.behind.get_or_insert_with(|| (Instant::now(), None));
+                source.behind.get_or_insert_with(Behind::new);
             }
             Ok(Event::InitApply(object)) => {
                 let (key, object) = source.keyed(&object);
@@ -267,6 +324,7 @@ impl Watch {
             }
             Ok(Event::InitDone) => {
                 source.objects = source.arriving.take().unwrap_or_default();
+                source.listed = true;
                 source.behind = None;
             }
             Ok(Event::Apply(object)) => {
@@ -293,9 +351,9 @@ impl Watch {
                         true,
                     ) => return Err(error),
                     (Some(error), _) => {
-                        let since =
-                            source.behind.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-                        source.behind = Some((since, Some(error)));
+                        let behind = source.behind.get_or_insert_with(Behind::new);
+                        behind.confirmed = Instant::now();
+                        behind.error = Some(error);
                     }
                     (None, _) => {}
                 }
@@ -337,9 +395,16 @@ impl Source {
     /// Nothing is known yet, and it is worth waiting for.
     fn is_missing(&self) -> bool {
         match &self.behind {
-            None => false,
-            Some((_, error)) => self.needed || error.is_none(),
+            Some(behind) if !self.listed => self.needed || behind.error.is_none(),
+            _ => false,
         }
+    }
+
+    /// The watch that failed has been open for a while; a list that failed has to arrive.
+    fn has_recovered(&self) -> bool {
+        self.listed
+            && self.arriving.is_none()
+            && self.behind.as_ref().is_some_and(|one| one.confirmed.elapsed() >= OPEN_AGAIN)
     }
 
     /// The object as a document that says what it is, under its key.

@@ -39,11 +39,13 @@ pub mod filter;
 pub mod host;
 pub mod leak;
 pub mod project;
+pub mod proxy;
 pub mod sandbox;
 pub mod tools;
 
 pub use cluster::{Behaviour, FakeCluster, Fault, Refusal};
 pub use host::{Finished, Host, Running};
 pub use project::Project;
+pub use proxy::{FaultProxy, Strike};
 pub use sandbox::Sandbox;
 pub use tools::{FakeTools, Rule};

@@ -1,0 +1,239 @@
+//! A proxy between host and API server that lets each request go wrong once.
+//!
+//! Owns what goes wrong on the wire. It speaks plain HTTP to both sides: a scripted cluster does, too, and
+//! `kubectl proxy` does for a real one.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt as _};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use super::cluster;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, Failure>;
+
+/// What goes wrong with a request, the first time that it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strike {
+    /// A write meets another one: 409.
+    Conflict,
+    /// 429, with a `Retry-After` of one second.
+    TooManyRequests,
+    /// 500, and it was not carried out.
+    ServerError,
+    /// 500, and it was carried out.
+    ServerErrorAfter,
+    /// 503.
+    Unavailable,
+    /// The connection ends before it arrives.
+    Lost,
+    /// It is carried out, and the connection ends before the answer arrives.
+    AnswerLost,
+    /// It is carried out, and half of the answer arrives.
+    HalfAnswer,
+    /// A watch is opened, and tells nothing any more.
+    StalledWatch,
+    /// A watch is told that its version is too old.
+    ExpiredWatch,
+}
+
+impl Strike {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Conflict,
+        Self::TooManyRequests,
+        Self::ServerError,
+        Self::ServerErrorAfter,
+        Self::Unavailable,
+        Self::Lost,
+        Self::AnswerLost,
+        Self::HalfAnswer,
+        Self::StalledWatch,
+        Self::ExpiredWatch,
+    ];
+
+    fn concerns(self, method: &str, is_watch: bool) -> bool {
+        match self {
+            Self::Conflict => method != "GET",
+            Self::StalledWatch | Self::ExpiredWatch => is_watch,
+            _ => true,
+        }
+    }
+}
+
+/// The listening proxy; its runtime ends with it.
+#[derive(Debug)]
+pub struct FaultProxy {
+    address: SocketAddr,
+    struck: Arc<Mutex<BTreeSet<String>>>,
+    runtime: Option<Runtime>,
+}
+
+impl FaultProxy {
+    /// Stands before `upstream`.
+    ///
+    /// # Panics
+    /// Where there is no free port.
+    pub fn start(upstream: SocketAddr, strike: Strike) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("fault-proxy")
+            .enable_all()
+            .build()
+            .expect("a runtime can be started");
+        let listener = runtime
+            .block_on(TcpListener::bind(("127.0.0.1", 0)))
+            .expect("loopback has a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let struck = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&struck);
+        runtime.spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let seen = Arc::clone(&seen);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| {
+                        pass(upstream, strike, Arc::clone(&seen), request)
+                    });
+                    // A connection that ends in the middle is what this is for.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(connection), service)
+                        .await;
+                });
+            }
+        });
+        Self { address, struck, runtime: Some(runtime) }
+    }
+
+    /// A kubeconfig whose current context is `context` and leads here.
+    pub fn kubeconfig(&self, context: &str) -> String {
+        cluster::kubeconfig(context, &format!("http://{}", self.address))
+    }
+
+    /// The requests that went wrong so far, as `PATCH /api/v1/...`.
+    pub fn struck(&self) -> Vec<String> {
+        self.struck.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn pass(
+    upstream: SocketAddr,
+    strike: Strike,
+    struck: Arc<Mutex<BTreeSet<String>>>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Failure> {
+    let query = request.uri().query().unwrap_or_default();
+    let is_watch = query.contains("watch=true");
+    let kind = match (is_watch, query.contains("dryRun=All")) {
+        (true, _) => " (watch)",
+        (_, true) => " (dry run)",
+        _ => "",
+    };
+    let method = request.method().to_string();
+    let name = format!("{method} {}{kind}", request.uri().path());
+    let strikes = strike.concerns(&method, is_watch)
+        && struck.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    if !strikes {
+        return forward(upstream, request).await;
+    }
+    match strike {
+        Strike::Conflict => Ok(status(409, "Conflict", "the object has been modified")),
+        Strike::TooManyRequests => {
+            let mut answer = status(429, "TooManyRequests", "the server is busy");
+            answer
+                .headers_mut()
+                .insert("retry-after", hyper::header::HeaderValue::from_static("1"));
+            Ok(answer)
+        }
+        Strike::ServerError => Ok(status(500, "InternalError", "etcd has no leader")),
+        Strike::ServerErrorAfter => {
+            forward(upstream, request).await?;
+            Ok(status(500, "InternalError", "etcd lost its leader"))
+        }
+        Strike::Unavailable => Ok(status(503, "ServiceUnavailable", "the server is starting")),
+        Strike::Lost => Err("lost".into()),
+        Strike::AnswerLost => {
+            forward(upstream, request).await?;
+            Err("lost".into())
+        }
+        Strike::HalfAnswer if is_watch => Err("lost".into()),
+        Strike::HalfAnswer => {
+            let (parts, body) = forward(upstream, request).await?.into_parts();
+            let mut whole = body.collect().await?.to_bytes();
+            let length = whole.len();
+            let half = whole.split_to(length / 2);
+            let mut answer = Response::from_parts(parts, half_of(half));
+            let headers = answer.headers_mut();
+            headers.remove("transfer-encoding");
+            headers.insert("content-length", length.into());
+            Ok(answer)
+        }
+        Strike::StalledWatch => Ok(watch(stream::pending().boxed())),
+        Strike::ExpiredWatch => {
+            let expired = json!({ "type": "ERROR", "object": {
+                "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
+                "reason": "Expired", "message": "too old resource version",
+            } });
+            let line = Frame::data(Bytes::from(format!("{expired}\n")));
+            Ok(watch(stream::iter([Ok(line)]).boxed()))
+        }
+    }
+}
+
+/// What upstream answers, streamed: a watch has no end.
+async fn forward(
+    upstream: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Failure> {
+    let connection = TcpStream::connect(upstream).await?;
+    let (mut sender, driver) =
+        hyper::client::conn::http1::handshake(TokioIo::new(connection)).await?;
+    tokio::spawn(driver);
+    let (parts, body) = request.into_parts();
+    let body = Full::new(body.collect().await?.to_bytes());
+    let answer = sender.send_request(Request::from_parts(parts, body)).await?;
+    Ok(answer.map(|body| body.map_err(Failure::from).boxed_unsync()))
+}
+
+fn half_of(half: Bytes) -> Body {
+    let frames: [Result<Frame<Bytes>, Failure>; 2] = [Ok(Frame::data(half)), Err("lost".into())];
+    StreamBody::new(stream::iter(frames)).boxed_unsync()
+}
+
+fn watch(events: stream::BoxStream<'static, Result<Frame<Bytes>, Failure>>) -> Response<Body> {
+    let mut answer = Response::new(StreamBody::new(events).boxed_unsync());
+    let json = hyper::header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert("content-type", json);
+    answer
+}
+
+fn status(code: u16, reason: &str, message: &str) -> Response<Body> {
+    let document = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "code": code, "reason": reason, "message": message,
+    });
+    let body = Full::new(Bytes::from(document.to_string()));
+    let mut answer = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+    *answer.status_mut() = hyper::StatusCode::from_u16(code).unwrap_or_default();
+    let json = hyper::header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert("content-type", json);
+    answer
+}

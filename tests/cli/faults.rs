@@ -1,0 +1,106 @@
+//! A wire that fails: whatever goes wrong once with each request, the deploy ends well, and without a trace of it.
+
+use todohost_testkit::{Behaviour, FaultProxy, Strike};
+
+use super::world::World;
+
+/// The host reaches the cluster by a proxy that strikes every request once.
+fn struck(world: &World, strike: Strike) -> FaultProxy {
+    let proxy = FaultProxy::start(world.cluster.address(), strike);
+    std::fs::write(world.project.kubeconfig(), proxy.kubeconfig("docker-desktop")).unwrap();
+    proxy
+}
+
+fn in_force(world: &World) -> Vec<String> {
+    let secrets = world.cluster.list("secrets", "shop");
+    let records = secrets.iter().filter(|secret| secret["type"] == "helm.sh/release.v1");
+    let mut states: Vec<String> = records
+        .map(|record| {
+            let labels = &record["metadata"]["labels"];
+            let label = |name: &str| labels[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", label("version"), label("status"))
+        })
+        .collect();
+    states.sort();
+    states
+}
+
+fn survives(strike: Strike) {
+    let world = World::new();
+    // Not ready at first sight, so that watches are needed.
+    world.cluster.behaviour("shop-web", Behaviour::Recovers { exits: 1 });
+    let proxy = struck(&world, strike);
+    let first = world.deploy().run();
+    let strikes = proxy.struck();
+    assert_eq!(first.code(), Some(0), "{strike:?}\n{}\n{strikes:#?}", first.output());
+    assert!(!strikes.is_empty(), "{strike:?} struck nothing");
+    assert_eq!(in_force(&world), ["1 deployed"], "{strike:?}\n{}", first.output());
+
+    world.project.write("web/server", "serve otherwise\n");
+    let proxy = struck(&world, strike);
+    let second = world.deploy().run();
+    assert_eq!(second.code(), Some(0), "{strike:?}\n{}\n{:#?}", second.output(), proxy.struck());
+    assert_eq!(in_force(&world), ["1 superseded", "2 deployed"], "{}", second.output());
+    world.assert_no_leak(&second);
+
+    let third = world.deploy().run().expect_code(0);
+    assert_eq!(in_force(&world), ["1 superseded", "2 deployed"], "{}", third.output());
+}
+
+/// A version that fails for its own reason is taken back, with that reason, on a wire that fails, too.
+fn takes_back(strike: Strike) {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let image = before["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    let ready = image.as_str().unwrap().to_owned();
+    world.cluster.behaviour("shop-web", Behaviour::Exits { code: 4, log: "no schema\n".into() });
+    world.cluster.behaviour_of_image("shop-web", &ready, Behaviour::Ready);
+    world.project.write("web/server", "serve otherwise\n");
+    let proxy = struck(&world, strike);
+    let finished = world.deploy().run();
+    let strikes = proxy.struck();
+    assert_eq!(finished.code(), Some(11), "{strike:?}\n{}\n{strikes:#?}", finished.output());
+    assert!(finished.stderr.contains("exit code 4"), "{strike:?}\n{}", finished.output());
+    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"], "{strike:?}\n{}", finished.output());
+    assert_eq!(in_force(&world), ["1 deployed", "2 failed"], "{strike:?}\n{}", finished.output());
+}
+
+macro_rules! strikes {
+    ($($name:ident: $strike:ident;)*) => {
+        /// No strike is forgotten here.
+        #[test]
+        fn every_strike_has_its_tests() {
+            assert_eq!([$(Strike::$strike),*], Strike::ALL);
+        }
+
+        $(mod $name {
+            use super::*;
+
+            #[test]
+            fn a_deploy_survives() {
+                survives(Strike::$strike);
+            }
+
+            #[test]
+            fn a_rollback_survives_and_has_the_true_cause() {
+                takes_back(Strike::$strike);
+            }
+        })*
+    };
+}
+
+strikes! {
+    conflict: Conflict;
+    too_many_requests: TooManyRequests;
+    server_error: ServerError;
+    server_error_after: ServerErrorAfter;
+    unavailable: Unavailable;
+    lost: Lost;
+    answer_lost: AnswerLost;
+    half_answer: HalfAnswer;
+    stalled_watch: StalledWatch;
+    expired_watch: ExpiredWatch;
+}

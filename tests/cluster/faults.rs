@@ -1,0 +1,76 @@
+//! The fault test on a real cluster: between host and API server, everything goes wrong once.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use todohost_testkit::{FaultProxy, Host, Strike};
+use todohost_tests::real::Real;
+
+/// `kubectl proxy`: the API server over plain HTTP, with the user's credentials.
+struct Door {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Door {
+    fn open(context: &str) -> Self {
+        let mut process = Command::new("kubectl")
+            .args(["--context", context, "proxy", "--port=0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        // `Starting to serve on 127.0.0.1:40123`
+        let address = line.trim().rsplit(' ').next().unwrap().parse();
+        let address = address.unwrap_or_else(|_| panic!("kubectl proxy says: {line}"));
+        Self { process, address }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn deploy(real: &Real, proxy: &FaultProxy, greeting: &str) -> Host {
+    let file = real.project.folder().join("proxied-kubeconfig");
+    std::fs::write(&file, proxy.kubeconfig(real.context())).unwrap();
+    real.deploy()
+        .args(["--set", "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop"])
+        .args(["--set", &format!("greeting={greeting}")])
+        .variable("KUBECONFIG", file)
+}
+
+#[test]
+fn every_fault_is_survived_or_taken_back_with_the_true_cause() {
+    let real = Real::shop("ready-faults");
+    let door = Door::open(real.context());
+    let mut revision = 0;
+    for strike in Strike::ALL {
+        let proxy = FaultProxy::start(door.address, strike);
+        let finished = deploy(&real, &proxy, &format!("hello-{strike:?}")).run();
+        let strikes = proxy.struck();
+        assert_eq!(finished.code(), Some(0), "{strike:?}\n{}\n{strikes:#?}", finished.output());
+        assert!(!strikes.is_empty(), "{strike:?} struck nothing");
+        revision += 1;
+        let newest = format!("{revision} deployed");
+        assert!(real.revisions().contains(&newest), "{strike:?}: {:?}", real.revisions());
+    }
+
+    // And one that fails for a reason of its own.
+    let before = real.object("deployment", "shop-web");
+    real.project.write("web/server.py", "raise SystemExit('the new version cannot start')\n");
+    let proxy = FaultProxy::start(door.address, Strike::AnswerLost);
+    let finished = deploy(&real, &proxy, "hello-again").run().expect_code(11);
+    let output = finished.output();
+    for part in ["the new version cannot start", &format!("revision {revision} is in force again")]
+    {
+        assert!(output.contains(part), "no {part} in:\n{output}");
+    }
+    let after = real.object("deployment", "shop-web");
+    assert_eq!(before["spec"], after["spec"], "{output}");
+}
