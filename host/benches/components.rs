@@ -56,10 +56,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Brings a component to where it can be instantiated, with an engine of its own as a new process has.
-async fn prepared(
-    cache: &Path,
-    info: &PluginInfo,
-) -> Result<(Duration, Arc<Plugin>), PluginError> {
+async fn prepared(cache: &Path, info: &PluginInfo) -> Result<(Duration, Arc<Plugin>), PluginError> {
     let runtime = Runtime::new(&RuntimeOptions {
         cache_dir: cache.to_owned(),
         config_dir: cache.join("configuration"),
