@@ -16,12 +16,17 @@ use tokio_util::sync::CancellationToken;
 use crate::environment::Environment;
 use crate::event::{Bus, EventKind, Failure};
 use crate::exit::Exit;
+use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile};
+use crate::release::Takeover;
 use crate::run::{Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
-use arguments::{Arguments, Command, Common, OutputFormat, PluginCommand, TargetCommand};
+use arguments::{
+    Arguments, Command, Common, DeployOptions, OutputFormat, PlanOptions, PluginCommand,
+    TargetCommand,
+};
 
 /// Runs the program; gives its exit code.
 pub fn main() -> Exit {
@@ -70,7 +75,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
             Err(RunError::Cancelled { left: "it was stopped at once: run the deploy again to tidy up".to_owned() })
         }
     };
-    let exit = result.as_ref().map_or_else(RunError::exit, |()| Exit::Success);
+    let exit = result.as_ref().map_or_else(RunError::exit, |exit| *exit);
     if let Err(error) = &result {
         session.tell_failure(error, exit);
     }
@@ -104,28 +109,37 @@ struct Cli {
 }
 
 impl Cli {
-    async fn command(&self, arguments: &Arguments) -> Result<(), RunError> {
+    async fn command(&self, arguments: &Arguments) -> Result<Exit, RunError> {
         let common = &arguments.common;
         match &arguments.command {
-            Command::Deploy(options)
+            Command::Deploy(DeployOptions { plan: Some(file), run }) => {
+                return self.carry_out_plan(common, file, run).await;
+            }
+            Command::Plan(PlanOptions { file, run, .. }) => {
+                let file = Some(file.clone());
+                return self.carry_out(Goal::Plan, common, run, file).await;
+            }
+            Command::Deploy(DeployOptions { run: options, plan: None })
             | Command::Build(options)
             | Command::Render(options)
             | Command::Apply(options)
             | Command::Verify(options)
+            | Command::Diff(options)
             | Command::Check(options) => {
-                self.carry_out(arguments.command.goal(), common, options).await
+                return self.carry_out(arguments.command.goal(), common, options, None).await;
             }
-            Command::Status(options) => self.status(common, options).await,
+            Command::Status(options) => self.status(common, options).await?,
             Command::Plugin { command } => match command {
-                PluginCommand::List => self.plugin_list(common),
-                PluginCommand::Inspect { plugin } => self.plugin_inspect(common, plugin),
-                PluginCommand::Allow { plugin } => self.plugin_allow(common, plugin),
+                PluginCommand::List => self.plugin_list(common)?,
+                PluginCommand::Inspect { plugin } => self.plugin_inspect(common, plugin)?,
+                PluginCommand::Allow { plugin } => self.plugin_allow(common, plugin)?,
             },
             Command::Target { command: TargetCommand::List { local } } => {
-                self.target_list(common, *local).await
+                self.target_list(common, *local).await?;
             }
-            Command::Schema => Ok(()),
+            Command::Schema => {}
         }
+        Ok(Exit::Success)
     }
 
     /// The project, the components and everything else that a run needs.
@@ -133,13 +147,15 @@ impl Cli {
         &self,
         common: &Common,
         values: &[ValueArgument],
-        force: bool,
+        takeover: Takeover,
     ) -> Result<Run, RunError> {
         let directory = current_directory()?;
         let project = Project::open(common.project.as_deref(), &directory)?;
         let values =
             Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
         let registry = self.registry(&project.root)?;
+        let ignore = project.file.apply.ignored();
+        let takeover = Takeover { ignore, ..takeover };
         Ok(Run {
             project,
             values,
@@ -148,7 +164,9 @@ impl Cli {
             runtime: self.runtime()?,
             bus: self.bus.clone(),
             cancel: self.cancel.clone(),
-            force,
+            takeover,
+            plan_file: None,
+            saved: None,
             now: time_now(),
         })
     }
@@ -169,9 +187,9 @@ impl Cli {
         })?)
     }
 
-    fn finish(&self, summary: String, revision: Option<u32>, addresses: Vec<String>) {
+    fn finish(&self, exit: Exit, summary: String, revision: Option<u32>, addresses: Vec<String>) {
         self.bus.send(EventKind::RunFinished {
-            exit_code: 0,
+            exit_code: exit.code(),
             summary,
             revision,
             addresses,

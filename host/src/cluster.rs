@@ -23,14 +23,14 @@ pub use objects::{Applied, ApplyOptions, Query};
 pub use watch::{Snapshot, Watch};
 
 pub(crate) use discovery::reference;
-pub(crate) use objects::namespace_ref;
+pub(crate) use objects::{comparable, namespace_ref};
 
 /// The field manager of everything that the host applies; stock Helm 4 uses the same name, so that
 /// either may upgrade what the other deployed.
 pub const FIELD_MANAGER: &str = "helm";
 
 /// Requests that may be under way at the same time on one client.
-const PARALLEL_REQUESTS: usize = 24;
+const PARALLEL_REQUESTS: usize = 64;
 
 /// How long the client waits before it calls the API server unreachable.
 #[derive(Clone, Copy, Debug)]

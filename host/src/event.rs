@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::difference::Difference;
 use crate::object::ObjectRef;
 
 /// Something that happened, when, and for which target.
@@ -131,6 +132,8 @@ pub enum EventKind {
         /// Since when state and reason are these, in milliseconds since the run began.
         since_ms: u64,
     },
+    /// What a deploy would change.
+    Difference(Difference),
     /// A remark for the user, not an error.
     Note {
         /// `info` or `warn`.

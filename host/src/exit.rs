@@ -36,11 +36,17 @@ pub enum Exit {
     Plugin = 12,
     /// The user stopped it.
     Cancelled = 130,
+    /// There is a difference, where only that was asked.
+    Difference,
 }
 
 impl Exit {
     /// The number that the operating system sees.
     pub const fn code(self) -> u8 {
-        self as u8
+        match self {
+            // The number of `diff`, which scripts expect; what is wrong with the arguments is on stderr.
+            Self::Difference => 2,
+            other => other as u8,
+        }
     }
 }

@@ -4,10 +4,12 @@
 
 // run, plan, project, values, digest, ui, cli, environment: the frame
 pub mod cli;
+pub mod difference;
 pub mod digest;
 pub mod environment;
 pub mod event;
 pub mod exit;
+pub mod field;
 pub mod memo;
 pub mod object;
 pub mod plan;

@@ -32,6 +32,12 @@ pub enum Goal {
     Apply,
     /// A judgement of what runs.
     Verify,
+    /// What a deploy would change.
+    Diff,
+    /// What a deploy would do, written down.
+    Plan,
+    /// What was written down.
+    Reviewed,
     /// A judgement of everything that can be judged without changing anything.
     Check,
 }
@@ -40,11 +46,13 @@ impl Goal {
     /// The subcommand.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Deploy => "deploy",
+            Self::Deploy | Self::Reviewed => "deploy",
             Self::Build => "build",
             Self::Render => "render",
             Self::Apply => "apply",
             Self::Verify => "verify",
+            Self::Diff => "diff",
+            Self::Plan => "plan",
             Self::Check => "check",
         }
     }
@@ -188,10 +196,10 @@ impl Planner<'_> {
     fn target_plan(&self, goal: Goal, name: Option<&str>) -> Result<TargetPlan, PluginError> {
         let mut steps = Vec::new();
         let app = &self.project.file.app;
-        let builds = matches!(goal, Goal::Deploy | Goal::Build);
-        let renders = matches!(goal, Goal::Deploy | Goal::Render | Goal::Apply | Goal::Check);
-        let applies = matches!(goal, Goal::Deploy | Goal::Apply);
-        let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
+        let builds = matches!(goal, Goal::Deploy | Goal::Build | Goal::Plan);
+        let renders = !matches!(goal, Goal::Build | Goal::Verify | Goal::Reviewed);
+        let applies = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Reviewed);
+        let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Plan | Goal::Check);
         let mut add =
             |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
                 let step = Step::new(action, title, plugin, needs);
@@ -249,17 +257,35 @@ impl Planner<'_> {
                 checked.push(add(action, title, Some(plugin), rendered.clone()));
             }
         }
+        if goal == Goal::Reviewed
+            && let Some(name) = name
+        {
+            let target = self.target(name)?;
+            let title = "compare the plan with what is there".to_owned();
+            rendered.push(add(Action::Review, title, Some(target), reached.clone()));
+        }
         let mut last = reached;
         if applies && let Some(name) = name {
             let target = self.target(name)?;
-            let needs = [built, rendered.clone()].concat();
-            let action = Action::Deliver { must_exist: !builds };
+            let needs = [built.clone(), rendered.clone()].concat();
+            let action = Action::Deliver { must_exist: goal == Goal::Apply };
             let title = format!("deliver images to {name}");
             let delivered = add(action, title, Some(target), needs);
             let apply = self.step_plugin(Role::Apply)?;
-            let needs = [vec![delivered], rendered, checked].concat();
+            let needs = [vec![delivered], rendered.clone(), checked.clone()].concat();
             let title = format!("apply to namespace {}", app.namespace);
             last = vec![add(Action::Apply, title, Some(apply), needs)];
+        }
+        if goal == Goal::Plan {
+            let apply = self.step_plugin(Role::Apply)?;
+            let title = format!("plan what to apply to namespace {}", app.namespace);
+            let needs = [built.clone(), rendered.clone(), checked].concat();
+            add(Action::Save, title, Some(apply), needs);
+        }
+        if goal == Goal::Diff {
+            let apply = self.step_plugin(Role::Apply)?;
+            let title = format!("compare with namespace {}", app.namespace);
+            add(Action::Diff, title, Some(apply), rendered);
         }
         if (applies || goal == Goal::Verify) && name.is_some() {
             let verify = self.step_plugin(Role::Verify)?;

@@ -13,6 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::field::FieldPattern;
+
 pub use error::ProjectError;
 pub(crate) use error::suggestion;
 
@@ -44,6 +46,9 @@ pub struct ProjectFile {
     /// Which plugin takes a step; where left out, the only core plugin that can.
     #[serde(default)]
     pub plugins: StepPlugins,
+    /// How objects are applied.
+    #[serde(default)]
+    pub apply: Apply,
     /// Checks that have to pass, by a name of your choice.
     #[serde(default)]
     pub checks: BTreeMap<String, Check>,
@@ -121,6 +126,24 @@ pub struct StepPlugins {
     pub verify: Option<String>,
 }
 
+/// How objects are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// Fields that stay as another manager has them, e.g. `Deployment/web:.spec.replicas`; `.spec.replicas` alone names
+    /// the field of every object, `*` stands for any text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+}
+
+impl Apply {
+    /// The fields that stay as others have them.
+    pub fn ignored(&self) -> Vec<FieldPattern> {
+        // A file with anything else in it is not valid.
+        self.ignore.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
 /// A check that has to pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +219,7 @@ impl ProjectFile {
             images: BTreeMap::new(),
             secrets: BTreeMap::new(),
             plugins: StepPlugins::default(),
+            apply: Apply::default(),
             checks: BTreeMap::new(),
             targets: BTreeMap::new(),
         }

@@ -3,17 +3,24 @@
 //! Owns Helm's storage format, the manifest in it, the salt of a release, and carrying out and taking
 //! back what the apply step planned. It does not judge readiness: that is the verify step's.
 
+mod definition;
 mod error;
 mod manifest;
 mod ownership;
+mod prospect;
 mod record;
 mod rollback;
 mod store;
+mod takeover;
 mod transaction;
 
 pub use error::ReleaseError;
 pub use manifest::{Document, parse_manifest, print_manifest};
+pub use ownership::Adoption;
+pub(crate) use prospect::UNCHANGED;
+pub use prospect::{Prospect, Prospective};
 pub use record::{Facts, HookRecord, Info, Record, Status};
 pub use rollback::RolledBack;
 pub use store::{NewRevision, RevisionSummary, Store};
-pub use transaction::{Done, Operation, Prospect, ReadyGate, Transaction, Wave};
+pub use takeover::{LeftField, Takeover};
+pub use transaction::{Done, Operation, ReadyGate, Transaction, Wave};

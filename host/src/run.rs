@@ -6,15 +6,18 @@
 mod apply;
 mod candidates;
 mod check;
+mod diff;
 mod error;
 mod images;
 mod outcome;
 mod reach;
 mod render;
+mod saved;
 mod schedule;
 mod session;
 mod verify;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,11 +29,13 @@ use crate::event::{Bus, EventKind};
 use crate::plan::{Action, Goal, Plan, Planner, Step, TargetPlan};
 use crate::plugin::{Registry, Role, Runtime};
 use crate::project::Project;
+use crate::release::Takeover;
 use crate::values::Values;
 
 pub use candidates::{Candidate, candidates};
 pub use error::{Clue, RunError};
 pub use outcome::{Outcome, State};
+pub use saved::SavedPlan;
 use schedule::{Report, StepRunner};
 use session::Session;
 
@@ -50,8 +55,12 @@ pub struct Run {
     pub bus: Bus,
     /// Stops the run.
     pub cancel: CancellationToken,
-    /// Take fields from other managers.
-    pub force: bool,
+    /// What the user said about fields that others manage.
+    pub takeover: Takeover,
+    /// Where a plan is written to, where that was asked for.
+    pub plan_file: Option<PathBuf>,
+    /// The plan that is carried out, where there is one.
+    pub saved: Option<Arc<SavedPlan>>,
     /// The time of the run, in nanoseconds since the Unix epoch: every component has the same.
     pub now: u64,
 }
@@ -134,6 +143,9 @@ impl StepRunner for Session {
                 Action::CheckRendered { check } => self.check_rendered(check, plugin, bus).await,
                 Action::Deliver { must_exist } => self.deliver(*must_exist, plugin, bus).await,
                 Action::Apply => self.apply(plugin, bus).await,
+                Action::Diff => self.diff(plugin, bus).await,
+                Action::Save => self.save_plan(plugin, bus).await,
+                Action::Review => self.review(plugin, bus).await,
                 Action::Verify => self.verify(plugin, bus).await,
             }
         })

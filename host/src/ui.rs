@@ -3,6 +3,7 @@
 //! Owns the terminal. Three renderers show the same events (invariant I6): human with live lines on a
 //! terminal, plain text without one, JSON lines for machines. Nothing here decides anything.
 
+mod difference;
 mod error;
 mod human;
 mod json;
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::event::{Event, EventKind};
 
+pub use difference::difference_text;
 pub use error::{failure_of, render_failure};
 pub use text::{clean, duration};
 
@@ -100,6 +102,11 @@ pub fn data(text: &str) -> std::io::Result<()> {
         stdout.write_all(b"\n")?;
     }
     stdout.flush()
+}
+
+/// Is stdout a terminal that shows colours?
+pub fn data_has_colours(plain: bool) -> bool {
+    !plain && std::io::stdout().is_terminal()
 }
 
 /// Writes a line for the user to stderr. A closed stderr is nobody's problem.

@@ -13,6 +13,8 @@ fn every_command_explains_itself() {
         "apply",
         "verify",
         "check",
+        "diff",
+        "plan",
         "status",
         "plugin",
         "plugin list",

@@ -5,17 +5,23 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 
+mod adoption;
 mod build;
+mod conflicts;
+mod definitions;
 mod deploy;
+mod diff;
 mod faults;
 mod help;
 mod house;
 mod interrupt;
 mod output;
+mod plan;
 mod plugins;
 mod project;
 mod render;
 mod target;
 mod values;
 mod verify;
+mod waves;
 mod world;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 
+mod apply;
 mod causes;
 mod faults;
 mod refusals;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::field::FieldPattern;
 use crate::plan::Goal;
+use crate::release::{Adoption, Takeover};
 use crate::values::ValueArgument;
 
 /// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
@@ -68,7 +70,17 @@ Examples:
 
 A value given with --set stays in the shell's history; --secret does not.
 A first deploy that fails is taken away again; a later one goes back to the revision before.")]
-    Deploy(RunOptions),
+    Deploy(DeployOptions),
+    /// Write down exactly what a deploy would do, for `deploy --plan`; images are built, nothing is applied
+    #[command(after_help = "\
+Examples:
+  todohost plan --target TARGET -o next.json --secret secrets.databaseUrl=env:DATABASE_URL
+  todohost deploy --plan next.json --secret secrets.databaseUrl=env:DATABASE_URL
+
+The file is JSON and holds no value of a secret, only a keyed hash of each: the values are given again to
+the deploy, and must be the same. Before the first deploy the file holds the key, too: keep it to yourself.
+The deploy applies exactly what is in the file, or refuses and says what moved since.")]
+    Plan(PlanOptions),
     /// Build the images that changed
     Build(RunOptions),
     /// Print the objects that a deploy would apply; values of secrets are left out
@@ -77,6 +89,15 @@ A first deploy that fails is taken away again; a later one goes back to the revi
     Apply(RunOptions),
     /// Wait until what is deployed is healthy, and probe it
     Verify(RunOptions),
+    /// Show what a deploy would change, object by object; values of secrets are left out
+    #[command(after_help = "\
+Examples:
+  todohost diff --target TARGET --secret secrets.databaseUrl=env:DATABASE_URL
+  todohost diff --target TARGET -o json | jq -c 'select(.event == \"difference\")'
+
+The API server is asked by a dry run, so that nothing shows which it would fill in itself.
+Exit codes: 0 no difference, 2 a difference (or wrong arguments; the error is on stderr).")]
+    Diff(RunOptions),
     /// Run all checks without changing anything
     Check(RunOptions),
     /// Show what is deployed, how it is and where it answers
@@ -103,10 +124,34 @@ impl Command {
             Self::Render(_) => Goal::Render,
             Self::Apply(_) => Goal::Apply,
             Self::Verify(_) => Goal::Verify,
+            Self::Diff(_) => Goal::Diff,
+            Self::Plan(_) => Goal::Plan,
             Self::Check(_) => Goal::Check,
             _ => Goal::Deploy,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeployOptions {
+    /// Apply exactly what a plan says, or nothing where something moved since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "set_string", "set_json", "set_file", "take", "force", "adopt", "dry_run"])]
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanOptions {
+    /// Where the plan is written to
+    #[arg(short = 'o', long = "out", value_name = "FILE")]
+    pub file: PathBuf,
+    /// How to print: `json` gives one document per event on stdout
+    // The global option without its short form, which names the file here.
+    #[arg(id = "output", long = "output", value_name = "OUTPUT", value_enum, default_value_t = OutputFormat::Human)]
+    pub format: OutputFormat,
+    #[command(flatten)]
+    pub run: RunOptions,
 }
 
 #[derive(Debug, Args)]
@@ -117,11 +162,29 @@ pub(super) struct RunOptions {
     /// Print what would be done, step by step, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Take over fields that another tool manages
+    /// Take a field that another tool manages: .spec.replicas, or Deployment/web:.spec.replicas
+    #[arg(long, value_name = "FIELD")]
+    take: Vec<FieldPattern>,
+    /// Take every field that another tool manages, but those that a controller owns by rule
     #[arg(long)]
-    pub force: bool,
+    force: bool,
+    /// Take over an object that the release did not make; `all` for every one that it names
+    #[arg(long, value_name = "KIND/NAME")]
+    adopt: Vec<Adoption>,
     #[command(flatten)]
     pub values: ValueOptions,
+}
+
+impl RunOptions {
+    /// What is said about what others made or manage.
+    pub fn takeover(&self) -> Takeover {
+        Takeover {
+            force: self.force,
+            take: self.take.clone(),
+            adopt: self.adopt.clone(),
+            ..Takeover::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -210,9 +273,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_has_a_file_and_a_format() {
+        let line = ["todohost", "plan", "-o", "next.json", "--output", "json"];
+        let arguments = Arguments::parse_from(line);
+        assert_eq!(arguments.common.output, OutputFormat::Json);
+        let Command::Plan(options) = arguments.command else { panic!() };
+        assert_eq!(options.file, PathBuf::from("next.json"));
+        let arguments =
+            Arguments::parse_from(["todohost", "-o", "json", "plan", "-o", "next.json"]);
+        assert_eq!(arguments.common.output, OutputFormat::Json);
+    }
+
+    #[test]
     fn several_targets_and_values_are_taken() {
         let line = ["todohost", "deploy", "--target", "a", "--target", "b", "--set", "x=1"];
         let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
+        let options = options.run;
         assert_eq!(options.target, ["a", "b"]);
         assert!(options.values.arguments() == [ValueArgument::Set("x=1".into())]);
     }

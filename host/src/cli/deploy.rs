@@ -1,12 +1,16 @@
 //! `deploy`, `build`, `render`, `apply`, `verify` and `check`: goals of a Plan.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, OutputFormat, RunOptions};
+use crate::difference::Difference;
 use crate::event::EventKind;
-use crate::plan::{self, Goal, Planner};
-use crate::run::{self, Outcome, RunError};
+use crate::exit::Exit;
+use crate::plan::{self, Goal, Plan, Planner};
+use crate::release::Takeover;
+use crate::run::{self, Outcome, Run, RunError, SavedPlan};
 use crate::ui;
 
 impl Cli {
@@ -15,10 +19,12 @@ impl Cli {
         goal: Goal,
         common: &Common,
         options: &RunOptions,
-    ) -> Result<(), RunError> {
+        plan_file: Option<PathBuf>,
+    ) -> Result<Exit, RunError> {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
-        let run = self.open(common, &options.values.arguments(), options.force)?;
-        let needs_secrets = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
+        let run = self.open(common, &options.values.arguments(), options.takeover())?;
+        let run = Run { plan_file, ..run };
+        let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
         }
@@ -28,16 +34,59 @@ impl Cli {
                 targets.push(target.clone());
             }
         }
-        let needs_cluster = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Verify);
+        let needs_cluster = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Diff | Goal::Verify);
         if targets.is_empty() && needs_cluster {
             targets.push(self.local_target(&run).await?);
+        }
+        if let (Some(file), true) = (&run.plan_file, targets.len() > 1) {
+            let reason = "it is for one target: give --target once".to_owned();
+            return Err(RunError::PlanFile { file: file.display().to_string(), reason });
         }
         let planner = Planner { project: &run.project, registry: &run.registry };
         let plan = planner.plan(goal, &targets)?;
         if options.dry_run {
             self.show(common, &plan, &plan::print(&plan))?;
-            return Ok(());
+            return Ok(Exit::Success);
         }
+        self.execute(goal, common, run, &plan).await
+    }
+
+    /// Applies what a plan file says.
+    pub(super) async fn carry_out_plan(
+        &self,
+        common: &Common,
+        file: &Path,
+        options: &RunOptions,
+    ) -> Result<Exit, RunError> {
+        let goal = Goal::Reviewed;
+        self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
+        let saved = SavedPlan::read(file)?;
+        let run = self.open(common, &options.values.arguments(), Takeover::default())?;
+        let wrong =
+            |reason: String| RunError::PlanFile { file: file.display().to_string(), reason };
+        // The project's own values files are in the plan already.
+        if !run.values.set.is_empty() {
+            return Err(wrong(
+                "it has its values already: only secrets are given again".to_owned(),
+            ));
+        }
+        if let Some(other) = options.target.iter().find(|target| **target != saved.target) {
+            return Err(wrong(format!("it is for target {}, not for {other}", saved.target)));
+        }
+        let targets = [saved.target.clone()];
+        let run = Run { saved: Some(Arc::new(saved)), ..run };
+        let plan =
+            Planner { project: &run.project, registry: &run.registry }.plan(goal, &targets)?;
+        self.execute(goal, common, run, &plan).await
+    }
+
+    async fn execute(
+        &self,
+        goal: Goal,
+        common: &Common,
+        run: Run,
+        plan: &Plan,
+    ) -> Result<Exit, RunError> {
         if !run.values.typed_secrets.is_empty() {
             let message = format!(
                 "{} given with --set stays in the shell's history; --secret PATH=env:NAME does not",
@@ -46,38 +95,65 @@ impl Cli {
             self.bus.send(EventKind::Note { level: "info".to_owned(), message });
         }
         let app = plan.app.clone();
-        let outcomes = run::execute(&Arc::new(run), &plan).await?;
+        let plan_file = run.plan_file.clone();
+        let outcomes = run::execute(&Arc::new(run), plan).await?;
         for manifest in outcomes.iter().filter_map(|outcome| outcome.manifest.as_ref()) {
             if common.output != OutputFormat::Json {
                 let _ = ui::data(manifest);
             }
         }
+        let differences: Vec<&Difference> =
+            outcomes.iter().filter_map(|outcome| outcome.difference.as_ref()).collect();
+        for difference in &differences {
+            if common.output == OutputFormat::Json {
+                self.bus.send(EventKind::Difference((*difference).clone()));
+            } else {
+                let colours = ui::data_has_colours(self.environment.is_plain());
+                let text = ui::difference_text(difference, colours);
+                // A reader that has seen enough is no error.
+                let _ = if text.is_empty() { Ok(()) } else { ui::data(&text) };
+            }
+        }
+        let is_any = differences.into_iter().any(Difference::is_any);
+        let exit = if goal == Goal::Diff && is_any { Exit::Difference } else { Exit::Success };
         // A run has one end, however many targets it has.
-        let summaries: Vec<String> =
-            outcomes.iter().map(|outcome| summary(goal, &app, outcome)).collect();
+        let summaries: Vec<String> = outcomes
+            .iter()
+            .map(|outcome| summary(goal, &app, outcome, plan_file.as_deref()))
+            .collect();
         let revision = match outcomes.as_slice() {
             [only] => only.revision,
             _ => None,
         };
         let addresses = outcomes.into_iter().flat_map(|outcome| outcome.addresses).collect();
-        self.finish(summaries.join("; "), revision, addresses);
-        Ok(())
+        self.finish(exit, summaries.join("; "), revision, addresses);
+        Ok(exit)
     }
 }
 
-fn summary(goal: Goal, app: &str, outcome: &Outcome) -> String {
+fn summary(goal: Goal, app: &str, outcome: &Outcome, plan_file: Option<&Path>) -> String {
     let place = outcome.target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
     let revision = outcome.revision.unwrap_or_default();
     match goal {
-        Goal::Deploy | Goal::Apply if outcome.changed => {
+        Goal::Deploy | Goal::Reviewed | Goal::Apply if outcome.changed => {
             format!("{app} is deployed{place}, revision {revision}")
         }
-        Goal::Deploy | Goal::Apply => {
+        Goal::Deploy | Goal::Reviewed | Goal::Apply => {
             format!("nothing changed: {app} runs{place}, revision {revision}")
         }
         Goal::Build => format!("images: {}", outcome.images.join(", ")),
         Goal::Render => format!("{app} is rendered"),
         Goal::Verify => format!("{app} is healthy{place}, revision {revision}"),
+        Goal::Plan => {
+            let file = plan_file.unwrap_or(Path::new("-")).display();
+            format!("planned: todohost deploy --plan {file} applies exactly this{place}")
+        }
         Goal::Check => format!("{app} passes all checks"),
+        Goal::Diff if outcome.difference.as_ref().is_some_and(Difference::is_any) => {
+            format!("a deploy would change {app}{place}")
+        }
+        Goal::Diff => {
+            format!("a deploy would change nothing: {app} runs{place}, revision {revision}")
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, StatusOptions};
+use crate::release::Takeover;
 use crate::run::{self, RunError, State};
 use crate::ui;
 
@@ -14,7 +15,7 @@ impl Cli {
         common: &Common,
         options: &StatusOptions,
     ) -> Result<(), RunError> {
-        let run = Arc::new(self.open(common, &[], false)?);
+        let run = Arc::new(self.open(common, &[], Takeover::default())?);
         let mut targets = options.target.clone();
         if targets.is_empty() {
             targets.push(self.local_target(&run).await?);

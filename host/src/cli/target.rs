@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
 use crate::project::{Project, ProjectFile};
+use crate::release::Takeover;
 use crate::run::{self, Candidate, Run, RunError, time_now};
 use crate::ui;
 use crate::values::Values;
@@ -59,7 +60,7 @@ impl Cli {
 
     /// Without a project the targets are those of the plugins that come with this program.
     fn open_anywhere(&self, common: &Common) -> Result<Run, RunError> {
-        match self.open(common, &[], false) {
+        match self.open(common, &[], Takeover::default()) {
             Err(RunError::Project(crate::project::ProjectError::Missing { .. })) => {
                 let root = super::current_directory()?;
                 let registry = self.registry(&root)?;
@@ -71,7 +72,9 @@ impl Cli {
                     runtime: self.runtime()?,
                     bus: self.bus.clone(),
                     cancel: self.cancel.clone(),
-                    force: false,
+                    takeover: Takeover::default(),
+                    plan_file: None,
+                    saved: None,
                     now: time_now(),
                 })
             }

@@ -1,5 +1,6 @@
 //! What can go wrong between the host and the API server.
 
+use std::fmt;
 use std::time::Duration;
 
 use miette::Diagnostic;
@@ -15,6 +16,20 @@ pub struct FieldConflict {
     pub field: String,
     /// The manager that owns it, e.g. `kubectl-edit`.
     pub manager: String,
+    /// The subresource that it wrote, e.g. `scale`.
+    pub subresource: Option<String>,
+    /// When it last wrote, as the API server spells times.
+    pub since: Option<String>,
+}
+
+impl fmt::Display for FieldConflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} is managed by {}", self.field, self.manager)?;
+        match &self.since {
+            Some(since) => write!(formatter, " since {since}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A call to the cluster failed.
@@ -119,11 +134,11 @@ pub enum ClusterError {
         kind: String,
     },
     /// Other managers own fields with other values.
-    #[error("{object} is also managed by others: {}", conflict_list(conflicts))]
+    #[error("{object}: {}", conflict_list(conflicts))]
     #[diagnostic(
         code(todohost::cluster::conflict),
         help(
-            "remove the field from the chart, have the other manager give it up, or take it with --force"
+            "remove the field from the chart, have the other manager give it up, or take it: --take FIELD, or --force for all"
         )
     )]
     Conflict {
@@ -261,10 +276,7 @@ impl Cause {
 }
 
 fn conflict_list(conflicts: &[FieldConflict]) -> String {
-    let parts: Vec<_> = conflicts
-        .iter()
-        .map(|conflict| format!("{} by {}", conflict.field, conflict.manager))
-        .collect();
+    let parts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
     parts.join(", ")
 }
 

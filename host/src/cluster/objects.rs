@@ -54,6 +54,8 @@ pub struct Applied {
     pub object: Object,
     /// Created, configured or unchanged.
     pub change: ObjectChange,
+    /// The fields that are ours are, or would be, others than before, whatever their values.
+    pub owns_anew: bool,
 }
 
 impl Client {
@@ -155,24 +157,21 @@ impl Client {
         object: &Object,
         options: ApplyOptions,
     ) -> Result<Applied, ClusterError> {
-        let named = reference(object)?;
-        let before = self.get(&named).await?;
-        let applied = self.apply_over(&named, object, before.as_ref(), options).await?;
-        // What a dry run seems to change may be what a controller changed between the two requests.
-        if options.dry_run && applied.change == ObjectChange::Configured {
-            let before = self.get(&named).await?;
-            return self.apply_over(&named, object, before.as_ref(), options).await;
-        }
-        Ok(applied)
+        let before = self.get(&reference(object)?).await?;
+        self.apply_over(object, before.as_ref(), options).await
     }
 
-    async fn apply_over(
+    /// The same, where what is there was read already.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn apply_over(
         &self,
-        named: &ObjectRef,
         object: &Object,
         before: Option<&Object>,
         options: ApplyOptions,
     ) -> Result<Applied, ClusterError> {
+        let named = &reference(object)?;
         let mut object = object.clone();
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             // The server refuses a document that says who manages what.
@@ -194,21 +193,29 @@ impl Client {
         }
         .about(named);
         let answer = self.call(&call).await?;
-        let change = match (answer.status, before) {
-            // With 200: the first of several attempts made it, and its answer did not come.
-            (201, _) | (200, None) => ObjectChange::Created,
-            (200, Some(before)) => {
-                let after: Object = parse(&call, &answer)?;
-                let same = if options.dry_run {
-                    comparable(before) == comparable(&after)
-                } else {
-                    version_of(before) == version_of(&after)
-                };
-                if same { ObjectChange::Unchanged } else { ObjectChange::Configured }
-            }
-            _ => return Err(self.refusal(&call, &answer)),
+        if !matches!(answer.status, 200 | 201) {
+            return Err(self.refusal(&call, &answer));
+        }
+        let after: Object = parse(&call, &answer)?;
+        let owns_anew = before.is_none_or(|before| owned(before) != owned(&after));
+        // With 200: the first of several attempts made it, and its answer did not come.
+        let is_made = answer.status == 201 || (before.is_none() && !options.dry_run);
+        let change = if is_made {
+            ObjectChange::Created
+        } else if !options.dry_run {
+            let same = before.is_some_and(|before| version_of(before) == version_of(&after));
+            if same { ObjectChange::Unchanged } else { ObjectChange::Configured }
+        } else {
+            // What a dry run seems to change may be what a controller changed since `before` was read.
+            let read_again = match before {
+                Some(before) if version_of(before) == version_of(&after) => None,
+                _ => self.get(named).await?,
+            };
+            let before = read_again.as_ref().or(before);
+            let same = before.is_some_and(|before| comparable(before) == comparable(&after));
+            if same { ObjectChange::Unchanged } else { ObjectChange::Configured }
         };
-        Ok(Applied { object: parse(&call, &answer)?, change })
+        Ok(Applied { object: after, change, owns_anew })
     }
 
     /// Creates an object that must not exist yet. An answer that does not come is no failure: the cluster is asked what
@@ -410,8 +417,19 @@ fn version_of(object: &Object) -> Option<&str> {
     object.pointer("/metadata/resourceVersion")?.as_str()
 }
 
+/// The fields that server-side apply says are ours.
+fn owned(object: &Object) -> Option<&Value> {
+    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
+    let ours = |entry: &&Value| {
+        entry["manager"] == FIELD_MANAGER
+            && entry["operation"] == "Apply"
+            && entry.get("subresource").is_none()
+    };
+    entries.iter().find(ours)?.get("fieldsV1")
+}
+
 /// An object less what the server keeps count of and what controllers report.
-fn comparable(object: &Object) -> Object {
+pub(crate) fn comparable(object: &Object) -> Object {
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {
         map.shift_remove("status");

@@ -305,9 +305,16 @@ fn field_conflicts(status: &Value) -> Vec<FieldConflict> {
         .filter(|cause| text(cause, "reason") == "FieldManagerConflict")
         .map(|cause| {
             let message = text(cause, "message");
-            // `conflict with "kubectl-edit" using apps/v1`
-            let manager = message.split('"').nth(1).unwrap_or(&message).to_owned();
-            FieldConflict { field: text(cause, "field"), manager }
+            // `conflict with "m" with subresource "scale" using apps/v1 at 2026-11-21T05:00:00Z`
+            let mut quoted = message.split('"').skip(1).step_by(2).map(str::to_owned);
+            let manager = quoted.next().unwrap_or_else(|| message.clone());
+            let since = message.rsplit_once(" at ").map(|(_, time)| time.to_owned());
+            FieldConflict {
+                field: text(cause, "field"),
+                manager,
+                subresource: quoted.next(),
+                since,
+            }
         })
         .collect()
 }
@@ -390,12 +397,21 @@ mod tests {
     fn conflicts_name_field_and_manager() {
         let status = json!({ "kind": "Status", "reason": "Conflict", "details": { "causes": [
             { "reason": "FieldManagerConflict", "message": "conflict with \"kubectl-edit\" using apps/v1 at 2026-11-21T05:00:00Z", "field": ".spec.replicas" },
+            { "reason": "FieldManagerConflict", "message": "conflict with \"scaler\" with subresource \"scale\" using apps/v1", "field": ".spec.replicas" },
+            { "reason": "FieldManagerConflict", "message": "conflict with \"other\"", "field": ".spec.paused" },
             { "reason": "FieldValueInvalid", "message": "x", "field": ".spec" }
         ] } });
+        let told: Vec<String> = field_conflicts(&status).iter().map(ToString::to_string).collect();
         assert_eq!(
-            field_conflicts(&status),
-            [FieldConflict { field: ".spec.replicas".into(), manager: "kubectl-edit".into() }]
+            told,
+            [
+                ".spec.replicas is managed by kubectl-edit since 2026-11-21T05:00:00Z",
+                ".spec.replicas is managed by scaler",
+                ".spec.paused is managed by other"
+            ]
         );
+        let subresource = field_conflicts(&status).remove(1).subresource;
+        assert_eq!(subresource.as_deref(), Some("scale"));
     }
 
     #[test]

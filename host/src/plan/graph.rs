@@ -57,6 +57,12 @@ pub enum Action {
     },
     /// Applies the objects as a new revision, where anything changed.
     Apply,
+    /// Compares the objects with what is there; changes nothing.
+    Diff,
+    /// Decides what would be applied, and writes it down; changes nothing.
+    Save,
+    /// Takes over what was written down, if nothing moved since.
+    Review,
     /// Waits until everything is healthy, and probes it.
     Verify,
 }
@@ -73,6 +79,9 @@ impl Action {
             Self::CheckRendered { check } => format!("check-objects:{check}"),
             Self::Deliver { .. } => "deliver".to_owned(),
             Self::Apply => "apply".to_owned(),
+            Self::Diff => "diff".to_owned(),
+            Self::Save => "plan".to_owned(),
+            Self::Review => "review".to_owned(),
             Self::Verify => "verify".to_owned(),
         })
     }

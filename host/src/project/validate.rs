@@ -6,6 +6,7 @@ use miette::{NamedSource, SourceSpan};
 
 use super::error::{ProjectError, line_of};
 use super::{Image, ProjectFile};
+use crate::field::FieldPattern;
 use crate::values::ValuePath;
 
 const TEMPLATE_FIELDS: [&str; 3] = ["name", "tag", "reference"];
@@ -29,6 +30,12 @@ pub(super) fn validate(file: &str, text: &str, project: &ProjectFile) -> Result<
     }
     for path in project.secrets.keys() {
         reader.value_path("secrets", path)?;
+    }
+    for field in &project.apply.ignore {
+        if field.parse::<FieldPattern>().is_err() {
+            let help = "write `.spec.replicas`, or `Deployment/web:.spec.replicas`".to_owned();
+            return Err(reader.invalid("apply.ignore", field, "it names no field", help));
+        }
     }
     Ok(())
 }

@@ -3,8 +3,9 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, FieldConflict};
 use crate::exit::Exit;
+use crate::field::FieldPattern;
 use crate::object::ObjectRef;
 use crate::secret::SecretError;
 
@@ -89,6 +90,50 @@ pub enum ReleaseError {
         #[related]
         others: Vec<ClusterError>,
     },
+    /// Others manage fields that the release would set.
+    #[error("nothing was applied: {}", conflict_count(conflicts.len()))]
+    #[diagnostic(
+        code(todohost::release::conflicts),
+        help(
+            "take a field with --take {} (repeatable; .spec.replicas alone names it in every object), or all with --force; or leave it to the other: take it out of the chart, or put it into [apply] ignore of todohost.toml",
+            first(conflicts)
+        )
+    )]
+    Conflicts {
+        /// Every one of them.
+        #[related]
+        conflicts: Vec<Conflicted>,
+    },
+    /// The release would take over what it did not make.
+    #[error("nothing was applied: {} not part of release {release}", strangers_are(strangers))]
+    #[diagnostic(
+        code(todohost::release::not_ours),
+        help(
+            "take it over with --adopt {} (repeatable), or everything with --adopt all; or give the object another name in the chart", strangers.first().map(|one| one.object.to_string()).unwrap_or_default()
+        )
+    )]
+    NotOurs {
+        /// The release.
+        release: String,
+        /// Every one of them.
+        #[related]
+        strangers: Vec<Stranger>,
+    },
+    /// Objects that are there would be lost by a new definition of their kind.
+    #[error("nothing was applied: {object} would break objects of its kind that are there")]
+    #[diagnostic(
+        code(todohost::release::definition),
+        help(
+            "keep in the chart's definition what is named; or see that no object needs it, and apply the definition yourself before the deploy: kubectl apply --server-side -f FILE"
+        )
+    )]
+    Definition {
+        /// The definition.
+        object: Box<ObjectRef>,
+        /// What stands against it.
+        #[related]
+        problems: Vec<Problem>,
+    },
     /// What a wave waited for did not become ready.
     #[error("wave {wave} did not become ready: {reason}")]
     #[diagnostic(
@@ -120,6 +165,52 @@ pub enum ReleaseError {
     },
 }
 
+/// A field of an object that another manager owns with another value.
+#[derive(Clone, Debug, Error, Diagnostic)]
+#[error("{} {object} {conflict}", object.api_version)]
+pub struct Conflicted {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Field and manager.
+    pub conflict: FieldConflict,
+}
+
+/// An object that the release names and did not make.
+#[derive(Clone, Debug, Error, Diagnostic)]
+#[error("{} {object} {owner}", object.api_version)]
+pub struct Stranger {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Whose it is.
+    pub owner: String,
+}
+
+/// What stands against something, in one line.
+#[derive(Clone, Debug, Error, Diagnostic)]
+#[error("{0}")]
+pub struct Problem(pub String);
+
+fn strangers_are(strangers: &[Stranger]) -> String {
+    match strangers {
+        [one] => format!("{} is there already and", one.object),
+        more => format!("{} objects are there already and", more.len()),
+    }
+}
+
+fn conflict_count(count: usize) -> String {
+    match count {
+        1 => "another manager owns a field".to_owned(),
+        count => format!("other managers own {count} fields"),
+    }
+}
+
+fn first(conflicts: &[Conflicted]) -> String {
+    let pattern = |one: &Conflicted| FieldPattern::of(&one.object, &one.conflict.field).to_string();
+    let text = conflicts.first().map(pattern).unwrap_or_default();
+    // Lists are named by keys in brackets and quotes, which shells read as their own.
+    if text.contains(['[', '"', '*']) { format!("'{text}'") } else { text }
+}
+
 fn and_others(others: usize) -> String {
     match others {
         0 => String::new(),
@@ -129,6 +220,25 @@ fn and_others(others: usize) -> String {
 }
 
 impl ReleaseError {
+    /// The error for objects that the API server would refuse: the first one, and the others.
+    pub(super) fn refused(
+        first: (ObjectRef, ClusterError),
+        others: Vec<(ObjectRef, ClusterError)>,
+    ) -> Self {
+        let is_conflict = |error: &ClusterError| matches!(error, ClusterError::Conflict { .. });
+        if !is_conflict(&first.1) || !others.iter().all(|(_, error)| is_conflict(error)) {
+            let others = others.into_iter().map(|(_, error)| error).collect();
+            return Self::Apply { object: Box::new(first.0), cause: first.1, others };
+        }
+        let mut conflicted = Vec::new();
+        for (object, error) in std::iter::once(first).chain(others) {
+            let ClusterError::Conflict { conflicts, .. } = error else { continue };
+            let of_object = |conflict| Conflicted { object: object.clone(), conflict };
+            conflicted.extend(conflicts.into_iter().map(of_object));
+        }
+        Self::Conflicts { conflicts: conflicted }
+    }
+
     /// Exit code of a run that ends with it.
     pub fn exit(&self) -> Exit {
         match self {
@@ -138,7 +248,10 @@ impl ReleaseError {
             Self::Manifest { .. } => Exit::Render,
             Self::NotReady { .. } => Exit::Verify,
             Self::Cancelled => Exit::Cancelled,
-            Self::Unreadable { .. }
+            Self::Conflicts { .. }
+            | Self::Definition { .. }
+            | Self::NotOurs { .. }
+            | Self::Unreadable { .. }
             | Self::Taken { .. }
             | Self::TooLarge { .. }
             | Self::Rollback { .. } => Exit::Apply,

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::transaction::{GONE_WITHIN, uid_of};
 use super::{Document, Done, ReleaseError, Transaction};
-use crate::cluster::{ApplyOptions, ClusterError, Query, namespace_ref, reference};
+use crate::cluster::{ClusterError, Query, namespace_ref, reference};
 use crate::event::{EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
 
 /// Objects that are put back or removed at the same time.
-const PARALLEL: usize = 16;
+const PARALLEL: usize = 64;
 
 /// What every namespace has from birth.
 const BORN_WITH: [(&str, &str); 2] =
@@ -58,7 +58,10 @@ impl Transaction {
             .created
             .iter()
             .rev()
-            .filter(|(object, _)| !rolled_back.restored.contains(object))
+            .filter(|(object, _)| {
+                // With a definition everybody's objects of that kind would go.
+                !rolled_back.restored.contains(object) && !self.definitions.contains(object)
+            })
             .map(|(object, uid)| self.remove_created(object, uid));
         let removing: Vec<_> = removing.collect();
         let mut removing = stream::iter(removing).buffered(PARALLEL);
@@ -132,9 +135,9 @@ impl Transaction {
         let named = reference(&document.object)?;
         let mut object = document.object.clone();
         super::ownership::mark(&mut object, &self.release, &self.namespace);
-        // Fields that the failed revision took are ours: nobody else's are forced.
-        let options = ApplyOptions { dry_run: false, force: self.force };
-        let applied = self.client.apply(&object, options).await?;
+        // Fields that the failed revision took are ours: nobody else's are taken that the user did not name.
+        let before = self.client.get(&named).await?;
+        let applied = self.apply_settled(&object, before.as_ref(), false).await?.applied;
         let change = match applied.change {
             ObjectChange::Unchanged => ObjectChange::Unchanged,
             _ => ObjectChange::RolledBack,

@@ -1,5 +1,6 @@
 //! Carrying out what the apply step planned.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use futures::stream;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ReleaseError, ownership};
-use crate::cluster::{ApplyOptions, Client, ClusterError};
+use super::{ReleaseError, Takeover, ownership};
+use crate::cluster::{Client, ClusterError};
 use crate::event::{Bus, EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
 use crate::secret::Vault;
 
 /// Operations of a wave that are under way at the same time.
-const PARALLEL: usize = 16;
+pub(super) const PARALLEL: usize = 64;
 
 /// How long an object may take to go away: as long as a pod's usual grace period, and some more.
 pub(super) const GONE_WITHIN: Duration = Duration::from_mins(1);
@@ -41,8 +42,8 @@ pub struct Wave {
     pub title: String,
     /// In no order.
     pub operations: Vec<Operation>,
-    /// The next wave waits until this one is ready.
-    pub wait_ready: bool,
+    /// Objects of this wave or an earlier one that have to be ready before the next one begins.
+    pub wait_for: Vec<ObjectRef>,
 }
 
 /// Decides when the objects of a wave are ready; the run asks the verify step.
@@ -72,22 +73,6 @@ pub struct Done {
     pub created_namespace: bool,
 }
 
-/// What would become of the objects.
-#[derive(Clone, Debug, Default)]
-pub struct Prospect {
-    /// Every object and its change.
-    pub changes: Vec<(ObjectRef, ObjectChange)>,
-}
-
-impl Prospect {
-    /// Something would change.
-    pub fn changes_anything(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|(_, change)| !matches!(change, ObjectChange::Unchanged | ObjectChange::Kept))
-    }
-}
-
 /// Carries out waves for one release.
 pub struct Transaction {
     /// The cluster.
@@ -102,8 +87,10 @@ pub struct Transaction {
     pub release: String,
     /// Its namespace.
     pub namespace: String,
-    /// Take fields from other managers.
-    pub force: bool,
+    /// What the user said about what others made or manage.
+    pub takeover: Takeover,
+    /// Definitions of kinds that the release brings and does not own: they outlive it.
+    pub definitions: HashSet<ObjectRef>,
 }
 
 /// What became of one operation.
@@ -145,54 +132,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// Asks the API server, by dry runs, what the waves would change. Where the namespace or a kind is still missing,
-    /// what belongs there is new.
-    ///
-    /// # Errors
-    /// What the API server would refuse.
-    pub async fn prospect(&self, waves: &[Wave]) -> Result<Prospect, ReleaseError> {
-        let namespace = crate::cluster::namespace_ref(&self.namespace);
-        let no_namespace = match self.client.get(&namespace).await {
-            Ok(found) => found.is_none(),
-            Err(ClusterError::Forbidden { .. }) => false,
-            Err(error) => return Err(error.into()),
-        };
-        let operations = waves.iter().flat_map(|wave| &wave.operations);
-        let asked = operations.map(|operation| async move {
-            let object = operation.target()?;
-            let change = match operation {
-                Operation::Keep(..) => ObjectChange::Kept,
-                Operation::Delete(_) => match self.client.get(&object).await {
-                    Ok(Some(_)) => ObjectChange::Deleted,
-                    Ok(None) | Err(ClusterError::UnknownKind { .. }) => ObjectChange::Unchanged,
-                    Err(error) => return Err(error.into()),
-                },
-                Operation::Replace(_) => ObjectChange::Configured,
-                Operation::Apply(_)
-                    if no_namespace && object.namespace.as_deref() == Some(&self.namespace) =>
-                {
-                    ObjectChange::Created
-                }
-                Operation::Apply(desired) => {
-                    let desired = self.real(desired)?;
-                    let options = ApplyOptions { dry_run: true, force: self.force };
-                    match self.client.apply(&desired, options).await {
-                        Ok(applied) => applied.change,
-                        Err(ClusterError::UnknownKind { .. }) => ObjectChange::Created,
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            };
-            Ok::<_, ReleaseError>((object, change))
-        });
-        let mut asked = stream::iter(asked).buffered(PARALLEL);
-        let mut prospect = Prospect::default();
-        while let Some(change) = asked.next().await {
-            prospect.changes.push(change?);
-        }
-        Ok(prospect)
-    }
-
     /// Carries the waves out. What was done is in `done` whatever the result.
     ///
     /// # Errors
@@ -215,20 +154,21 @@ impl Transaction {
             if self.cancel.is_cancelled() {
                 return Err(ReleaseError::Cancelled);
             }
-            let touched = carried_out?;
-            if wave.wait_ready && !touched.is_empty() {
-                gate.ready(&wave.title, &touched).await?;
+            carried_out?;
+            if !wave.wait_for.is_empty() {
+                gate.ready(&wave.title, &wave.wait_for).await?;
             }
+            self.await_served(wave).await?;
         }
         Ok(())
     }
 
-    /// One wave; gives the objects that exist after it.
+    /// One wave.
     async fn carry_out(
         &self,
         operations: &[Operation],
         done: &mut Done,
-    ) -> Result<Vec<ObjectRef>, ReleaseError> {
+    ) -> Result<(), ReleaseError> {
         let running = operations.iter().map(|operation| async move {
             if self.cancel.is_cancelled() {
                 return Ok(Outcome::NotBegun);
@@ -237,19 +177,19 @@ impl Transaction {
             self.carry_out_one(operation).await.map_err(|error| (target.ok(), error))
         });
         let mut running = stream::iter(running).buffer_unordered(PARALLEL);
-        let (mut touched, mut failures) = (Vec::new(), Vec::new());
+        let mut failures = Vec::new();
         while let Some(outcome) = running.next().await {
             match outcome {
                 Ok(outcome) => {
                     self.tell(&outcome);
-                    note(outcome, done, &mut touched);
+                    note(outcome, done);
                 }
                 Err(failure) => failures.push(failure),
             }
         }
         failures.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut failures = failures.into_iter();
-        let Some((object, error)) = failures.next() else { return Ok(touched) };
+        let Some((object, error)) = failures.next() else { return Ok(()) };
         let (cause, object) = match (error, object) {
             (ReleaseError::Cluster(cause), Some(object)) => (cause, Box::new(object)),
             (error, _) => return Err(error),
@@ -286,8 +226,8 @@ impl Transaction {
     async fn apply(&self, object: &Object) -> Result<Outcome, ReleaseError> {
         let object = self.real(object)?;
         let target = crate::cluster::reference(&object)?;
-        let options = ApplyOptions { dry_run: false, force: self.force };
-        let applied = self.client.apply(&object, options).await?;
+        let before = self.live(&target).await?;
+        let applied = self.apply_settled(&object, before.as_ref(), false).await?.applied;
         Ok(match applied.change {
             ObjectChange::Created => {
                 Outcome::Created(target, uid_of(&applied.object).unwrap_or_default().to_owned())
@@ -300,7 +240,9 @@ impl Transaction {
     /// The object as the API server gets it: with real values, and marked as the release's.
     pub(super) fn real(&self, object: &Object) -> Result<Object, ReleaseError> {
         let mut object = self.vault.substitute(object.clone())?;
-        ownership::mark(&mut object, &self.release, &self.namespace);
+        if !ObjectRef::of(&object).is_some_and(|named| self.definitions.contains(&named)) {
+            ownership::mark(&mut object, &self.release, &self.namespace);
+        }
         Ok(object)
     }
 
@@ -336,20 +278,11 @@ impl Transaction {
     }
 }
 
-fn note(outcome: Outcome, done: &mut Done, touched: &mut Vec<ObjectRef>) {
+fn note(outcome: Outcome, done: &mut Done) {
     match outcome {
-        Outcome::Created(object, uid) => {
-            touched.push(object.clone());
-            done.created.push((object, uid));
-        }
-        Outcome::Configured(object) => {
-            touched.push(object.clone());
-            done.configured.push(object);
-        }
-        Outcome::Unchanged(object) => {
-            touched.push(object.clone());
-            done.unchanged.push(object);
-        }
+        Outcome::Created(object, uid) => done.created.push((object, uid)),
+        Outcome::Configured(object) => done.configured.push(object),
+        Outcome::Unchanged(object) => done.unchanged.push(object),
         Outcome::Deleted(object) => done.deleted.push(object),
         Outcome::Kept(object, _) => done.kept.push(object),
         Outcome::Gone(_) | Outcome::NotBegun => {}

@@ -1,41 +1,106 @@
 //! Applying: what the apply step plans, the API server's opinion of it, and a new revision if it matters.
 
+use std::collections::{HashMap, HashSet};
+
 use async_trait::async_trait;
 
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Pending, Session, lock};
 use super::verify::READY_WITHIN;
-use crate::event::{Bus, ObjectChange};
+use crate::cluster::FieldConflict;
+use crate::event::Bus;
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::apply;
 use crate::release::{
-    Document, Done, Facts, NewRevision, Operation, ReadyGate, Record, ReleaseError, Status,
-    Transaction, Wave,
+    Document, Done, Facts, LeftField, NewRevision, Operation, Prospect, ReadyGate, Record,
+    ReleaseError, Status, Transaction, Wave,
 };
+
+/// What a revision would be made of, and what would become of the cluster.
+pub(super) struct Intent {
+    /// Definitions and objects, with placeholders, as the cluster places them.
+    pub desired: Vec<Object>,
+    /// The revision in force.
+    pub previous: Vec<Document>,
+    pub transaction: Transaction,
+    /// What has to be done.
+    pub waves: Vec<Wave>,
+    pub prospect: Prospect,
+}
 
 impl Session {
     pub(super) async fn apply(&self, chosen: &Chosen, bus: Bus) -> Result<Report, RunError> {
         let reached = self.reached()?;
-        let rendered = self.rendered()?;
-        let app = &self.run.project.file.app;
-        let sources: Vec<String> =
-            rendered.documents.iter().map(|document| document.source.clone()).collect();
-        let objects = rendered.documents.iter().map(|document| document.object.clone()).collect();
-        let desired = self.or_cancelled(reached.client.place(objects, &app.namespace)).await?;
-        // What a killed deploy had begun is what has to be cleared away now.
-        let begun = reached.latest.as_ref().filter(|record| record.info.status.is_pending());
-        let base = reached.deployed.as_ref();
-        let previous_documents = base.map(Record::documents).transpose()?.unwrap_or_default();
-        let mut previous: Vec<Object> =
-            previous_documents.iter().map(|document| document.object.clone()).collect();
-        if let Some(begun) = begun {
-            previous.extend(begun.documents()?.into_iter().map(|document| document.object));
+        let intent = self.intend(chosen, &bus).await?;
+        let Intent { desired, previous, transaction, waves, prospect } = intent;
+        if self.objects.set(desired.clone()).is_err() {
+            return Err(RunError::internal("it was applied twice"));
         }
-        let previous = self.or_cancelled(reached.client.place(previous, &app.namespace)).await?;
-        let waves = self.plan_waves(chosen, &bus, &desired, previous).await?;
+        let changed = prospect.changes().count();
+        let base = reached.deployed.as_ref();
+        if let (Some(base), None, 0) = (base, self.begun()?, changed) {
+            return Ok(Report::unchanged(format!("no change, revision {} stays", base.revision)));
+        }
 
+        // From here on something is made: whatever ends this must finish or take back what it says.
+        let vault = self.vault();
+        let rendered = self.rendered()?;
+        let documents = desired
+            .into_iter()
+            .skip(rendered.definitions.len())
+            .zip(&rendered.documents)
+            .map(|(object, document)| {
+                let object = vault.substitute(object)?;
+                Ok(Document { source: document.source.clone(), object })
+            })
+            .collect::<Result<Vec<_>, RunError>>()?;
+        *lock(&self.pending) = Some(Pending {
+            transaction,
+            record: None,
+            done: Done::default(),
+            previous,
+            is_upgrade: base.is_some(),
+        });
+        let revision = self.change(&bus, documents, &waves).await?;
+        Ok(Report::done(format!("revision {revision}, {changed} objects changed")))
+    }
+
+    /// The revision that a killed deploy had begun.
+    fn begun(&self) -> Result<Option<&Record>, RunError> {
+        let latest = self.reached()?.latest.as_ref();
+        Ok(latest.filter(|record| record.info.status.is_pending()))
+    }
+
+    /// Decides what has to be done; nothing is changed.
+    pub(super) async fn intend(&self, chosen: &Chosen, bus: &Bus) -> Result<Intent, RunError> {
+        let reached = self.reached()?;
+        let app = &self.run.project.file.app;
+        let rendered = self.rendered()?;
+        let documents = rendered.definitions.iter().chain(&rendered.documents);
+        let objects = documents.map(|document| document.object.clone()).collect();
+        let desired = self.or_cancelled(reached.client.place(objects, &app.namespace)).await?;
+        let previous = reached.deployed.as_ref().map(Record::documents).transpose()?;
+        let previous = previous.unwrap_or_default();
+        let mut known: Vec<Object> =
+            previous.iter().map(|document| document.object.clone()).collect();
+        // What a killed deploy had begun is what has to be cleared away now.
+        if let Some(begun) = self.begun()? {
+            known.extend(begun.documents()?.into_iter().map(|document| document.object));
+        }
+        let mut known = self.or_cancelled(reached.client.place(known, &app.namespace)).await?;
+        let mut seen = HashSet::new();
+        known.retain(|object| ObjectRef::of(object).is_none_or(|named| seen.insert(named)));
+        let definitions = desired[..rendered.definitions.len()].iter().filter_map(ObjectRef::of);
+        let live = self.live(&desired, &known).await?;
+        let (waves, takeover) = match &self.run.saved {
+            Some(saved) => (saved.waves(&desired)?, saved.takeover()),
+            None => {
+                let waves = self.plan_waves(chosen, bus, &desired, known, &live).await?;
+                (waves, self.run.takeover.clone())
+            }
+        };
         let transaction = Transaction {
             client: reached.client.clone(),
             vault: self.vault(),
@@ -43,44 +108,34 @@ impl Session {
             cancel: self.cancel.clone(),
             release: app.name.clone(),
             namespace: app.namespace.clone(),
-            force: self.run.force,
+            takeover,
+            definitions: definitions.collect(),
         };
-        let prospect = self.or_cancelled(transaction.prospect(&waves)).await?;
-        if self.objects.set(desired.clone()).is_err() {
-            return Err(RunError::internal("it was applied twice"));
+        let prospect = transaction.prospect(&waves, &live, &seen);
+        let prospect = self.or_cancelled(prospect).await?;
+        for one in &prospect.objects {
+            for LeftField { conflict, because } in &one.left {
+                let FieldConflict { field, manager, .. } = conflict;
+                let message = format!("{} {field} is left to {manager}: {because}", one.object);
+                self.note(bus, "info", self.vault().redact(&message));
+            }
         }
-        let is_in_force = base.is_some() && begun.is_none();
-        if is_in_force && !prospect.changes_anything() {
-            let revision = base.map_or(0, |record| record.revision);
-            return Ok(Report::unchanged(format!("no change, revision {revision} stays")));
-        }
+        let waves = prospect.spare(waves);
+        Ok(Intent { desired, previous, transaction, waves, prospect })
+    }
 
-        // From here on something is made: whatever ends this must finish or take back what it says.
-        let is_upgrade = base.is_some();
-        let vault = self.vault();
-        let documents = desired
-            .iter()
-            .zip(&sources)
-            .map(|(object, source)| {
-                let object = vault.substitute(object.clone())?;
-                Ok(Document { source: source.clone(), object })
-            })
-            .collect::<Result<Vec<_>, RunError>>()?;
-        *lock(&self.pending) = Some(Pending {
-            transaction,
-            record: None,
-            done: Done::default(),
-            previous: previous_documents,
-            is_upgrade,
-        });
-        let result = self.change(&bus, documents, &waves).await;
-        let revision = result?;
-        let changed = prospect
-            .changes
-            .iter()
-            .filter(|(_, change)| !matches!(change, ObjectChange::Unchanged | ObjectChange::Kept))
-            .count();
-        Ok(Report::done(format!("revision {revision}, {changed} objects changed")))
+    /// What is in the cluster of these objects.
+    async fn live(
+        &self,
+        desired: &[Object],
+        known: &[Object],
+    ) -> Result<HashMap<ObjectRef, Object>, RunError> {
+        let mut wanted: Vec<ObjectRef> =
+            desired.iter().chain(known).filter_map(ObjectRef::of).collect();
+        wanted.sort();
+        wanted.dedup();
+        let found = self.or_cancelled(self.reached()?.client.get_many(&wanted)).await?;
+        Ok(wanted.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?))).collect())
     }
 
     async fn plan_waves(
@@ -88,28 +143,23 @@ impl Session {
         chosen: &Chosen,
         bus: &Bus,
         desired: &[Object],
-        previous: Vec<Object>,
+        known: Vec<Object>,
+        live: &HashMap<ObjectRef, Object>,
     ) -> Result<Vec<Wave>, RunError> {
-        let reached = self.reached()?;
         let app = &self.run.project.file.app;
         let vault = self.vault();
-        let mut wanted: Vec<ObjectRef> =
-            desired.iter().chain(&previous).filter_map(ObjectRef::of).collect();
-        wanted.sort();
-        wanted.dedup();
-        let live = self.or_cancelled(reached.client.get_many(&wanted)).await?;
-        let tokens = |objects: Vec<Object>| -> Vec<String> {
-            objects.into_iter().map(|object| vault.tokenise(object).to_string()).collect()
-        };
+        let tokens = |object: Object| vault.tokenise(object).to_string();
         // Sealed, a Secret equals the live one exactly where nothing changes.
         let sealed = desired.iter().map(|object| Ok(vault.seal(object.clone())?.to_string()));
+        let mut live: Vec<(&ObjectRef, &Object)> = live.iter().collect();
+        live.sort_by_key(|(name, _)| *name);
         let request = apply::Request {
             options: chosen.options.to_string(),
             release: app.name.clone(),
             namespace: app.namespace.clone(),
             desired: sealed.collect::<Result<_, RunError>>()?,
-            previous: tokens(previous),
-            live: tokens(live.into_iter().flatten().collect()),
+            previous: known.into_iter().map(tokens).collect(),
+            live: live.into_iter().map(|(_, object)| tokens(object.clone())).collect(),
         };
         let plugin = self.plugin(chosen)?;
         let context = self.context(bus.clone(), Deadline::Short, "apply");
@@ -270,6 +320,6 @@ fn wave(planned: apply::Wave) -> Result<Wave, RunError> {
     Ok(Wave {
         title: planned.title,
         operations: operations.collect::<Result<_, RunError>>()?,
-        wait_ready: planned.wait_ready,
+        wait_for: planned.wait_for.into_iter().map(Into::into).collect(),
     })
 }

@@ -163,6 +163,29 @@ pub enum RunError {
         /// What came back.
         reason: String,
     },
+    /// A plan file cannot be used.
+    #[error("plan {file} cannot be used: {reason}")]
+    #[diagnostic(
+        code(todohost::plan::file),
+        help("make one: todohost plan -o FILE, with the same arguments as a deploy")
+    )]
+    PlanFile {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A plan no longer fits what is there.
+    #[error("the plan was made for something else than what is there now; nothing was applied")]
+    #[diagnostic(
+        code(todohost::plan::moved),
+        help("make a new plan and review it: todohost plan -o FILE")
+    )]
+    PlanMoved {
+        /// What moved.
+        #[related]
+        moved: Vec<Clue>,
+    },
     /// There is nothing to verify.
     #[error("release {release} is not deployed in namespace {namespace}")]
     #[diagnostic(
@@ -250,11 +273,14 @@ impl RunError {
             Self::Cluster(error) => error.exit(),
             Self::Release(error) => error.exit(),
             Self::Secret(error) => error.exit(),
-            Self::Checks { .. } => Exit::Check,
+            Self::Checks { .. } | Self::PlanMoved { .. } => Exit::Check,
             Self::SecretInChart { .. } => Exit::Secret,
             Self::Unstable { .. } => Exit::Render,
             Self::Unreferenced { .. } | Self::ImageMissing { .. } => Exit::Image,
-            Self::Inputs { .. } | Self::Chart { .. } | Self::NoTarget { .. } => Exit::Usage,
+            Self::Inputs { .. }
+            | Self::Chart { .. }
+            | Self::PlanFile { .. }
+            | Self::NoTarget { .. } => Exit::Usage,
             Self::NotReady { .. } | Self::Probe { .. } | Self::NotDeployed { .. } => Exit::Verify,
             Self::LeftOver { failed, .. } => failed.exit(),
             Self::Cancelled { .. } => Exit::Cancelled,

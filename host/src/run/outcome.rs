@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::error::RunError;
 use super::render::for_people;
 use super::session::{Session, lock};
+use crate::difference::Difference;
 use crate::plan::Goal;
 
 /// How a target's run ended well.
@@ -21,6 +22,9 @@ pub struct Outcome {
     /// The rendered objects, where those were asked for.
     #[serde(skip)]
     pub manifest: Option<String>,
+    /// What a deploy would change, where that was asked for.
+    #[serde(skip)]
+    pub difference: Option<Difference>,
     /// Images by reference.
     pub images: Vec<String>,
     /// What the chart has to say to its users.
@@ -73,6 +77,7 @@ impl Session {
             changed: made.is_some(),
             addresses: lock(&self.addresses).clone(),
             manifest,
+            difference: self.difference.get().cloned(),
             images: self.images().into_iter().map(|state| state.reference).collect(),
             notes: self.rendered.get().map(|rendered| rendered.notes.clone()).unwrap_or_default(),
         })

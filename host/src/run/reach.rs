@@ -35,7 +35,8 @@ impl Session {
             Some(_) => store.deployed().await?,
             None => None,
         };
-        let salt = salt.map_or_else(Salt::random, Ok)?;
+        let planned = || self.run.saved.as_ref().and_then(|saved| saved.salt());
+        let salt = salt.or_else(planned).map_or_else(Salt::random, Ok)?;
         let vault = Arc::new(Vault::new(salt.clone()));
         for path in self.vault().paths() {
             if let Some(value) = self.vault().value(&path) {

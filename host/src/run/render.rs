@@ -16,11 +16,12 @@ use crate::secret::{Nonce, SecretFinding};
 use crate::values::{ValuePath, Values};
 
 /// Version of what is remembered: another shape is another question.
-const MEMO_VERSION: &str = "1";
+const MEMO_VERSION: &str = "2";
 
 /// What is remembered of a render: placeholders only, never a secret's value.
-#[derive(Serialize, Deserialize)]
-struct Remembered {
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    definitions: Vec<(String, Object)>,
     documents: Vec<(String, Object)>,
     hooks: Vec<RememberedHook>,
     notes: String,
@@ -28,7 +29,7 @@ struct Remembered {
     config: Value,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct RememberedHook {
     source: String,
     object: Object,
@@ -64,7 +65,7 @@ impl Session {
                 format!("{} hooks of the chart are recorded but not run", remembered.hooks.len());
             self.note(&bus, "warn", message);
         }
-        let rendered = self.keep(remembered, chosen, inputs)?;
+        let rendered = self.keep(remembered, chosen.digest.clone(), inputs)?;
         if self.rendered.set(rendered).is_err() {
             return Err(RunError::internal("it was rendered twice"));
         }
@@ -188,31 +189,27 @@ impl Session {
             let (first, help) = (failed.message, failed.help);
             return Err(RunError::Checks { check: chosen.id.clone(), first, count: 1, help });
         }
-        let (documents, hooks) = read(&first)?;
-        let (documents_again, hooks_again) = read(&second)?;
-        let all = |documents: &[Document], hooks: &[(usize, Document)]| -> Vec<Object> {
-            let hooks = hooks.iter().map(|(_, document)| document);
-            documents.iter().chain(hooks).map(|document| document.object.clone()).collect()
-        };
-        if (documents.len(), hooks.len()) != (documents_again.len(), hooks_again.len()) {
+        let (once, again) = (Read::of(&first)?, Read::of(&second)?);
+        if once.counts() != again.counts() {
             let chart = self.run.project.file.app.chart.clone();
             return Err(RunError::Unstable { plugin: chosen.id.clone(), chart });
         }
-        let once = all(&documents, &hooks);
-        let again = all(&documents_again, &hooks_again);
-        let sources: Vec<String> = documents
-            .iter()
-            .chain(hooks.iter().map(|(_, document)| document))
-            .map(|document| document.source.clone())
-            .collect();
+        let sources: Vec<String> = once.all().map(|document| document.source.clone()).collect();
+        let objects = |read: &Read| -> Vec<Object> {
+            read.all().map(|document| document.object.clone()).collect()
+        };
         let canonical = self
             .vault()
-            .compare(&once, &again)
+            .compare(&objects(&once), &objects(&again))
             .map_err(|findings| self.secret_error(bus, chosen, &findings, &sources))?;
         let mut canonical = canonical.into_iter();
-        let documents: Vec<(String, Object)> =
-            documents.into_iter().map(|document| document.source).zip(canonical.by_ref()).collect();
-        let hooks = hooks
+        let mut take = |documents: Vec<Document>| -> Vec<(String, Object)> {
+            let sources = documents.into_iter().map(|document| document.source);
+            sources.map_while(|source| Some((source, canonical.next()?))).collect()
+        };
+        let (definitions, documents) = (take(once.definitions), take(once.documents));
+        let hooks = once
+            .hooks
             .into_iter()
             .zip(canonical)
             .filter_map(|((index, document), object)| {
@@ -232,6 +229,7 @@ impl Session {
             remove(&mut config, path);
         }
         let remembered = Remembered {
+            definitions,
             documents,
             hooks,
             notes: self.vault().redact(&first.notes),
@@ -274,13 +272,14 @@ impl Session {
         }
     }
 
-    fn keep(
+    pub(super) fn keep(
         &self,
         remembered: Remembered,
-        chosen: &Chosen,
+        renderer: String,
         inputs: String,
     ) -> Result<Rendered, RunError> {
         let vault = self.vault();
+        let original = remembered.clone();
         let hooks = remembered.hooks.into_iter().map(|hook| {
             let name = ObjectRef::of(&hook.object);
             let document =
@@ -296,37 +295,58 @@ impl Session {
                 other: serde_json::Map::new(),
             })
         });
+        let documents = |objects: Vec<(String, Object)>| {
+            objects.into_iter().map(|(source, object)| Document { source, object }).collect()
+        };
         Ok(Rendered {
             hooks: hooks.collect::<Result<_, _>>()?,
-            documents: remembered
-                .documents
-                .into_iter()
-                .map(|(source, object)| Document { source, object })
-                .collect(),
+            definitions: documents(remembered.definitions),
+            documents: documents(remembered.documents),
             notes: remembered.notes,
             chart: remembered.chart,
             config: remembered.config,
-            renderer: chosen.digest.clone(),
+            remembered: original,
+            renderer,
             inputs,
         })
     }
 }
 
-type Read = (Vec<Document>, Vec<(usize, Document)>);
+/// What came out of the renderer, as objects.
+struct Read {
+    definitions: Vec<Document>,
+    documents: Vec<Document>,
+    /// With the place of the hook that each belongs to.
+    hooks: Vec<(usize, Document)>,
+}
 
-/// The objects of a rendered stream: definitions first, then the rest, and hooks with where they come from.
-fn read(rendered: &render::Rendered) -> Result<Read, RunError> {
-    let mut documents = Vec::new();
-    for manifest in rendered.definitions.iter().chain(&rendered.manifests) {
-        documents.extend(parse_manifest(&manifest.source, &manifest.content)?);
-    }
-    let mut hooks = Vec::new();
-    for (index, hook) in rendered.hooks.iter().enumerate() {
-        for document in parse_manifest(&hook.source, &hook.content)? {
-            hooks.push((index, document));
+impl Read {
+    fn of(rendered: &render::Rendered) -> Result<Self, RunError> {
+        let objects = |manifests: &[render::Manifest]| {
+            let mut documents = Vec::new();
+            for manifest in manifests {
+                documents.extend(parse_manifest(&manifest.source, &manifest.content)?);
+            }
+            Ok::<_, RunError>(documents)
+        };
+        let mut hooks = Vec::new();
+        for (index, hook) in rendered.hooks.iter().enumerate() {
+            for document in parse_manifest(&hook.source, &hook.content)? {
+                hooks.push((index, document));
+            }
         }
+        let definitions = objects(&rendered.definitions)?;
+        Ok(Self { definitions, documents: objects(&rendered.manifests)?, hooks })
     }
-    Ok((documents, hooks))
+
+    fn all(&self) -> impl Iterator<Item = &Document> {
+        let hooks = self.hooks.iter().map(|(_, document)| document);
+        self.definitions.iter().chain(&self.documents).chain(hooks)
+    }
+
+    fn counts(&self) -> [usize; 3] {
+        [self.definitions.len(), self.documents.len(), self.hooks.len()]
+    }
 }
 
 /// Takes the value at a plain path away.
@@ -345,8 +365,9 @@ fn remove(values: &mut Value, path: &str) {
 /// Rendered objects as a stream for people; the data of Secrets is left out.
 pub(super) fn for_people(rendered: &Rendered) -> Result<String, RunError> {
     let documents: Vec<Document> = rendered
-        .documents
+        .definitions
         .iter()
+        .chain(&rendered.documents)
         .map(|document| {
             let mut object = document.object.clone();
             if object.get("kind").and_then(Value::as_str) == Some("Secret") {

@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Run;
 use super::error::RunError;
+use super::render::Remembered;
 use crate::capability::World;
 use crate::cluster::Client;
+use crate::difference::Difference;
 use crate::digest::Hasher;
 use crate::event::{Bus, EventKind, Finding, FindingOutcome};
 use crate::memo::Memo;
@@ -63,11 +65,15 @@ pub(super) struct ImageState {
 
 /// What the renderer made, with placeholders for secrets.
 pub(super) struct Rendered {
+    /// Definitions of kinds that the objects need and the release does not own.
+    pub definitions: Vec<Document>,
     pub documents: Vec<Document>,
     pub hooks: Vec<HookRecord>,
     pub notes: String,
     pub chart: serde_json::Value,
     pub config: serde_json::Value,
+    /// The same with placeholders in the hooks, too: what may be kept outside of the cluster.
+    pub remembered: Remembered,
     pub renderer: String,
     pub inputs: String,
 }
@@ -96,6 +102,8 @@ pub(super) struct Session {
     /// The objects as they are in the cluster's terms, once applied.
     pub objects: OnceLock<Vec<crate::object::Object>>,
     pub pending: Mutex<Option<Pending>>,
+    /// What a deploy would change, where that was asked for.
+    pub difference: OnceLock<Difference>,
     pub addresses: Mutex<Vec<String>>,
 }
 
@@ -126,6 +134,7 @@ impl Session {
             rendered: OnceLock::new(),
             objects: OnceLock::new(),
             pending: Mutex::default(),
+            difference: OnceLock::new(),
             addresses: Mutex::default(),
         }
     }

@@ -168,10 +168,10 @@ impl Renderer for Human {
                 };
                 self.say(&text.to_string());
             }
-            EventKind::RunFinished { exit_code, summary, addresses, .. } => {
+            EventKind::RunFinished { error, summary, addresses, .. } => {
                 let summary = clean(summary);
                 let summary =
-                    if *exit_code == 0 { style(summary).green() } else { style(summary).red() };
+                    if error.is_none() { style(summary).green() } else { style(summary).red() };
                 self.say(&summary.bold().to_string());
                 for address in addresses {
                     let address = clean(address);

@@ -5,9 +5,10 @@ mod object;
 mod order;
 mod plan;
 mod quantity;
+mod sequence;
 
 use todohost_plugin::apply::{Request, Wave};
-use todohost_plugin::{Apply, NoOptions, Result};
+use todohost_plugin::{Apply, NoOptions, Result, log};
 
 struct ServerSideApply;
 
@@ -15,7 +16,11 @@ impl Apply for ServerSideApply {
     type Options = NoOptions;
 
     fn plan(_options: NoOptions, request: Request) -> Result<Vec<Wave>> {
-        plan::plan(&request)
+        let plan = plan::plan(&request)?;
+        for warning in &plan.warnings {
+            log::warn(warning);
+        }
+        Ok(plan.waves)
     }
 }
 

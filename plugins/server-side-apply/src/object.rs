@@ -17,6 +17,10 @@ pub struct Identity {
     pub name: String,
 }
 
+/// Names the groups that an object waits for (Helm's HIP-0025). No API server takes a key with two slashes, so that it
+/// is no part of the document.
+pub const DEPENDS_ON_GROUPS: &str = "helm.sh/depends-on/resource-groups";
+
 /// An object with its identity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -24,10 +28,12 @@ pub struct Object {
     pub identity: Identity,
     /// The document.
     pub document: Value,
+    /// The groups that it waits for.
+    pub depends_on_groups: Option<String>,
 }
 
 impl Object {
-    fn new(document: Value, namespace: &str) -> Result<Self> {
+    fn new(mut document: Value, namespace: &str) -> Result<Self> {
         let reference = ObjectRef::of(&document);
         if reference.api_version.is_empty()
             || reference.kind.is_empty()
@@ -51,7 +57,16 @@ impl Object {
             kind: reference.kind,
             name: reference.name,
         };
-        Ok(Self { identity, document })
+        let annotations = document.pointer_mut("/metadata/annotations");
+        let annotations = annotations.and_then(Value::as_object_mut);
+        let groups =
+            annotations.and_then(|annotations| annotations.shift_remove(DEPENDS_ON_GROUPS));
+        // Charts write it as a list, too, which no other annotation may be.
+        let depends_on_groups = groups.map(|groups| match groups {
+            Value::String(text) => text,
+            list => list.to_string(),
+        });
+        Ok(Self { identity, document, depends_on_groups })
     }
 
     /// Its reference, as the document says it.
@@ -62,6 +77,21 @@ impl Object {
     /// An annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.document["metadata"]["annotations"][key].as_str()
+    }
+
+    /// All annotations that are texts.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let annotations = self.document["metadata"]["annotations"].as_object();
+        annotations
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    }
+
+    /// The version of its API group.
+    pub fn version(&self) -> &str {
+        let api_version = self.document["apiVersion"].as_str().unwrap_or_default();
+        api_version.rsplit_once('/').map_or(api_version, |(_, version)| version)
     }
 
     /// `Kind/name`, for people.

@@ -15,9 +15,6 @@ pub enum Stage {
     Rest,
 }
 
-/// All stages.
-pub const STAGES: [Stage; 4] = [Stage::Foundations, Stage::Supplies, Stage::Workloads, Stage::Rest];
-
 impl Stage {
     /// Its name for people.
     pub fn title(self) -> &'static str {
@@ -27,11 +24,6 @@ impl Stage {
             Self::Workloads => "workloads",
             Self::Rest => "everything else",
         }
-    }
-
-    /// Whether the next wave needs this one ready and not only applied.
-    pub fn wait_ready(self) -> bool {
-        self == Self::Foundations
     }
 }
 

@@ -1,41 +1,71 @@
 //! The plan itself: which object is applied, kept or deleted, and when.
 
 use crate::object::{Identity, Object, read};
+use crate::sequence::{self, Needs, Sequence, State};
 use crate::{compare, order};
-use order::{STAGES, Stage, is_built_in, is_never_pruned, place};
-use std::collections::BTreeMap;
-use todohost_plugin::Result;
+use order::{Stage, is_built_in, is_never_pruned, place};
+use std::collections::{BTreeMap, BTreeSet};
 use todohost_plugin::apply::{Operation, Request, Wave};
+use todohost_plugin::{ObjectRef, Result};
 
 const POLICY: &str = "helm.sh/resource-policy";
 const RELEASE: &str = "meta.helm.sh/release-name";
 
 type Objects = BTreeMap<Identity, Object>;
 
-/// Waves in their order, empty ones left out; the same request gives the same plan, in whichever order its objects
-/// come.
+/// What is to be done, and what to tell.
+#[derive(Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Waves in their order, empty ones left out.
+    pub waves: Vec<Wave>,
+    /// What an annotation asks for and nobody can give.
+    pub warnings: Vec<String>,
+}
+
+/// The same request gives the same plan, in whichever order its objects come.
 ///
 /// # Errors
-/// When a document is no object, or two are the same one.
-pub fn plan(request: &Request) -> Result<Vec<Wave>> {
+/// When a document is no object, two are the same one, or objects wait for each other in a circle.
+pub fn plan(request: &Request) -> Result<Plan> {
     let desired = read(&request.desired, &request.namespace)?;
     let previous = read(&request.previous, &request.namespace)?;
     let live = read(&request.live, &request.namespace)?;
-    let mut waves: Vec<_> =
-        STAGES.iter().map(|stage| stage_wave(*stage, &desired, &previous, &live)).collect();
+    let sequence = sequence::read(&desired)?;
+    let mut waves = waves(&desired, &previous, &live, &sequence)?;
     waves.push(Wave {
         title: "what is no longer wanted".to_owned(),
         operations: prune(&request.release, &desired, &previous, &live),
-        wait_ready: false,
+        wait_for: Vec::new(),
     });
     waves.retain(|wave| !wave.operations.is_empty());
-    Ok(waves)
+    Ok(Plan { waves, warnings: sequence.warnings })
 }
 
-fn stage_wave(stage: Stage, desired: &Objects, previous: &Objects, live: &Objects) -> Wave {
-    let mut objects: Vec<_> =
-        desired.values().filter(|object| place(&object.identity).0 == stage).collect();
-    objects.sort_by_key(|object| (place(&object.identity), &object.identity));
+/// The place of an object that waits for no other one.
+type Rank = (i64, Stage);
+
+fn waves(
+    desired: &Objects,
+    previous: &Objects,
+    live: &Objects,
+    sequence: &Sequence,
+) -> Result<Vec<Wave>> {
+    let rank = |identity: &Identity| -> Rank {
+        match place(identity).0 {
+            Stage::Foundations => (i64::MIN, Stage::Foundations),
+            stage => (sequence.weights.get(identity).copied().unwrap_or_default(), stage),
+        }
+    };
+    let ranks: BTreeSet<Rank> = desired.keys().map(rank).collect();
+    let ranks: Vec<Rank> = ranks.into_iter().collect();
+    let index = |wanted: &Rank| ranks.iter().position(|rank| rank == wanted).unwrap_or_default();
+    let natural: BTreeMap<_, _> =
+        desired.keys().map(|identity| (identity.clone(), index(&rank(identity)))).collect();
+    let mut needs = sequence.needs.clone();
+    // Nothing else can be made before the foundations: they wait for nothing.
+    needs.retain(|identity, _| place(identity).0 != Stage::Foundations);
+    let levels = sequence::levels(&natural, &needs)?;
+
     let operation = |object: &Object| {
         let identity = &object.identity;
         if is_unchanged(object, previous.get(identity), live.get(identity)) {
@@ -44,11 +74,68 @@ fn stage_wave(stage: Stage, desired: &Objects, previous: &Objects, live: &Object
             Operation::Apply(object.document.to_string())
         }
     };
-    Wave {
-        title: stage.title().to_owned(),
-        operations: objects.into_iter().map(operation).collect(),
-        wait_ready: stage.wait_ready(),
+    let mut waves: BTreeMap<usize, Vec<&Object>> = BTreeMap::new();
+    for (identity, object) in desired {
+        waves.entry(levels[identity]).or_default().push(object);
     }
+    let mut ends = ends(desired, &ranks, &rank, &levels, &needs);
+    let foundations_stay = |identity: &Identity, object: &Object| {
+        place(identity).0 == Stage::Foundations && matches!(operation(object), Operation::Keep(_))
+    };
+    // What is not touched and everything after it relies on was ready when it was.
+    ends.retain(|identity, _| !foundations_stay(identity, &desired[identity]));
+    let last_of = |end: usize| waves.range(..=end).next_back().map(|(level, _)| *level);
+    let mut waits: BTreeMap<usize, Vec<ObjectRef>> = BTreeMap::new();
+    for (identity, end) in &ends {
+        if let Some(level) = last_of(*end) {
+            waits.entry(level).or_default().push(desired[identity].reference());
+        }
+    }
+    let titled = waves.iter().map(|(level, objects)| {
+        let mut objects = objects.clone();
+        objects.sort_by_key(|object| (place(&object.identity), &object.identity));
+        let is_natural = objects.iter().all(|object| natural[&object.identity] == *level);
+        let (weight, stage) = ranks.get(*level).copied().unwrap_or((0, Stage::Rest));
+        let title = match weight {
+            _ if !is_natural => "what waited for others".to_owned(),
+            0 | i64::MIN => stage.title().to_owned(),
+            weight => format!("{}, weight {weight}", stage.title()),
+        };
+        let operations = objects.into_iter().map(operation).collect();
+        Wave { title, operations, wait_for: waits.remove(level).unwrap_or_default() }
+    });
+    Ok(titled.collect())
+}
+
+/// The level at whose end an object has to be ready, for those that have to.
+fn ends(
+    desired: &Objects,
+    ranks: &[Rank],
+    rank: &dyn Fn(&Identity) -> Rank,
+    levels: &BTreeMap<Identity, usize>,
+    needs: &Needs,
+) -> BTreeMap<Identity, usize> {
+    let mut ends: BTreeMap<Identity, usize> = BTreeMap::new();
+    let mut end_by = |identity: &Identity, level: usize| {
+        let end = ends.entry(identity.clone()).or_insert(level);
+        *end = level.min(*end);
+    };
+    for identity in desired.keys() {
+        let weight = rank(identity).0;
+        // The next weight begins when all of this one is ready.
+        let next = ranks.iter().position(|(other, _)| *other > weight);
+        if let Some(next) = next.filter(|next| *next > levels[identity]) {
+            end_by(identity, next - 1);
+        }
+    }
+    for (identity, needed) in needs {
+        for (other, state) in needed {
+            if *state == State::Ready {
+                end_by(other, levels[identity].saturating_sub(1));
+            }
+        }
+    }
+    ends
 }
 
 /// An object need not be touched when it is wanted as it was last time, and the cluster still has it so. Without the
@@ -122,8 +209,165 @@ mod tests {
             Operation::Keep((object, _)) => format!("keep {}/{}", object.kind, object.name),
             Operation::Delete(object) => format!("delete {}/{}", object.kind, object.name),
         };
-        let waves = plan(request).unwrap();
+        let waves = plan(request).unwrap().waves;
         waves.iter().map(|wave| wave.operations.iter().map(tell).collect()).collect()
+    }
+
+    /// What each wave waits for.
+    fn waited(request: &Request) -> Vec<Vec<String>> {
+        let tell = |object: &ObjectRef| format!("{}/{}", object.kind, object.name);
+        let waves = plan(request).unwrap().waves;
+        waves.iter().map(|wave| wave.wait_for.iter().map(tell).collect()).collect()
+    }
+
+    fn annotated(mut object: Value, annotations: &[(&str, &str)]) -> Value {
+        for (key, value) in annotations {
+            object["metadata"]["annotations"][*key] = json!(value);
+        }
+        object
+    }
+
+    #[test]
+    fn weights_make_groups_that_are_ready_one_after_the_other() {
+        let weight = |object, weight| annotated(object, &[("werf.io/weight", weight)]);
+        let objects = [
+            object("v1", "Namespace", "shop"),
+            weight(object("apps/v1", "Deployment", "late"), "10"),
+            weight(object("v1", "ConfigMap", "early"), "-10"),
+            object("apps/v1", "Deployment", "web"),
+            object("v1", "ConfigMap", "web"),
+        ];
+        let request = request(&objects, &[], &[]);
+        assert_eq!(
+            told(&request),
+            [
+                ["apply Namespace/shop"],
+                ["apply ConfigMap/early"],
+                ["apply ConfigMap/web"],
+                ["apply Deployment/web"],
+                ["apply Deployment/late"]
+            ]
+        );
+        assert_eq!(
+            waited(&request),
+            [
+                vec!["Namespace/shop"],
+                vec!["ConfigMap/early"],
+                vec![],
+                vec!["ConfigMap/web", "Deployment/web"],
+                vec![]
+            ]
+        );
+        let wrong = self::request(&[weight(object("v1", "Secret", "a"), "high")], &[], &[]);
+        let error = plan(&wrong).unwrap_err();
+        assert_eq!(error.message, "Secret/a: the annotation werf.io/weight cannot be understood");
+    }
+
+    #[test]
+    fn dependencies_are_applied_before_and_waited_for_only_where_readiness_is_asked() {
+        let needs = |name: &str, key: &str, value: &str| {
+            annotated(object("apps/v1", "Deployment", name), &[(key, value)])
+        };
+        let ready = "state=ready,kind=StatefulSet,name=postgres";
+        let objects = [
+            needs("api", "werf.io/deploy-dependency-db", ready),
+            needs(
+                "web",
+                "werf.io/deploy-dependency-api",
+                "state=present, kind=Deployment,group=apps,version=v1,name=api",
+            ),
+            needs("old", "db.dependency.werf.io", "apps/v1:StatefulSet:shop:postgres"),
+            object("apps/v1", "StatefulSet", "postgres"),
+            object("v1", "Secret", "keys"),
+        ];
+        let request = request(&objects, &[], &[]);
+        assert_eq!(
+            told(&request),
+            [
+                vec!["apply Secret/keys"],
+                vec!["apply StatefulSet/postgres"],
+                vec!["apply Deployment/api", "apply Deployment/old"],
+                vec!["apply Deployment/web"]
+            ]
+        );
+        assert_eq!(waited(&request), [vec![], vec!["StatefulSet/postgres"], vec![], vec![]]);
+    }
+
+    #[test]
+    fn groups_wait_for_groups() {
+        let in_group = |name: &str, annotations: &[(&str, &str)]| {
+            annotated(object("apps/v1", "Deployment", name), annotations)
+        };
+        let after = "helm.sh/depends-on/resource-groups";
+        let objects = [
+            in_group(
+                "app",
+                &[("helm.sh/resource-group", "app"), (after, "[\"database\", \"queue\"]")],
+            ),
+            in_group("queue", &[("helm.sh/resource-group", "queue"), (after, "database, other")]),
+            in_group("database", &[("helm.sh/resource-group", "database")]),
+            object("v1", "ConfigMap", "plain"),
+        ];
+        let request = request(&objects, &[], &[]);
+        let plan = plan(&request).unwrap();
+        let text = format!("{:?}", plan.waves);
+        assert!(!text.contains(after), "no API server takes a key with two slashes: {text}");
+        assert_eq!(plan.warnings, ["Deployment/queue waits for the group other, which is empty"]);
+        let deployments: Vec<_> = told(&request).into_iter().flatten().skip(1).collect();
+        let expected = ["database", "queue", "app"].map(|name| format!("apply Deployment/{name}"));
+        assert_eq!(deployments, expected);
+        assert_eq!(
+            waited(&request)[1..],
+            [vec!["Deployment/database"], vec!["Deployment/queue"], vec![]]
+        );
+        // The key is no change either.
+        let live = [object("apps/v1", "Deployment", "app")];
+        let kept = self::request(
+            &objects[..1],
+            &objects[..1],
+            &[annotated(live[0].clone(), &[("helm.sh/resource-group", "app")])],
+        );
+        assert_eq!(told(&kept), [["keep Deployment/app"]]);
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let needs = |name: &str, other: &str| {
+            let value = format!("state=present,kind=ConfigMap,name={other}");
+            annotated(object("v1", "ConfigMap", name), &[("werf.io/deploy-dependency-x", &value)])
+        };
+        let objects = [needs("a", "b"), needs("b", "c"), needs("c", "b")];
+        let error = plan(&request(&objects, &[], &[])).unwrap_err();
+        assert_eq!(
+            error.message,
+            "objects wait for each other in a circle: ConfigMap/b -> ConfigMap/c -> ConfigMap/b"
+        );
+        let alone = annotated(
+            object("v1", "ConfigMap", "a"),
+            &[("helm.sh/resource-group", "g"), ("helm.sh/depends-on/resource-groups", "g")],
+        );
+        let error = plan(&request(&[alone], &[], &[])).unwrap_err();
+        assert_eq!(error.message, "ConfigMap/a waits for itself");
+    }
+
+    #[test]
+    fn what_cannot_be_waited_for_is_told() {
+        let lonely = annotated(
+            object("v1", "ConfigMap", "a"),
+            &[
+                ("werf.io/deploy-dependency-x", "state=ready,kind=Secret,name=b"),
+                ("y.external-dependency.werf.io/resource", "secret/b"),
+            ],
+        );
+        let plan = plan(&request(&[lonely], &[], &[])).unwrap();
+        assert_eq!((plan.waves.len(), plan.warnings.len()), (1, 2), "{:?}", plan.warnings);
+        for value in ["", "state=ready", "state=gone,name=a", "colour=red", "name"] {
+            let wrong = annotated(
+                object("v1", "ConfigMap", "a"),
+                &[("werf.io/deploy-dependency-x", value)],
+            );
+            assert!(self::plan(&request(&[wrong], &[], &[])).is_err(), "{value}");
+        }
     }
 
     fn app() -> Vec<Value> {
@@ -147,9 +391,9 @@ mod tests {
             vec!["apply Widget/web", "apply Ingress/web"],
         ];
         assert_eq!(told(&request(&app(), &[], &[])), expected);
-        let waves = plan(&request(&app(), &[], &[])).unwrap();
-        let waits: Vec<_> = waves.iter().map(|wave| wave.wait_ready).collect();
-        assert_eq!(waits, [true, false, false, false]);
+        let waits = waited(&request(&app(), &[], &[]));
+        let foundations = ["Namespace/shop", "CustomResourceDefinition/widgets.example.com"];
+        assert_eq!(waits, [foundations.map(str::to_owned).to_vec(), vec![], vec![], vec![]]);
     }
 
     #[test]

@@ -228,6 +228,12 @@ impl FakeCluster {
         self.server.reconcile(&self.state, &key);
     }
 
+    /// Takes an object away, as somebody else.
+    pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
+        let key = Key { resource: resource.into(), namespace: namespace.into(), name: name.into() };
+        self.state.store().remove(&key);
+    }
+
     /// One object; `namespace` is empty for what has none.
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = Key { resource: resource.into(), namespace: namespace.into(), name: name.into() };

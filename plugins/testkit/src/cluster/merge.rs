@@ -13,8 +13,8 @@ pub struct FieldConflict {
     pub field: String,
     /// Who owns it.
     pub manager: String,
-    /// The API version by which it was written.
-    pub api_version: String,
+    /// How and when it wrote, as the API server says of managers that do not apply: `using apps/v1 at TIME`.
+    pub wrote: String,
 }
 
 /// One entry of `managedFields`.
@@ -95,8 +95,11 @@ pub fn apply(
             .into_iter()
             .map(|(path, other)| FieldConflict {
                 field: fields::display(&path),
+                wrote: match other.operation.as_str() {
+                    "Apply" => String::new(),
+                    _ => format!(" using {} at {}", other.api_version, other.time),
+                },
                 manager: other.name,
-                api_version: other.api_version,
             })
             .collect());
     }
@@ -251,7 +254,7 @@ mod tests {
             [FieldConflict {
                 field: ".data.a".into(),
                 manager: "kubectl-edit".into(),
-                api_version: "v1".into(),
+                wrote: format!(" using v1 at {NOW}"),
             }]
         );
         let forced = apply(Some(&edited), &wanted, "helm", true, NOW).unwrap();

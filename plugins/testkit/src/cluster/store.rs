@@ -216,8 +216,8 @@ impl Store {
                             json!({
                                 "reason": "FieldManagerConflict",
                                 "message": format!(
-                                    "conflict with \"{}\" using {}",
-                                    conflict.manager, conflict.api_version
+                                    "conflict with \"{}\"{}",
+                                    conflict.manager, conflict.wrote
                                 ),
                                 "field": conflict.field,
                             })
@@ -310,6 +310,11 @@ impl Store {
         Ok(live)
     }
 
+    /// Takes an object away with what it owns, whoever asks.
+    pub fn remove(&mut self, key: &Key) {
+        self.take_away(key);
+    }
+
     fn take_away(&mut self, key: &Key) {
         let Some(mut object) = self.objects.remove(key) else { return };
         self.version += 1;
@@ -376,6 +381,7 @@ impl Store {
         match kind.kind.as_str() {
             "Service" => self.give_addresses(live, object),
             "Namespace" => object["status"] = json!({ "phase": "Active" }),
+            "CustomResourceDefinition" => object["status"] = established(live, object),
             _ => {}
         }
         if dry_run {
@@ -407,14 +413,48 @@ impl Store {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let event = if self.objects.contains_key(key) { "MODIFIED" } else { "ADDED" };
+        if key.resource == "customresourcedefinitions.apiextensions.k8s.io" {
+            self.serve(&object);
+        }
         self.objects.insert(key.clone(), object.clone());
         self.record(event, key, object);
+    }
+
+    /// Serves the versions that a definition says, and no other of its kind.
+    fn serve(&mut self, definition: &Value) {
+        let spec = &definition["spec"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (group, kind) = (text(&spec["group"]), text(&spec["names"]["kind"]));
+        self.kinds.retain(|known| known.group != group || known.kind != kind);
+        for version in spec["versions"].as_array().into_iter().flatten() {
+            if version["served"] == true {
+                let (name, plural) = (text(&version["name"]), text(&spec["names"]["plural"]));
+                let namespaced = spec["scope"] == "Namespaced";
+                self.kinds.push(Kind::new(&group, &name, &kind, &plural, namespaced));
+            }
+        }
     }
 
     fn record(&mut self, event: &'static str, key: &Key, object: Value) {
         self.history.push(Change { version: self.version, event, key: key.clone(), object });
         self.changed.send_replace(self.version);
     }
+}
+
+/// The status of a definition, whose versions were once stored stay so.
+fn established(live: Option<&Value>, definition: &Value) -> Value {
+    let mut stored = live.map_or(json!([]), |live| live["status"]["storedVersions"].clone());
+    let versions = definition["spec"]["versions"].as_array();
+    for version in versions.into_iter().flatten().filter(|version| version["storage"] == true) {
+        let known = stored.as_array_mut().filter(|known| !known.contains(&version["name"]));
+        if let Some(known) = known {
+            known.push(version["name"].clone());
+        }
+    }
+    json!({
+        "storedVersions": stored, "acceptedNames": definition["spec"]["names"],
+        "conditions": [{ "type": "NamesAccepted", "status": "True" }, { "type": "Established", "status": "True" }],
+    })
 }
 
 /// The document as it is stored: identity from the path, `stringData` folded into `data`.

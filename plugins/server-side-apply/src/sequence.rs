@@ -1,0 +1,241 @@
+//! What waits for what, as annotations say it: weights, dependencies on objects, groups of objects.
+//!
+//! The annotations are those that charts have today: werf's (`werf.io/weight`, `werf.io/deploy-dependency-NAME` and
+//! the older `NAME.dependency.werf.io`), and Helm's HIP-0025 (`helm.sh/resource-group`,
+//! `helm.sh/depends-on/resource-groups`).
+
+use crate::object::{Identity, Object};
+use std::collections::{BTreeMap, BTreeSet};
+use todohost_plugin::{Error, Result};
+
+const WEIGHT: &str = "werf.io/weight";
+const DEPENDENCY: &str = "werf.io/deploy-dependency-";
+const OLD_DEPENDENCY: &str = ".dependency.werf.io";
+const EXTERNAL_DEPENDENCY: &str = ".external-dependency.werf.io/resource";
+const GROUP: &str = "helm.sh/resource-group";
+
+/// Which objects have to be there, or ready, before another one is applied.
+pub type Needs = BTreeMap<Identity, BTreeMap<Identity, State>>;
+
+/// How far something that is waited for must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It is applied.
+    Present,
+    /// It is ready, too.
+    Ready,
+}
+
+/// The annotations of all objects, read.
+#[derive(Debug, Default)]
+pub struct Sequence {
+    /// Weights other than 0.
+    pub weights: BTreeMap<Identity, i64>,
+    /// What waits for what.
+    pub needs: Needs,
+    /// What an annotation asks for and nobody can give, for people.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the annotations.
+///
+/// # Errors
+/// Where one of them cannot be understood.
+pub fn read(objects: &BTreeMap<Identity, Object>) -> Result<Sequence> {
+    let mut sequence = Sequence::default();
+    for (identity, object) in objects {
+        if let Some(text) = object.annotation(WEIGHT) {
+            let weight = text.trim().parse().map_err(|_| malformed(object, WEIGHT, "10 or -10"))?;
+            sequence.weights.insert(identity.clone(), weight);
+        }
+        let mut needs = BTreeMap::new();
+        for (key, value) in object.annotations() {
+            let Some(wanted) = wanted(object, key, value)? else { continue };
+            if let Wanted::Outside = wanted {
+                let title = object.title();
+                sequence.warnings.push(format!(
+                    "{title}: {key} is not waited for, as it is no part of the release"
+                ));
+                continue;
+            }
+            let mut found = objects
+                .iter()
+                .filter(|(other, object)| *other != identity && wanted.names(other, object))
+                .map(|(other, _)| (other.clone(), wanted.state()))
+                .peekable();
+            if found.peek().is_none() {
+                let title = object.title();
+                sequence.warnings.push(format!(
+                    "{title} waits for nothing by {key}: no other object of the release is {value}"
+                ));
+            }
+            for (other, state) in found {
+                let known = needs.entry(other).or_insert(state);
+                *known = state.max(*known);
+            }
+        }
+        for group in groups(object)? {
+            let in_group = |object: &&Object| object.annotation(GROUP) == Some(&group);
+            let members: BTreeSet<_> =
+                objects.values().filter(in_group).map(|object| object.identity.clone()).collect();
+            if members.is_empty() {
+                let title = object.title();
+                sequence
+                    .warnings
+                    .push(format!("{title} waits for the group {group}, which is empty"));
+            }
+            needs.extend(members.into_iter().map(|member| (member, State::Ready)));
+        }
+        if !needs.is_empty() {
+            sequence.needs.insert(identity.clone(), needs);
+        }
+    }
+    Ok(sequence)
+}
+
+/// What an annotation waits for.
+enum Wanted {
+    /// Objects of the release with these properties.
+    Objects { properties: BTreeMap<&'static str, String>, state: State },
+    /// Something that no release object is.
+    Outside,
+}
+
+impl Wanted {
+    fn state(&self) -> State {
+        match self {
+            Self::Objects { state, .. } => *state,
+            Self::Outside => State::Present,
+        }
+    }
+
+    fn names(&self, identity: &Identity, object: &Object) -> bool {
+        let Self::Objects { properties, .. } = self else { return false };
+        properties.iter().all(|(property, value)| match *property {
+            "name" => identity.name == *value,
+            "namespace" => identity.namespace == *value,
+            "kind" => identity.kind == *value,
+            "group" => identity.group == *value,
+            _ => object.version() == value,
+        })
+    }
+}
+
+fn wanted(object: &Object, key: &str, value: &str) -> Result<Option<Wanted>> {
+    if key.starts_with(DEPENDENCY) {
+        return properties(value)
+            .map(Some)
+            .ok_or_else(|| malformed(object, key, "state=ready,kind=StatefulSet,name=postgres"));
+    }
+    if key.ends_with(EXTERNAL_DEPENDENCY) {
+        return Ok(Some(Wanted::Outside));
+    }
+    if !key.ends_with(OLD_DEPENDENCY) {
+        return Ok(None);
+    }
+    // `apps/v1:StatefulSet:postgres`, `v1:Secret:shop:keys`
+    let parts: Vec<_> = value.split(':').collect();
+    let (api_version, kind, namespace, name) = match parts.as_slice() {
+        [api_version, kind, name] => (*api_version, *kind, None, *name),
+        [api_version, kind, namespace, name] => (*api_version, *kind, Some(*namespace), *name),
+        _ => return Err(malformed(object, key, "apps/v1:StatefulSet:postgres")),
+    };
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let mut properties = BTreeMap::from([
+        ("group", group.to_owned()),
+        ("version", version.to_owned()),
+        ("kind", kind.to_owned()),
+        ("name", name.to_owned()),
+    ]);
+    properties.extend(namespace.map(|namespace| ("namespace", namespace.to_owned())));
+    Ok(Some(Wanted::Objects { properties, state: State::Present }))
+}
+
+/// `state=ready,kind=StatefulSet,name=postgres`
+fn properties(text: &str) -> Option<Wanted> {
+    const KNOWN: [&str; 5] = ["name", "namespace", "kind", "group", "version"];
+    let mut properties = BTreeMap::new();
+    let mut state = State::Present;
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=')?;
+        match (key.trim(), value.trim()) {
+            ("state", "ready") => state = State::Ready,
+            ("state", "present") => {}
+            (key, value) => {
+                let known = KNOWN.into_iter().find(|known| *known == key)?;
+                properties.insert(known, value.to_owned());
+            }
+        }
+    }
+    (!properties.is_empty()).then_some(Wanted::Objects { properties, state })
+}
+
+/// The groups that an object waits for: a JSON list, or names with commas between them.
+fn groups(object: &Object) -> Result<Vec<String>> {
+    let Some(text) = &object.depends_on_groups else { return Ok(Vec::new()) };
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text)
+            .map_err(|_| malformed(object, crate::object::DEPENDS_ON_GROUPS, "[\"database\"]"));
+    }
+    let names = text.split(',').map(|name| name.trim().to_owned());
+    Ok(names.filter(|name| !name.is_empty()).collect())
+}
+
+fn malformed(object: &Object, key: &str, example: &str) -> Error {
+    Error::invalid_input(
+        "server-side-apply.annotation",
+        format!("{}: the annotation {key} cannot be understood", object.title()),
+    )
+    .help(format!("write it as in {key}: '{example}'"))
+}
+
+/// The level of each object: at least `natural`, and above everything that it needs.
+///
+/// # Errors
+/// Where objects wait for each other in a circle, which is named.
+pub fn levels(
+    natural: &BTreeMap<Identity, usize>,
+    needs: &Needs,
+) -> Result<BTreeMap<Identity, usize>> {
+    let mut levels = BTreeMap::new();
+    for identity in natural.keys() {
+        level(identity, natural, needs, &mut levels, &mut Vec::new())?;
+    }
+    Ok(levels)
+}
+
+fn level<'a>(
+    identity: &'a Identity,
+    natural: &BTreeMap<Identity, usize>,
+    needs: &'a Needs,
+    levels: &mut BTreeMap<Identity, usize>,
+    path: &mut Vec<&'a Identity>,
+) -> Result<usize> {
+    if let Some(known) = levels.get(identity) {
+        return Ok(*known);
+    }
+    if let Some(start) = path.iter().position(|one| *one == identity) {
+        return Err(circle(&path[start..]));
+    }
+    path.push(identity);
+    let mut own = natural.get(identity).copied().unwrap_or_default();
+    for needed in needs.get(identity).into_iter().flat_map(BTreeMap::keys) {
+        own = own.max(level(needed, natural, needs, levels, path)? + 1);
+    }
+    path.pop();
+    levels.insert(identity.clone(), own);
+    Ok(own)
+}
+
+fn circle(path: &[&Identity]) -> Error {
+    let title = |identity: &Identity| format!("{}/{}", identity.kind, identity.name);
+    let mut names: Vec<_> = path.iter().map(|identity| title(identity)).collect();
+    names.extend(path.first().map(|first| title(first)));
+    let message = if let [alone] = path {
+        format!("{} waits for itself", title(alone))
+    } else {
+        format!("objects wait for each other in a circle: {}", names.join(" -> "))
+    };
+    Error::invalid_input("server-side-apply.circle", message)
+        .help("take one of the dependencies out of the annotations of these objects")
+}

@@ -1,0 +1,173 @@
+//! Plan files: what was reviewed is what is applied, or nothing is.
+
+use serde_json::{Value, json};
+use todohost_testkit::{Finished, leak};
+
+use super::world::{API_KEY, CANARY, DATABASE, World, assert_refusal};
+
+fn secrets() -> [String; 4] {
+    let (database, key) =
+        (format!("secrets.databaseUrl={DATABASE}"), format!("secrets.apiKey={API_KEY}"));
+    ["--set".to_owned(), database, "--set".to_owned(), key]
+}
+
+fn plan(world: &World, args: &[&str]) -> Finished {
+    let host = world.host().args(["plan", "--target", "docker-desktop", "-o", "next.json"]);
+    let finished = host.args(secrets()).args(args).run().expect_code(0);
+    world.assert_no_leak(&finished);
+    finished
+}
+
+fn carry_out(world: &World) -> Finished {
+    let finished = world.host().args(["deploy", "--plan", "next.json"]).args(secrets()).run();
+    world.assert_no_leak(&finished);
+    finished
+}
+
+fn saved(world: &World) -> Value {
+    serde_json::from_str(&world.project.read("next.json")).unwrap()
+}
+
+#[test]
+fn a_first_deploy_can_be_planned() {
+    let world = World::new();
+    let finished = plan(&world, &[]);
+    assert!(
+        finished.stdout.contains("Deployment/shop-web would be created"),
+        "{}",
+        finished.output()
+    );
+    world.assert_untouched();
+    let file = saved(&world);
+    assert_eq!((&file["version"], &file["target"]), (&json!(1), &json!("docker-desktop")));
+    for secret in [CANARY, API_KEY] {
+        assert_eq!(leak::find(file.to_string().as_bytes(), secret), None);
+    }
+    let finished = carry_out(&world).expect_code(0);
+    assert!(finished.stderr.contains("revision 1"), "{}", finished.output());
+    let secret = world.cluster.get("secrets", "shop", "shop-secrets").unwrap();
+    assert!(leak::find(secret.to_string().as_bytes(), CANARY).is_some());
+    // What it came to is what a deploy comes to.
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+}
+
+#[test]
+fn what_is_applied_is_what_was_planned_whatever_the_sources_say_now() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let _ = plan(&world, &["--set", "greeting=planned"]);
+    world.project.replace("chart/values.yaml", "replicas: 1", "replicas: 3");
+    world.project.write("web/server", "serve something else\n");
+    let finished = carry_out(&world).expect_code(0);
+    assert!(finished.stderr.contains("revision 2"), "{}", finished.output());
+    let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(deployment["spec"]["replicas"], 1);
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["env"][0]["value"], "planned");
+    // Only once: the release has moved since.
+    let finished = carry_out(&world).expect_code(3);
+    assert!(finished.stderr.contains("the release moved"), "{}", finished.output());
+}
+
+#[test]
+fn a_plan_without_changes_changes_nothing() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let _ = plan(&world, &[]);
+    let writes = world.cluster.writes().len();
+    let finished = carry_out(&world).expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+    assert_eq!(world.cluster.writes().len(), writes);
+}
+
+#[test]
+fn everything_that_moved_is_told_and_nothing_is_applied() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let _ = plan(&world, &["--set", "greeting=planned"]);
+    world.cluster.write_as(
+        "kubectl-edit",
+        &json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "shop-web", "namespace": "shop" },
+            "spec": { "selector": { "app": "other" } } }),
+    );
+    world.cluster.delete("secrets", "shop", "shop-secrets");
+    let writes = world.cluster.writes().len();
+    let finished = carry_out(&world);
+    assert_refusal!(world, finished);
+    assert_eq!(world.cluster.writes().len(), writes);
+}
+
+#[test]
+fn status_and_what_controllers_own_may_move() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let deployment = |replicas: u32| {
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "shop-web", "namespace": "shop" }, "spec": { "replicas": replicas } })
+    };
+    world.cluster.write_as(
+        "kubectl",
+        &json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": { "name": "web", "namespace": "shop" },
+            "spec": { "maxReplicas": 5, "scaleTargetRef": {
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-web" } } }),
+    );
+    world.cluster.write_as("kube-controller-manager", &deployment(3));
+    let _ = plan(&world, &["--set", "greeting=planned"]);
+    world.cluster.write_as("kube-controller-manager", &deployment(4));
+    let _ = carry_out(&world).expect_code(0);
+}
+
+#[test]
+fn the_same_secrets_are_given_again() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let _ = plan(&world, &["--set", "greeting=planned"]);
+    let other = "secrets.databaseUrl=postgresql://other.example/x";
+    let finished = world.host().args(["deploy", "--plan", "next.json", "--set", other]).run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn the_same_images_are_there() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    world.project.write("web/server", "serve more\n");
+    let _ = plan(&world, &[]);
+    let image = saved(&world)["images"][0]["reference"].as_str().unwrap().to_owned();
+    world.tools.unset(&image);
+    let finished = carry_out(&world).expect_code(3);
+    let told = format!("image {image} is gone");
+    assert!(finished.stderr.contains(&told), "{}", finished.output());
+}
+
+#[test]
+fn it_is_for_one_cluster() {
+    let world = World::new();
+    let _ = plan(&world, &[]);
+    let other = World::new();
+    other.project.write("next.json", &world.project.read("next.json"));
+    let mut file = saved(&world);
+    file["cluster"] = json!("another");
+    other.project.write("next.json", &file.to_string());
+    let finished = carry_out(&other);
+    assert_refusal!(other, finished);
+}
+
+#[test]
+fn what_is_no_plan_is_refused() {
+    let world = World::new();
+    world.project.write("next.json", "{ \"version\": 7 }");
+    let finished = carry_out(&world);
+    assert_refusal!(world, finished);
+    for (content, told) in [("[]", "it has no version"), ("no JSON", "it is no plan")] {
+        world.project.write("next.json", content);
+        let finished = carry_out(&world).expect_code(2);
+        assert!(finished.stderr.contains(told), "{}", finished.output());
+    }
+    let _ = plan(&world, &[]);
+    let host = world.host().args(["deploy", "--plan", "next.json", "--set", "greeting=x"]);
+    let finished = host.args(secrets()).run().expect_code(2);
+    assert!(finished.stderr.contains("only secrets are given again"), "{}", finished.output());
+}

@@ -1,0 +1,65 @@
+//! The order in which objects are applied, as annotations say it.
+
+use super::world::{World, assert_refusal};
+
+/// Where each `ConfigMap` of the chart is first written, in the order of the writes.
+fn order(world: &World) -> Vec<String> {
+    let writes = world.cluster.writes().into_iter();
+    let names = writes.filter_map(|write| {
+        let (_, name) = write.path.rsplit_once("/configmaps/")?;
+        Some(name.to_owned())
+    });
+    names.collect()
+}
+
+fn config_map(name: &str, annotations: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  annotations:\n{annotations}"
+    )
+}
+
+#[test]
+fn what_is_waited_for_comes_first() {
+    let world = World::new();
+    let ready = "state=ready,kind=Deployment,name=shop-web";
+    world.project.write(
+        "chart/templates/maps.yaml",
+        &[
+            config_map("last", "    werf.io/weight: '20'\n"),
+            config_map("after-app", &format!("    werf.io/deploy-dependency-app: {ready}\n")),
+            config_map("grouped", "    helm.sh/depends-on/resource-groups: '[\"base\"]'\n"),
+            config_map("base", "    helm.sh/resource-group: base\n"),
+            config_map("first", "    werf.io/weight: '-5'\n"),
+        ]
+        .concat(),
+    );
+    let finished = world.deploy().run().expect_code(0);
+    let order = order(&world);
+    let place = |name: &str| order.iter().position(|other| other == name).unwrap();
+    for (one, other) in
+        [("first", "base"), ("base", "grouped"), ("grouped", "last"), ("after-app", "last")]
+    {
+        assert!(place(one) < place(other), "{one} before {other}: {order:?}");
+    }
+    // Ready, not only applied: the pods were up before.
+    let ready = finished.stderr.find("Deployment/shop-web ready").unwrap();
+    let applied = finished.stderr.find("ConfigMap/after-app created").unwrap();
+    assert!(ready < applied, "{}", finished.output());
+    let map = world.cluster.get("configmaps", "shop", "grouped").unwrap();
+    assert_eq!(map["metadata"]["annotations"].as_object().unwrap().len(), 2, "{map:#}");
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+}
+
+#[test]
+fn a_circle_is_named() {
+    let world = World::new();
+    let other = |name: &str| {
+        format!("    werf.io/deploy-dependency-x: state=present,kind=ConfigMap,name={name}\n")
+    };
+    let maps = [config_map("a", &other("b")), config_map("b", &other("a"))].concat();
+    world.project.write("chart/templates/maps.yaml", &maps);
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
