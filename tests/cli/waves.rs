@@ -42,8 +42,12 @@ fn what_is_waited_for_comes_first() {
         assert!(place(one) < place(other), "{one} before {other}: {order:?}");
     }
     // Ready, not only applied: the pods were up before.
-    let ready = finished.stderr.find("Deployment/shop-web ready").unwrap();
-    let applied = finished.stderr.find("ConfigMap/after-app created").unwrap();
+    let line = |begin: &str, end: &str| {
+        let is_it = |line: &str| line.trim().starts_with(begin) && line.trim().ends_with(end);
+        finished.stderr.lines().position(is_it).unwrap()
+    };
+    let ready = line("Deployment/shop-web", "ready");
+    let applied = line("ConfigMap/after-app", "created");
     assert!(ready < applied, "{}", finished.output());
     let map = world.cluster.get("configmaps", "shop", "grouped").unwrap();
     assert_eq!(map["metadata"]["annotations"].as_object().unwrap().len(), 2, "{map:#}");

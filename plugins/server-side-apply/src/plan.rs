@@ -64,6 +64,7 @@ fn waves(
     let mut needs = sequence.needs.clone();
     // Nothing else can be made before the foundations: they wait for nothing.
     needs.retain(|identity, _| place(identity).0 != Stage::Foundations);
+    sequence::keep_weights(&mut needs, desired.keys(), &|identity| rank(identity).0);
     let levels = sequence::levels(&natural, &needs)?;
 
     let operation = |object: &Object| {
@@ -261,6 +262,31 @@ mod tests {
         let wrong = self::request(&[weight(object("v1", "Secret", "a"), "high")], &[], &[]);
         let error = plan(&wrong).unwrap_err();
         assert_eq!(error.message, "Secret/a: the annotation werf.io/weight cannot be understood");
+    }
+
+    #[test]
+    fn a_weight_waits_for_what_a_dependency_pushed_back_before_it() {
+        let objects = [
+            object("apps/v1", "Deployment", "web"),
+            annotated(
+                object("v1", "ConfigMap", "pushed"),
+                &[("werf.io/deploy-dependency-web", "state=ready,kind=Deployment,name=web")],
+            ),
+            annotated(object("v1", "ConfigMap", "late"), &[("werf.io/weight", "20")]),
+        ];
+        let request = request(&objects, &[], &[]);
+        assert_eq!(
+            told(&request),
+            [["apply Deployment/web"], ["apply ConfigMap/pushed"], ["apply ConfigMap/late"]]
+        );
+        assert_eq!(waited(&request), [vec!["Deployment/web"], vec!["ConfigMap/pushed"], vec![]]);
+        // A dependency on what is heavier is the stronger word.
+        let against = annotated(
+            object("v1", "ConfigMap", "pushed"),
+            &[("werf.io/deploy-dependency-late", "state=present,kind=ConfigMap,name=late")],
+        );
+        let request = self::request(&[against, objects[2].clone()], &[], &[]);
+        assert_eq!(told(&request), [["apply ConfigMap/late"], ["apply ConfigMap/pushed"]]);
     }
 
     #[test]

@@ -189,6 +189,40 @@ fn malformed(object: &Object, key: &str, example: &str) -> Error {
     .help(format!("write it as in {key}: '{example}'"))
 }
 
+/// Lets what is heavier wait for what a dependency pushes back, unless that one waits for something heavier itself.
+pub fn keep_weights<'a>(
+    needs: &mut Needs,
+    objects: impl Iterator<Item = &'a Identity>,
+    weight: &dyn Fn(&Identity) -> i64,
+) {
+    let pushed: Vec<Identity> = needs
+        .keys()
+        .filter(|identity| {
+            reachable(identity, needs).iter().all(|it| weight(it) <= weight(identity))
+        })
+        .cloned()
+        .collect();
+    for identity in objects {
+        let lighter = pushed.iter().filter(|other| weight(other) < weight(identity));
+        for other in lighter {
+            needs.entry(identity.clone()).or_default().insert(other.clone(), State::Ready);
+        }
+    }
+}
+
+/// Everything that an object waits for, directly or not.
+fn reachable<'a>(identity: &Identity, needs: &'a Needs) -> BTreeSet<&'a Identity> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&Identity> =
+        needs.get(identity).into_iter().flat_map(BTreeMap::keys).collect();
+    while let Some(next) = open.pop() {
+        if found.insert(next) {
+            open.extend(needs.get(next).into_iter().flat_map(BTreeMap::keys));
+        }
+    }
+    found
+}
+
 /// The level of each object: at least `natural`, and above everything that it needs.
 ///
 /// # Errors

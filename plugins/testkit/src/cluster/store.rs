@@ -381,6 +381,7 @@ impl Store {
         match kind.kind.as_str() {
             "Service" => self.give_addresses(live, object),
             "Namespace" => object["status"] = json!({ "phase": "Active" }),
+            "PersistentVolumeClaim" => object["status"] = json!({ "phase": "Bound" }),
             "CustomResourceDefinition" => object["status"] = established(live, object),
             _ => {}
         }
