@@ -69,13 +69,7 @@ fn force_takes_them_all() {
 fn replicas_are_left_to_an_autoscaler() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
-    world.cluster.write_as(
-        "kubectl",
-        &json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-            "metadata": { "name": "web", "namespace": "shop" },
-            "spec": { "maxReplicas": 5, "scaleTargetRef": {
-                "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-web" } } }),
-    );
+    world.autoscale();
     world.cluster.write_as("kube-controller-manager", &deployment(&json!({ "replicas": 4 })));
 
     // Force does not fight a controller; what is scaled is no change by itself.

@@ -106,13 +106,7 @@ fn status_and_what_controllers_own_may_move() {
         json!({ "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": "shop-web", "namespace": "shop" }, "spec": { "replicas": replicas } })
     };
-    world.cluster.write_as(
-        "kubectl",
-        &json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-            "metadata": { "name": "web", "namespace": "shop" },
-            "spec": { "maxReplicas": 5, "scaleTargetRef": {
-                "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-web" } } }),
-    );
+    world.autoscale();
     world.cluster.write_as("kube-controller-manager", &deployment(3));
     let _ = plan(&world, &["--set", "greeting=planned"]);
     world.cluster.write_as("kube-controller-manager", &deployment(4));

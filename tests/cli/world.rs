@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
 use todohost_testkit::{FakeCluster, FakeTools, Finished, Host, Project, Rule, filter, leak};
 use todohost_tests as under_test;
 
@@ -73,6 +74,17 @@ impl World {
             .args(["deploy", "--target", "docker-desktop"])
             .args(["--set", &format!("secrets.databaseUrl={DATABASE}")])
             .args(["--set", &format!("secrets.apiKey={API_KEY}")])
+    }
+
+    /// Somebody gives the Deployment an autoscaler.
+    pub fn autoscale(&self) {
+        self.cluster.write_as(
+            "kubectl",
+            &json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+                "metadata": { "name": "web", "namespace": "shop" },
+                "spec": { "maxReplicas": 5, "scaleTargetRef": {
+                    "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-web" } } }),
+        );
     }
 
     /// Nothing of the app is in the cluster, not even its namespace.

@@ -27,3 +27,11 @@ install_missing() {
   { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
     -o DPkg::Lock::Timeout=600 "${missing[@]}"; } >"$state/apt.log" 2>&1 || die "apt-get failed; see $state/apt.log"
 }
+# upstream_helm: the path of upstream's helm in the version that the Helm plugin is made of, built once into the cache
+upstream_helm() {
+  local version place
+  version=$(awk '$1 == "helm.sh/helm/v4" { print $2 }' "$root/plugins/helm/engine/go.mod")
+  place=$cache/helm-upstream/$version
+  [ -x "$place/helm" ] || GOBIN=$place go install -trimpath "helm.sh/helm/v4/cmd/helm@$version" || return
+  echo "$place/helm"
+}
