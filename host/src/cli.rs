@@ -17,7 +17,7 @@ use crate::environment::Environment;
 use crate::event::{Bus, EventKind, Failure};
 use crate::exit::Exit;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
-use crate::project::{Project, ProjectFile};
+use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::run::{Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
@@ -129,18 +129,14 @@ impl Cli {
     }
 
     /// The project, the components and everything else that a run needs.
-    fn open(
-        &self,
-        common: &Common,
-        values: &[ValueArgument],
-        force: bool,
-    ) -> Result<Run, RunError> {
+    fn open(&self, common: &Common, values: &[ValueArgument]) -> Result<Run, RunError> {
         let directory = current_directory()?;
         let project = Project::open(common.project.as_deref(), &directory)?;
         let values =
             Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
         let registry = self.registry(&project.root)?;
         Ok(Run {
+            ready_within: project.file.app.ready_within.unwrap_or(READY_WITHIN),
             project,
             values,
             environment: self.environment.clone(),
@@ -148,17 +144,22 @@ impl Cli {
             runtime: self.runtime()?,
             bus: self.bus.clone(),
             cancel: self.cancel.clone(),
-            force,
+            force: false,
             now: time_now(),
         })
     }
 
     fn registry(&self, root: &std::path::Path) -> Result<Registry, RunError> {
-        Ok(Registry::open(RegistryOptions {
+        let registry = Registry::open(RegistryOptions {
             core_dir: self.environment.core_plugins_dir(),
             project_root: root.to_owned(),
             cache_dir: self.environment.cache_dir(),
-        })?)
+        })?;
+        for skipped in registry.skipped() {
+            let message = format!("a core plugin is left out: {}", skipped.reason);
+            self.bus.send(EventKind::Note { level: "warn".to_owned(), message });
+        }
+        Ok(registry)
     }
 
     fn runtime(&self) -> Result<Runtime, RunError> {

@@ -11,6 +11,7 @@ pub mod exit;
 pub mod memo;
 pub mod object;
 pub mod plan;
+mod private;
 pub mod project;
 pub mod run;
 pub mod ui;

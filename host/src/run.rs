@@ -8,6 +8,7 @@ mod candidates;
 mod check;
 mod error;
 mod images;
+mod left_behind;
 mod outcome;
 mod reach;
 mod render;
@@ -25,7 +26,7 @@ use crate::environment::Environment;
 use crate::event::{Bus, EventKind};
 use crate::plan::{Action, Goal, Plan, Planner, Step, TargetPlan};
 use crate::plugin::{Registry, Role, Runtime};
-use crate::project::Project;
+use crate::project::{Project, TimeLimit};
 use crate::values::Values;
 
 pub use candidates::{Candidate, candidates};
@@ -52,6 +53,8 @@ pub struct Run {
     pub cancel: CancellationToken,
     /// Take fields from other managers.
     pub force: bool,
+    /// How long objects may take to become ready: those of a wave, all of them, and what a rollback put back.
+    pub ready_within: TimeLimit,
     /// The time of the run, in nanoseconds since the Unix epoch: every component has the same.
     pub now: u64,
 }
@@ -135,6 +138,7 @@ impl StepRunner for Session {
                 Action::Deliver { must_exist } => self.deliver(*must_exist, plugin, bus).await,
                 Action::Apply => self.apply(plugin, bus).await,
                 Action::Verify => self.verify(plugin, bus).await,
+                Action::CheckLive { check } => self.check_live(check, plugin, bus).await,
             }
         })
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::Goal;
+use crate::project::TimeLimit;
 use crate::values::ValueArgument;
 
 /// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
@@ -120,6 +121,9 @@ pub(super) struct RunOptions {
     /// Take over fields that another tool manages
     #[arg(long)]
     pub force: bool,
+    /// How long objects may take to become ready, e.g. 5m [default: app.ready-within, else 60s]
+    #[arg(long, value_name = "TIME")]
+    pub ready_within: Option<TimeLimit>,
     #[command(flatten)]
     pub values: ValueOptions,
 }

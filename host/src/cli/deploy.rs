@@ -17,7 +17,9 @@ impl Cli {
         options: &RunOptions,
     ) -> Result<(), RunError> {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
-        let run = self.open(common, &options.values.arguments(), options.force)?;
+        let mut run = self.open(common, &options.values.arguments())?;
+        run.force = options.force;
+        run.ready_within = options.ready_within.unwrap_or(run.ready_within);
         let needs_secrets = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;

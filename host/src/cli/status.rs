@@ -14,7 +14,7 @@ impl Cli {
         common: &Common,
         options: &StatusOptions,
     ) -> Result<(), RunError> {
-        let run = Arc::new(self.open(common, &[], false)?);
+        let run = Arc::new(self.open(common, &[])?);
         let mut targets = options.target.clone();
         if targets.is_empty() {
             targets.push(self.local_target(&run).await?);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
-use crate::project::{Project, ProjectFile};
+use crate::project::{Project, READY_WITHIN};
 use crate::run::{self, Candidate, Run, RunError, time_now};
 use crate::ui;
 use crate::values::Values;
@@ -59,12 +59,12 @@ impl Cli {
 
     /// Without a project the targets are those of the plugins that come with this program.
     fn open_anywhere(&self, common: &Common) -> Result<Run, RunError> {
-        match self.open(common, &[], false) {
+        match self.open(common, &[]) {
             Err(RunError::Project(crate::project::ProjectError::Missing { .. })) => {
                 let root = super::current_directory()?;
                 let registry = self.registry(&root)?;
                 Ok(Run {
-                    project: Project { root, file: ProjectFile::empty() },
+                    project: Project::empty(root),
                     values: Values::default(),
                     environment: self.environment.clone(),
                     registry,
@@ -72,6 +72,7 @@ impl Cli {
                     bus: self.bus.clone(),
                     cancel: self.cancel.clone(),
                     force: false,
+                    ready_within: READY_WITHIN,
                     now: time_now(),
                 })
             }

@@ -59,6 +59,11 @@ pub enum Action {
     Apply,
     /// Waits until everything is healthy, and probes it.
     Verify,
+    /// A check of what runs.
+    CheckLive {
+        /// Name in the project file.
+        check: String,
+    },
 }
 
 impl Action {
@@ -74,6 +79,7 @@ impl Action {
             Self::Deliver { .. } => "deliver".to_owned(),
             Self::Apply => "apply".to_owned(),
             Self::Verify => "verify".to_owned(),
+            Self::CheckLive { check } => format!("check-live:{check}"),
         })
     }
 }
