@@ -110,7 +110,6 @@ fn context(project: &Path) -> CallContext {
             kubeconfig: Vec::new(),
             environment: BTreeMap::new(),
             cluster: None,
-            cluster_writer: None,
             vault: Arc::new(NoSecrets),
         }),
         environment: EnvironmentSeed { now: 0, random: [0; 32] },

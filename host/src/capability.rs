@@ -1,6 +1,6 @@
 //! What a component may call, and what stands behind it.
 //!
-//! Owns the host side of every imported interface and the seams to the cluster and to the vault.
+//! Owns the host side of every imported interface and the seam to the vault.
 //! Whether a call is allowed is `grant`'s decision; every call passes the one funnel.
 
 pub(crate) mod cluster;
@@ -14,19 +14,16 @@ pub(crate) mod tcp;
 pub(crate) mod trust;
 pub(crate) mod workspace;
 
-pub use workspace::digest as digest_paths;
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::object::{Object, ObjectRef};
+use crate::cluster::Client;
+use crate::object::Object;
 use crate::plugin::wit;
 
 /// An imported interface of the contract.
@@ -111,9 +108,7 @@ pub struct World {
     /// The user's environment variables; a program gets those that its grant names, and no other.
     pub environment: BTreeMap<String, String>,
     /// The selected cluster, once it is known.
-    pub cluster: Option<Arc<dyn ClusterReader>>,
-    /// The selected cluster for the rare component that may write.
-    pub cluster_writer: Option<Arc<dyn ClusterWriter>>,
+    pub cluster: Option<Client>,
     /// Keeps secret values on this side.
     pub vault: Arc<dyn SecretBoundary>,
 }
@@ -128,86 +123,6 @@ impl fmt::Debug for World {
             .field("cluster", &self.cluster.is_some())
             .finish_non_exhaustive()
     }
-}
-
-/// A list request to the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClusterQuery {
-    /// E.g. `apps/v1`.
-    pub api_version: String,
-    /// E.g. `Deployment`.
-    pub kind: String,
-    /// All namespaces where absent.
-    pub namespace: Option<String>,
-    /// As `kubectl -l` takes it.
-    pub label_selector: Option<String>,
-    /// As `kubectl --field-selector` takes it.
-    pub field_selector: Option<String>,
-    /// Most objects wanted.
-    pub limit: Option<u32>,
-    /// Where a former list with a limit ended.
-    pub continue_token: Option<String>,
-}
-
-/// A request for a container's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogQuery {
-    /// The pod.
-    pub pod: ObjectRef,
-    /// The only container where absent.
-    pub container: Option<String>,
-    /// Of the container's run before the present one.
-    pub previous: bool,
-    /// Last lines wanted.
-    pub tail_lines: u32,
-}
-
-/// Read access to the selected cluster. Errors are in the contract's shape, for the component.
-#[async_trait]
-pub trait ClusterReader: Send + Sync {
-    /// One object; `None` where it does not exist.
-    async fn get(&self, object: &ObjectRef) -> Result<Option<Object>, wit::Error>;
-    /// Objects of a kind.
-    async fn list(&self, query: &ClusterQuery) -> Result<Vec<Object>, wit::Error>;
-    /// Last lines of a container.
-    async fn logs(&self, query: &LogQuery) -> Result<String, wit::Error>;
-    /// GET to a Service or Pod through the API server.
-    async fn http_get(
-        &self,
-        object: &ObjectRef,
-        port: u16,
-        path: &str,
-        timeout: Duration,
-    ) -> Result<(u16, Vec<u8>), wit::Error>;
-    /// The kubelet's summary of a node.
-    async fn node_summary(&self, node: &str) -> Result<Value, wit::Error>;
-    /// Whether the user may.
-    async fn can_i(
-        &self,
-        verb: &str,
-        api_version: &str,
-        kind: &str,
-        namespace: Option<&str>,
-    ) -> Result<bool, wit::Error>;
-}
-
-/// Write access to the selected cluster.
-#[async_trait]
-pub trait ClusterWriter: Send + Sync {
-    /// Server-side apply; gives the object as the server then has it.
-    async fn apply(
-        &self,
-        object: &Object,
-        force: bool,
-        dry_run: bool,
-    ) -> Result<Object, wit::Error>;
-    /// Removes an object; `uid` is a precondition.
-    async fn delete(
-        &self,
-        object: &ObjectRef,
-        propagation: Option<&str>,
-        uid: Option<&str>,
-    ) -> Result<(), wit::Error>;
 }
 
 /// The vault as capabilities see it: values of secrets never cross it towards a component.

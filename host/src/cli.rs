@@ -18,7 +18,7 @@ use crate::event::{Bus, EventKind, Failure};
 use crate::exit::Exit;
 use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
-use crate::project::{Project, ProjectFile};
+use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::release::Takeover;
 use crate::run::{Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
@@ -157,6 +157,7 @@ impl Cli {
         let ignore = project.file.apply.ignored();
         let takeover = Takeover { ignore, ..takeover };
         Ok(Run {
+            ready_within: project.file.app.ready_within.unwrap_or(READY_WITHIN),
             project,
             values,
             environment: self.environment.clone(),
@@ -172,11 +173,16 @@ impl Cli {
     }
 
     fn registry(&self, root: &std::path::Path) -> Result<Registry, RunError> {
-        Ok(Registry::open(RegistryOptions {
+        let registry = Registry::open(RegistryOptions {
             core_dir: self.environment.core_plugins_dir(),
             project_root: root.to_owned(),
             cache_dir: self.environment.cache_dir(),
-        })?)
+        })?;
+        for skipped in registry.skipped() {
+            let message = format!("a core plugin is left out: {}", skipped.reason);
+            self.bus.send(EventKind::Note { level: "warn".to_owned(), message });
+        }
+        Ok(registry)
     }
 
     fn runtime(&self) -> Result<Runtime, RunError> {

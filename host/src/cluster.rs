@@ -15,6 +15,8 @@ mod watch;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 pub use connection::{Connection, ContextInfo, contexts};
 pub use diagnostics::{ContainerUsage, HttpAnswer, LogRequest};
 pub use discovery::Kind;
@@ -65,10 +67,22 @@ pub struct Version {
     pub minor: String,
 }
 
+impl Timeouts {
+    /// For what is put in order after the user's stop, who waits for it.
+    pub const BRIEF: Self = Self {
+        connect: Duration::from_secs(2),
+        request: Duration::from_secs(5),
+        call: Duration::from_secs(10),
+    };
+}
+
 /// A connection to one cluster. Cheap to clone; clones share connections and what was discovered.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+    timeouts: Timeouts,
+    /// Calls are given up after it.
+    stop: Option<CancellationToken>,
 }
 
 struct Shared {
@@ -76,7 +90,6 @@ struct Shared {
     context: String,
     server: String,
     version: OnceLock<Version>,
-    timeouts: Timeouts,
     discovery: discovery::Discovery,
     requests: tokio::sync::Semaphore,
 }
@@ -85,6 +98,31 @@ impl Client {
     /// The context that it was made from; for a kubeconfig given as text, that one's current context.
     pub fn context(&self) -> &str {
         &self.shared.context
+    }
+
+    /// The same connection, whose calls end with `Stopped` soon after `stop`.
+    #[must_use]
+    pub fn until(&self, stop: CancellationToken) -> Self {
+        Self { stop: Some(stop), ..self.clone() }
+    }
+
+    /// The same connection for what has to be done whatever was stopped, with these deadlines.
+    #[must_use]
+    pub fn regardless(&self, timeouts: Timeouts) -> Self {
+        Self { stop: None, timeouts, ..self.clone() }
+    }
+
+    /// What its calls are given up after; never, where nothing was said.
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone().unwrap_or_default()
+    }
+
+    /// Whether the API server answers at all.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn answers(&self) -> Result<(), ClusterError> {
+        self.ask_version().await.map(drop)
     }
 
     /// The API server's version, read when the connection was made.

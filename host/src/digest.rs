@@ -1,19 +1,22 @@
 //! Content digests: what a step depends on, in 64 hexadecimal digits.
 //!
 //! Owns walking a build context with its ignore patterns, and the cache that makes an unchanged file cost
-//! a `stat` instead of a read. What belongs to a context is the build plugin's answer, not decided here.
+//! a `stat` instead of a read. What belongs to a context is the build plugin's answer, not decided here; what a component
+//! may ask a digest of is `capability`'s.
 
 mod ignored;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use ignored::IgnorePatterns;
+
+use crate::private;
 
 /// A file younger than this when it was read may change again within the clock's grain: it is not trusted.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -115,33 +118,9 @@ pub fn digest_tree(
         && before.files != after.files
     {
         // A cache that cannot be written costs time, never truth.
-        let _ = write_private(&file, &serde_json::to_vec(&after)?);
+        let _ = private::write(&file, &serde_json::to_vec(&after)?);
     }
     Ok(hasher.finish())
-}
-
-/// Writes a file that only the user may read, all of it or nothing.
-///
-/// # Errors
-/// Where the directory or the file cannot be written.
-pub fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(directory)?;
-    let unique = format!(".{}.{:?}", std::process::id(), std::thread::current().id());
-    let mut temporary = file.as_os_str().to_owned();
-    temporary.push(unique.replace(['(', ')'], ""));
-    let temporary = PathBuf::from(temporary);
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use fs_err::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut open = options.open(&temporary)?;
-    io::Write::write_all(&mut open, bytes)?;
-    drop(open);
-    fs_err::rename(&temporary, file)
 }
 
 struct Walk<'a> {
@@ -282,7 +261,7 @@ mod tests {
         }
 
         fn age(&self, path: &str) {
-            let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+            let hour_ago = SystemTime::now() - Duration::from_hours(1);
             let file = std::fs::File::options().write(true).open(self.0.path().join(path)).unwrap();
             file.set_modified(hour_ago).unwrap();
         }
@@ -309,6 +288,17 @@ mod tests {
         tree.write("api/node_modules/x/y", "2");
         assert_eq!(first, tree.digest(&["/api/node_modules"]));
         assert_ne!(first, tree.digest(&[]));
+    }
+
+    #[test]
+    fn an_exception_counts_inside_of_what_is_ignored() {
+        let tree = Tree::new(&[("api/keep.log", "1"), ("api/other.log", "1")]);
+        let patterns = ["/api/*.log", "!/api/keep.log"];
+        let first = tree.digest(&patterns);
+        tree.write("api/other.log", "2");
+        assert_eq!(first, tree.digest(&patterns));
+        tree.write("api/keep.log", "2");
+        assert_ne!(first, tree.digest(&patterns));
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub enum EventKind {
         export: String,
         /// Milliseconds that it took.
         elapsed_ms: u64,
+        /// Milliseconds that it had.
+        limit_ms: u64,
         /// Whether it gave an answer rather than an error or a trap.
         ok: bool,
     },

@@ -80,6 +80,22 @@ pub enum GrantError {
         /// The grants to add, as they stand in a manifest.
         missing: Vec<String>,
     },
+    /// The user consented to another component of this name.
+    #[error("plugin `{plugin}` is not the one that you allowed ({allowed}): {}", more(new))]
+    #[diagnostic(
+        code(todohost::grant::changed),
+        help("if you trust it as it is now, type: todohost plugin allow {}", path.display())
+    )]
+    Changed {
+        /// Plugin id.
+        plugin: String,
+        /// Where it is.
+        path: PathBuf,
+        /// Name and version of the one that was allowed.
+        allowed: String,
+        /// What it asks for beyond that, as it stands in a manifest.
+        new: Vec<String>,
+    },
     /// The consents cannot be read.
     #[error("the user's grants cannot be read: {source}")]
     #[diagnostic(code(todohost::grant::unreadable))]
@@ -113,6 +129,13 @@ pub enum GrantError {
         /// Which file and why.
         source: std::io::Error,
     },
+}
+
+fn more(new: &[String]) -> String {
+    if new.is_empty() {
+        return "it asks for nothing new".to_owned();
+    }
+    format!("it also asks for {}", new.join("; "))
 }
 
 impl GrantError {
@@ -160,6 +183,14 @@ impl Granter {
         };
         let missing = requests.beyond(granted);
         if !missing.is_empty() {
+            if let Some((allowed, new)) = self.consents.nearest(&plugin.id, requests) {
+                return Err(GrantError::Changed {
+                    plugin: plugin.id.clone(),
+                    path: plugin.path.clone(),
+                    allowed: allowed.to_owned(),
+                    new: new.lines(),
+                });
+            }
             return Err(GrantError::Missing {
                 plugin: plugin.id.clone(),
                 path: plugin.path.clone(),
@@ -234,7 +265,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(Granter::open(directory.path()).is_ok(), "no file grants nothing");
         let file = directory.path().join("grants.toml");
-        crate::plugin::private::write(&file, b"[grants.abc]\nsurprise = 1\n").unwrap();
+        crate::private::write(&file, b"[grants.abc]\nsurprise = 1\n").unwrap();
         let error = Granter::open(directory.path()).unwrap_err();
         assert!(matches!(error, GrantError::Malformed { .. }), "{error}");
     }
@@ -245,7 +276,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("grants.toml");
-        crate::plugin::private::write(&file, b"").unwrap();
+        crate::private::write(&file, b"").unwrap();
         assert!(Granter::open(directory.path()).is_ok());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
         let error = Granter::open(directory.path()).unwrap_err();

@@ -13,6 +13,7 @@ pub mod field;
 pub mod memo;
 pub mod object;
 pub mod plan;
+mod private;
 pub mod project;
 pub mod run;
 pub mod ui;

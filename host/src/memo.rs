@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::digest::write_private;
+use crate::private;
 
 /// Answers that nobody asked for in this long are removed.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Largest answer that is read back.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -39,7 +39,7 @@ impl Memo {
     /// Keeps an answer. A cache that cannot be written costs time, never truth, so that is no error.
     pub fn remember<T: Serialize>(&self, digest: &str, answer: &T) {
         if let Ok(bytes) = serde_json::to_vec(answer)
-            && write_private(&self.file(digest), &bytes).is_ok()
+            && private::write(&self.file(digest), &bytes).is_ok()
         {
             self.forget_old();
         }

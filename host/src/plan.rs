@@ -8,12 +8,14 @@ mod print;
 
 use std::collections::BTreeMap;
 
+use miette::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
+use thiserror::Error;
 
 use crate::digest::Hasher;
 use crate::plugin::{PluginError, PluginInfo, Registry, Role};
-use crate::project::{Image, Project};
+use crate::project::{Check, Image, Project, ProjectError};
 
 pub use graph::{Action, Step, StepId};
 pub use print::print;
@@ -109,6 +111,19 @@ impl Chosen {
     }
 }
 
+/// Why there is no plan.
+#[derive(Debug, Error, Diagnostic)]
+pub enum PlanError {
+    /// A component is missing, or cannot take its step.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Plugin(#[from] PluginError),
+    /// The project file gives a component options that it does not take.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Project(#[from] ProjectError),
+}
+
 /// Asks the registry which component takes each step.
 pub struct Planner<'a> {
     /// The project.
@@ -122,7 +137,7 @@ impl Planner<'_> {
     ///
     /// # Errors
     /// Where a component is missing or cannot take its step.
-    pub fn plan(&self, goal: Goal, targets: &[String]) -> Result<Plan, PluginError> {
+    pub fn plan(&self, goal: Goal, targets: &[String]) -> Result<Plan, PlanError> {
         let names = if targets.is_empty() {
             vec![None]
         } else {
@@ -142,12 +157,11 @@ impl Planner<'_> {
     /// The component behind a target's name.
     ///
     /// # Errors
-    /// Where there is none, or it is no target.
-    pub fn target(&self, name: &str) -> Result<Chosen, PluginError> {
+    /// Where there is none, it is no target, or does not take its options.
+    pub fn target(&self, name: &str) -> Result<Chosen, PlanError> {
         let told = self.project.file.targets.get(name);
         let plugin = told.and_then(|target| target.plugin.as_deref()).unwrap_or(name);
-        let options = told.map_or_else(empty, |target| target.options.clone());
-        self.chosen(plugin, Role::Target, options).map_err(|error| match error {
+        let info = self.registry.resolve(plugin).map_err(|error| match error {
             // Of all plugins only targets are of use here.
             PluginError::Unknown { name, .. } => {
                 let plugins = self.registry.list().into_iter();
@@ -159,41 +173,58 @@ impl Planner<'_> {
                 PluginError::Unknown { name, known }
             }
             error => error,
-        })
+        })?;
+        let options = told.map(|target| &target.options);
+        self.chosen(info, Role::Target, options, &["targets", name, "options"])
     }
 
     /// The component that takes a step.
     ///
     /// # Errors
-    /// Where there is none, several, or the named one cannot.
-    pub fn step_plugin(&self, role: Role) -> Result<Chosen, PluginError> {
+    /// Where there is none or several, the named one cannot, or it does not take its options.
+    pub fn step_plugin(&self, role: Role) -> Result<Chosen, PlanError> {
         let plugins = &self.project.file.plugins;
-        let named = match role {
+        let told = match role {
             Role::Build => &plugins.build,
             Role::Render => &plugins.render,
             Role::Apply => &plugins.apply,
             Role::Verify => &plugins.verify,
             Role::Target | Role::Check => &None,
         };
-        match named {
-            Some(name) => self.chosen(name, role, empty()),
-            None => Ok(Chosen::new(self.registry.sole(role)?, empty())),
-        }
+        let info = match told.as_ref().and_then(|told| told.plugin.as_ref()) {
+            Some(name) => self.registry.resolve(name)?,
+            None => self.registry.sole(role)?,
+        };
+        let options = told.as_ref().map(|told| &told.options);
+        self.chosen(info, role, options, &["plugins", role.interface(), "options"])
     }
 
-    fn chosen(&self, name: &str, role: Role, options: Value) -> Result<Chosen, PluginError> {
-        let info = self.registry.resolve(name)?;
+    /// The component of a check of the project.
+    fn check_plugin(&self, name: &str, check: &Check) -> Result<Chosen, PlanError> {
+        let info = self.registry.resolve(&check.plugin)?;
+        self.chosen(info, Role::Check, Some(&check.options), &["checks", name, "options"])
+    }
+
+    /// A component with its options; `key` is where those are in the project file.
+    fn chosen(
+        &self,
+        info: PluginInfo,
+        role: Role,
+        options: Option<&Value>,
+        key: &[&str],
+    ) -> Result<Chosen, PlanError> {
         if !info.roles.contains(&role) {
             let roles = info.roles.into_iter().collect();
-            return Err(PluginError::NoSuchRole { plugin: info.id, role, roles });
+            return Err(PluginError::NoSuchRole { plugin: info.id, role, roles }.into());
         }
+        let options = options.cloned().unwrap_or_else(empty);
         if let Err(mistakes) = info.manifest.validate_options(&options) {
-            return Err(PluginError::Options { plugin: info.id, mistakes });
+            return Err(self.project.refuse_options(key, &info.id, &mistakes).into());
         }
         Ok(Chosen::new(info, options))
     }
 
-    fn target_plan(&self, goal: Goal, name: Option<&str>) -> Result<TargetPlan, PluginError> {
+    fn target_plan(&self, goal: Goal, name: Option<&str>) -> Result<TargetPlan, PlanError> {
         let mut steps = Vec::new();
         let app = &self.project.file.app;
         let builds = matches!(goal, Goal::Deploy | Goal::Build | Goal::Plan);
@@ -216,7 +247,7 @@ impl Planner<'_> {
         let mut checked = Vec::new();
         if checks {
             for (name, check) in &self.project.file.checks {
-                let plugin = self.chosen(&check.plugin, Role::Check, check.options.clone())?;
+                let plugin = self.check_plugin(name, check)?;
                 let action = Action::CheckInputs { check: name.clone() };
                 let needs = reached.clone();
                 checked.push(add(action, format!("check {name}"), Some(plugin), needs));
@@ -251,7 +282,7 @@ impl Planner<'_> {
         }
         if checks {
             for (name, check) in &self.project.file.checks {
-                let plugin = self.chosen(&check.plugin, Role::Check, check.options.clone())?;
+                let plugin = self.check_plugin(name, check)?;
                 let action = Action::CheckRendered { check: name.clone() };
                 let title = format!("check {name} on the objects");
                 checked.push(add(action, title, Some(plugin), rendered.clone()));
@@ -289,7 +320,13 @@ impl Planner<'_> {
         }
         if (applies || goal == Goal::Verify) && name.is_some() {
             let verify = self.step_plugin(Role::Verify)?;
-            add(Action::Verify, format!("verify {}", app.name), Some(verify), last);
+            let verified = add(Action::Verify, format!("verify {}", app.name), Some(verify), last);
+            for (name, check) in &self.project.file.checks {
+                let plugin = self.check_plugin(name, check)?;
+                let action = Action::CheckLive { check: name.clone() };
+                let title = format!("check {name} on what runs");
+                add(action, title, Some(plugin), vec![verified.clone()]);
+            }
         }
         Ok(TargetPlan { target: name.map(str::to_owned), steps })
     }

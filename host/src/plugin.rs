@@ -11,7 +11,6 @@ mod handle;
 mod introspect;
 mod limit;
 pub mod manifest;
-pub(crate) mod private;
 mod registry;
 mod runtime;
 mod state;
@@ -29,7 +28,7 @@ pub use call::{CallContext, CallFacts, EnvironmentSeed};
 pub use error::{Fault, LastWords, PluginError};
 pub use handle::{Apply, Build, Check, Render, Target, Verify};
 pub use manifest::Manifest;
-pub use registry::{Registry, RegistryOptions};
+pub use registry::{Registry, RegistryOptions, Skipped};
 pub use runtime::{Plugin, Runtime, RuntimeOptions};
 pub(crate) use state::State;
 

@@ -4,22 +4,33 @@
 //! images' sources, the chart or any plugin.
 
 mod error;
+mod source;
+mod step_plugin;
+mod time_limit;
 mod validate;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::field::FieldPattern;
+use crate::plugin::manifest::OptionMistake;
 
 pub use error::ProjectError;
 pub(crate) use error::suggestion;
+pub use source::Source;
+pub use step_plugin::StepPlugin;
+pub use time_limit::TimeLimit;
 
 /// Name of the project file.
 pub const FILE_NAME: &str = "todohost.toml";
+
+/// How long objects may take to become ready where nobody says otherwise.
+pub const READY_WITHIN: TimeLimit = TimeLimit::of(Duration::from_mins(1));
 
 /// A project, read and valid.
 #[derive(Clone, Debug)]
@@ -28,6 +39,8 @@ pub struct Project {
     pub root: PathBuf,
     /// What the file says.
     pub file: ProjectFile,
+    /// Its text, for errors that are found later.
+    pub source: Source,
 }
 
 /// How a project is deployed.
@@ -70,6 +83,10 @@ pub struct App {
     /// Values files, later ones win.
     #[serde(default)]
     pub values: Vec<String>,
+    /// How long the objects of a wave, and in the end all of them, may take to become ready, e.g. `90s` or `5m`;
+    /// `--ready-within` wins. One minute where left out.
+    #[serde(default, rename = "ready-within", skip_serializing_if = "Option::is_none")]
+    pub ready_within: Option<TimeLimit>,
 }
 
 /// An image that is built from the project.
@@ -108,22 +125,22 @@ pub struct Secret {
     pub required: bool,
 }
 
-/// Which plugin takes a step, by id or by path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Which plugin takes a step, by id or by path, or a table that also gives it options.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepPlugins {
     /// Builds images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<String>,
+    pub build: Option<StepPlugin>,
     /// Renders objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub render: Option<String>,
+    pub render: Option<StepPlugin>,
     /// Plans what is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub apply: Option<String>,
+    pub apply: Option<StepPlugin>,
     /// Judges readiness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verify: Option<String>,
+    pub verify: Option<StepPlugin>,
 }
 
 /// How objects are applied.
@@ -191,30 +208,76 @@ impl Project {
         let text = fs_err::read_to_string(&file).map_err(unreadable)?;
         let root = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         let root = fs_err::canonicalize(root.unwrap_or(Path::new("."))).map_err(unreadable)?;
-        Ok(Self { root, file: ProjectFile::parse(&file.display().to_string(), &text)? })
+        Self::read(root, Source::new(&file.display().to_string(), &text))
+    }
+
+    /// A project from the text of its file.
+    ///
+    /// # Errors
+    /// Where the text says something that it may not.
+    pub fn read(root: PathBuf, source: Source) -> Result<Self, ProjectError> {
+        Ok(Self { root, file: ProjectFile::parse(&source)?, source })
+    }
+
+    /// A project that says nothing: for commands that work outside of one.
+    pub fn empty(root: PathBuf) -> Self {
+        Self { root, file: ProjectFile::empty(), source: Source::new(FILE_NAME, "") }
+    }
+
+    /// The error for options that a plugin does not take, with the place of the first mistake; `key` is the options' path.
+    pub fn refuse_options(
+        &self,
+        key: &[&str],
+        plugin: &str,
+        mistakes: &[OptionMistake],
+    ) -> ProjectError {
+        let mut path: Vec<String> = key.iter().map(|&key| key.to_owned()).collect();
+        let first = mistakes.first().cloned().unwrap_or_default();
+        path.extend(first.path);
+        let (place, help) = match &first.unknown {
+            Some(unknown) => {
+                path.push(unknown.clone());
+                let known: Vec<&str> = first.known.iter().map(String::as_str).collect();
+                (self.source.key(&path), suggestion(unknown, &known))
+            }
+            None => {
+                let help = format!("`todohost plugin inspect {plugin}` shows what it takes");
+                (self.source.value(&path), help)
+            }
+        };
+        ProjectError::Option {
+            file: self.source.name.clone(),
+            line: place.line,
+            key: path.join("."),
+            reason: first.reason,
+            others: mistakes.len().saturating_sub(1),
+            text: self.source.shown(),
+            place: place.span,
+            help,
+        }
     }
 }
 
 impl ProjectFile {
-    /// Reads a project file's text; `name` is what errors call it.
+    /// Reads a project file's text.
     ///
     /// # Errors
     /// With the place and, for an unknown key, the likely one.
-    pub fn parse(name: &str, text: &str) -> Result<Self, ProjectError> {
+    pub fn parse(source: &Source) -> Result<Self, ProjectError> {
         let file: Self =
-            toml::from_str(text).map_err(|error| ProjectError::syntax(name, text, &error))?;
-        validate::validate(name, text, &file)?;
+            toml::from_str(&source.text).map_err(|error| ProjectError::syntax(source, &error))?;
+        validate::validate(source, &file)?;
         Ok(file)
     }
 
-    /// A project that says nothing: for commands that work outside of one.
-    pub fn empty() -> Self {
+    fn empty() -> Self {
         Self {
             app: App {
                 name: "app".to_owned(),
                 namespace: "default".to_owned(),
                 chart: ".".to_owned(),
                 values: Vec::new(),
+                ready_within: None,
             },
             images: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -259,15 +322,19 @@ values = { "api.image" = "{reference}" }
 "secrets.key" = { required = true }
 "#;
 
+    fn read(text: &str) -> Result<ProjectFile, ProjectError> {
+        ProjectFile::parse(&Source::new(FILE_NAME, text))
+    }
+
     fn refused(text: &str) -> (String, String) {
-        let error = ProjectFile::parse("todohost.toml", text).unwrap_err();
+        let error = read(text).unwrap_err();
         let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
         (error.to_string(), help.unwrap_or_default())
     }
 
     #[test]
     fn a_good_file_is_read() {
-        let file = ProjectFile::parse("todohost.toml", GOOD).unwrap();
+        let file = read(GOOD).unwrap();
         assert_eq!(file.images["api"].dockerfile, "Dockerfile");
         assert!(file.secrets["secrets.key"].required);
         assert_eq!(file.sources(), ["api", "chart"]);
@@ -289,6 +356,17 @@ values = { "api.image" = "{reference}" }
                 refused(&GOOD.replace("context = \"api\"", &format!("context = \"{path}\"")));
             assert!(message.contains(path), "{message}");
         }
+    }
+
+    #[test]
+    fn a_time_that_makes_no_sense_has_its_line() {
+        let text = |time: &str| {
+            GOOD.replace("\n\n[images", &format!("\nready-within = {time}\n\n[images"))
+        };
+        let file = read(&text("\"5m\"")).unwrap();
+        assert_eq!(file.app.ready_within.unwrap().duration(), Duration::from_mins(5));
+        let (message, _) = refused(&text("\"soon\""));
+        assert!(message.starts_with("todohost.toml:6: \"soon\" is no time"), "{message}");
     }
 
     #[test]

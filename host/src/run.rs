@@ -9,6 +9,7 @@ mod check;
 mod diff;
 mod error;
 mod images;
+mod left_behind;
 mod outcome;
 mod reach;
 mod render;
@@ -28,7 +29,7 @@ use crate::environment::Environment;
 use crate::event::{Bus, EventKind};
 use crate::plan::{Action, Goal, Plan, Planner, Step, TargetPlan};
 use crate::plugin::{Registry, Role, Runtime};
-use crate::project::Project;
+use crate::project::{Project, TimeLimit};
 use crate::release::Takeover;
 use crate::values::Values;
 
@@ -57,6 +58,8 @@ pub struct Run {
     pub cancel: CancellationToken,
     /// What the user said about fields that others manage.
     pub takeover: Takeover,
+    /// How long objects may take to become ready: those of a wave, all of them, and what a rollback put back.
+    pub ready_within: TimeLimit,
     /// Where a plan is written to, where that was asked for.
     pub plan_file: Option<PathBuf>,
     /// The plan that is carried out, where there is one.
@@ -147,6 +150,7 @@ impl StepRunner for Session {
                 Action::Save => self.save_plan(plugin, bus).await,
                 Action::Review => self.review(plugin, bus).await,
                 Action::Verify => self.verify(plugin, bus).await,
+                Action::CheckLive { check } => self.check_live(check, plugin, bus).await,
             }
         })
     }

@@ -56,7 +56,7 @@ struct Namespace {
 impl Namespace {
     async fn create(client: &Client, test: &str) -> Self {
         let name = format!("todohost-{test}-{}", std::process::id());
-        assert!(client.ensure_namespace(&name).await.unwrap(), "it is new");
+        assert!(client.create_namespace(&name).await.unwrap(), "it is new");
         Self { client: client.clone(), name }
     }
 
@@ -167,6 +167,7 @@ fn revision(documents: Vec<Document>) -> NewRevision {
         hooks: Vec::new(),
         notes: "all is well".to_owned(),
         facts: Facts { renderer: "sha256:1".to_owned(), ..Facts::default() },
+        begun: jiff::Timestamp::now(),
     }
 }
 

@@ -44,3 +44,21 @@ fn building_alone_touches_no_cluster_and_gives_two_tags() {
     assert!(built[0].contains("--tag shop-web:latest --tag shop-web:"), "{built:?}");
     assert_eq!(world.cluster.writes(), []);
 }
+
+#[test]
+fn a_base_image_is_pulled_in_sight_and_has_time() {
+    let world = World::new();
+    world.project.replace("web/Dockerfile", "FROM scratch", "FROM base:1");
+    let finished = world.run("build --output json").expect_code(0);
+    let shown = finished.events_of("step-progress");
+    assert!(shown.iter().any(|event| event["message"] == "pull base:1"), "{}", finished.output());
+    let calls = finished.events_of("plugin-call");
+    let inputs = calls.iter().find(|event| event["export"] == "build.inputs").unwrap();
+    let minutes = inputs["limit_ms"].as_u64().unwrap() / 60_000;
+    assert!(minutes >= 10, "a pull of a large base has {minutes} min");
+
+    // People without a terminal are told, too.
+    world.tools.unset("base:1");
+    let finished = world.run("build").expect_code(0);
+    assert!(finished.stderr.contains("    pull base:1\n"), "{}", finished.output());
+}

@@ -41,6 +41,62 @@ fn before_anything_is_known() {
 }
 
 #[test]
+fn while_a_base_image_is_pulled() {
+    let world = World::new();
+    world.project.replace("web/Dockerfile", "FROM scratch", "FROM base:1");
+    world.tools.set("pull-holds");
+    let running = world.deploy().spawn();
+    let pull = world.tools.wait_for("docker pull", PATIENCE);
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    world.assert_untouched();
+    assert!(!runs(pull.process), "the pull still runs");
+}
+
+#[test]
+fn while_a_check_asks_the_cluster() {
+    let world = World::new();
+    world.add_allowed_check("replicas-check", "");
+    world.cluster.fault(hang("GET", "/nodes"));
+    let running = world.deploy().spawn();
+    world.cluster.wait_for_request(PATIENCE, |seen| seen.path.contains("/nodes"));
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn while_the_chart_is_rendered() {
+    let world = World::new();
+    let lookup = "{{- $_ := lookup \"v1\" \"ConfigMap\" .Release.Namespace \"settings\" }}\n";
+    let template = "chart/templates/service.yaml";
+    world.project.write(template, &format!("{lookup}{}", world.project.read(template)));
+    world.cluster.fault(hang("GET", "/configmaps/settings"));
+    let running = world.deploy().spawn();
+    world.cluster.wait_for_request(PATIENCE, |seen| seen.path.contains("/configmaps/settings"));
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn while_images_are_looked_for_on_the_nodes() {
+    let world = World::new();
+    world.tools.set("deliver-holds");
+    let running = world.deploy().spawn();
+    // Before the build, after it, and when it is delivered.
+    let asking = world.tools.wait_for_nth("image inspect", 3, PATIENCE);
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    world.assert_untouched();
+    assert!(!runs(asking.process), "docker still runs");
+}
+
+#[test]
 fn while_an_image_is_built() {
     let world = World::new();
     world.tools.set("build-holds");
@@ -54,15 +110,29 @@ fn while_an_image_is_built() {
 }
 
 #[test]
+fn while_images_are_brought_to_the_nodes() {
+    let world = World::kind();
+    world.tools.set("save-holds");
+    let running = world
+        .host()
+        .args(["deploy", "--target", "kind", "--set", "secrets.databaseUrl=canary-7f3a91c2"])
+        .spawn();
+    let save = world.tools.wait_for("docker save", PATIENCE);
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    world.assert_untouched();
+    assert!(!runs(save.process), "docker save still runs");
+}
+
+#[test]
 fn while_objects_are_applied() {
     let world = World::new();
-    // What is under way is finished before it is taken back: an API server that never answers
-    // would hold the run until its deadline.
     world.cluster.fault(Fault {
         method: "PATCH".into(),
         path: "/deployments/".into(),
         times: None,
-        effect: Effect::Delay(Duration::from_secs(2)),
+        effect: Effect::Delay(Duration::from_secs(1)),
     });
     let running = world.deploy().spawn();
     world
@@ -72,6 +142,110 @@ fn while_objects_are_applied() {
     let finished = running.finish();
     assert_cancelled(&world, &finished);
     world.assert_untouched();
+}
+
+/// One write of a first deploy is not answered; with `before` writes of the same kind that are.
+fn stop_at_a_write(method: &str, path: &str, before: usize, effect: Effect) {
+    let world = World::new();
+    let fault = |times, effect| Fault { method: method.into(), path: path.into(), times, effect };
+    if before > 0 {
+        world.cluster.fault(fault(Some(before), Effect::Delay(Duration::ZERO)));
+    }
+    world.cluster.fault(fault(Some(1), effect));
+    let running = world.deploy().spawn();
+    world.cluster.wait_for_requests(before + 1, PATIENCE, |seen| {
+        seen.writes() && seen.method == method && seen.path.contains(path)
+    });
+    let began = std::time::Instant::now();
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    world.assert_untouched();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn while_an_apply_is_not_answered() {
+    stop_at_a_write("PATCH", "/deployments/", 0, Effect::Hang);
+}
+
+#[test]
+fn while_an_apply_is_carried_out_but_not_answered() {
+    stop_at_a_write("PATCH", "/deployments/", 0, Effect::Swallow);
+}
+
+#[test]
+fn while_the_namespace_is_created_but_not_answered() {
+    stop_at_a_write("POST", "/namespaces", 0, Effect::Swallow);
+}
+
+#[test]
+fn while_the_salt_is_created_but_not_answered() {
+    stop_at_a_write("POST", "/secrets", 0, Effect::Swallow);
+}
+
+#[test]
+fn while_the_revision_is_created_but_not_answered() {
+    stop_at_a_write("POST", "/secrets", 1, Effect::Swallow);
+}
+
+#[test]
+fn while_an_upgrade_is_carried_out_but_not_answered_goes_back() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let fault = |times, effect| Fault {
+        method: "PATCH".into(),
+        path: "/deployments/".into(),
+        times: Some(times),
+        effect,
+    };
+    // A change is asked for twice before it is made.
+    world.cluster.fault(fault(2, Effect::Delay(Duration::ZERO)));
+    world.cluster.fault(fault(1, Effect::Swallow));
+    world.project.write("web/server", "serve slowly\n");
+    let running = world.deploy().spawn();
+    // The first one was the first deploy's.
+    world.cluster.wait_for_requests(2, PATIENCE, |seen| {
+        seen.writes() && seen.path.contains("/deployments/")
+    });
+    running.interrupt();
+    let finished = running.finish();
+    assert_cancelled(&world, &finished);
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"], "{}", finished.output());
+    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+}
+
+#[test]
+fn where_the_cluster_does_not_answer_any_more_says_what_is_left_and_what_to_type() {
+    let world = World::new();
+    world.cluster.fault(hang("PATCH", "/deployments/"));
+    let running = world.deploy().spawn();
+    world
+        .cluster
+        .wait_for_request(PATIENCE, |seen| seen.writes() && seen.path.contains("/deployments/"));
+    world.cluster.fault(hang("", ""));
+    let began = std::time::Instant::now();
+    running.interrupt();
+    let finished = running.finish();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(finished.code(), Some(130), "{}", finished.output());
+    world.assert_no_leak(&finished);
+    for part in [
+        "stopped by the user, and what was begun stays",
+        "Namespace/shop may have been created",
+        "Secret/sh.helm.release.v1.shop.v1 was created",
+        "Deployment/shop-web may have been created",
+        "todohost deploy --target docker-desktop",
+        "kubectl --context docker-desktop delete namespace/shop",
+    ] {
+        assert!(finished.stderr.contains(part), "no {part:?} in:\n{}", finished.output());
+    }
+    // What it said to type works.
+    world.cluster.heal();
+    let _ = world.deploy().run().expect_code(0);
+    assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
 }
 
 #[test]

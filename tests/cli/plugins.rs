@@ -1,41 +1,14 @@
 //! Core plugins, and a plugin from outside: consented to, not consented to, and asking for more.
 
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
 
 use todohost_testkit::Sandbox;
 
-use super::world::{World, assert_refusal, share_compiled};
-
-/// The checks of `tests/plugins`, built as a stranger would build them.
-fn outside(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let target = todohost_tests::target_folder().join("outside");
-        let manifest = todohost_tests::workspace().join("tests/plugins/Cargo.toml");
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2"])
-            .arg("--manifest-path")
-            .arg(manifest)
-            .arg("--target-dir")
-            .arg(&target)
-            .status()
-            .unwrap();
-        assert!(status.success(), "the plugins of tests/plugins do not build");
-        target.join("wasm32-wasip2").join("release")
-    });
-    folder.join(format!("{}.wasm", name.replace('-', "_")))
-}
+use super::world::{World, assert_refusal, outside_check, share_compiled};
 
 fn with_check(name: &str) -> World {
     let world = World::new();
-    std::fs::create_dir(world.project.root().join("checks")).unwrap();
-    let place = world.project.root().join("checks").join(format!("{name}.wasm"));
-    std::fs::copy(outside(name), place).unwrap();
-    world
-        .project
-        .append("todohost.toml", &format!("\n[checks.labels]\nplugin = \"checks/{name}.wasm\"\n"));
+    world.add_check(name, "");
     world
 }
 
@@ -55,6 +28,61 @@ fn the_core_plugins_are_listed_with_their_roles() {
         let line = finished.stdout.lines().find(|line| line.contains(id) && line.contains(role));
         assert!(line.is_some(), "no {role} {id} in:\n{}", finished.output());
     }
+}
+
+/// The core plugins in a folder of their own, with other files in the place of some.
+fn with_core_plugins(world: &World, replaced: &[(&str, &str)]) -> PathBuf {
+    let folder = world.project.folder().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    for entry in std::fs::read_dir(todohost_tests::plugins()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+    }
+    for (name, content) in replaced {
+        std::fs::write(folder.join(name), content).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_broken_core_plugin_is_told_of_and_left_out() {
+    let world = World::new();
+    let plugins = with_core_plugins(&world, &[("kind.wasm", "not a component")]);
+    std::fs::create_dir(plugins.join("folder.wasm")).unwrap();
+    std::fs::copy(plugins.join("health.wasm"), plugins.join("a-second-health.wasm")).unwrap();
+    let listed = world.host().variable("TODOHOST_PLUGINS", &plugins).args(["plugin", "list"]).run();
+    let listed = listed.expect_code(0);
+    let told: Vec<&str> =
+        listed.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(told.len(), 3, "{}", listed.output());
+    for file in ["kind.wasm is not a plugin", "folder.wasm", "calls itself `health`"] {
+        assert!(told.iter().any(|line| line.contains(file)), "no {file} in {told:?}");
+    }
+    assert!(listed.stdout.contains("docker-desktop") && !listed.stdout.contains("kind"));
+    let deployed = world.deploy().variable("TODOHOST_PLUGINS", &plugins).run().expect_code(0);
+    assert!(
+        deployed.stderr.contains("warning: a core plugin is left out"),
+        "{}",
+        deployed.output()
+    );
+}
+
+#[test]
+fn a_broken_core_plugin_that_is_needed_is_an_error() {
+    let world = World::new();
+    let plugins = with_core_plugins(&world, &[("kind.wasm", "not a component")]);
+    let finished =
+        world.host().variable("TODOHOST_PLUGINS", &plugins).args(["status", "--target", "kind"]);
+    let finished = finished.run().expect_code(12);
+    assert!(finished.stderr.contains("kind.wasm is not a plugin"), "{}", finished.output());
+    std::fs::write(plugins.join("helm.wasm"), "neither").unwrap();
+    let finished = world.deploy().variable("TODOHOST_PLUGINS", &plugins).run();
+    world.assert_untouched();
+    assert_eq!(finished.code(), Some(2), "{}", finished.output());
+    assert!(finished.stderr.contains("there is no plugin for render"), "{}", finished.output());
+    assert!(finished.stderr.contains("helm.wasm is not a plugin"), "{}", finished.output());
 }
 
 #[test]
@@ -114,11 +142,41 @@ fn a_check_from_outside_reads_what_it_was_allowed_to() {
 fn consent_is_to_one_component_and_not_to_its_name() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
-    let greedy = outside("greedy-labels-check");
+    let greedy = outside_check("greedy-labels-check");
     std::fs::copy(greedy, world.project.root().join("checks/labels-check.wasm")).unwrap();
     let finished = world.deploy().run().expect_code(12);
     world.assert_no_leak(&finished);
     world.assert_untouched();
+}
+
+#[test]
+fn a_new_build_that_asks_for_more_says_what_is_new() {
+    let world = with_check("labels-check");
+    let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
+    // The next build of the same plugin, made here by hand: its manifest has another text of the same length.
+    let place = world.project.root().join("checks/labels-check.wasm");
+    let manifest = todohost_tests::workspace().join("tests/plugins/labels-check/plugin.toml");
+    let before = std::fs::read_to_string(manifest).unwrap();
+    let after = before
+        .replace(r#"["labels.txt"]"#, r#"["labels.txt","chart/**"]"#)
+        .replace("Every Deployment", "Each");
+    let after = format!("{after}{}", "#".repeat(before.len() - after.len()));
+    let mut component = std::fs::read(&place).unwrap();
+    let at = |component: &[u8]| {
+        component.windows(before.len()).position(|bytes| bytes == before.as_bytes())
+    };
+    assert!(at(&component).is_some(), "the manifest is not in the component");
+    while let Some(at) = at(&component) {
+        component.splice(at..at + before.len(), after.bytes());
+    }
+    std::fs::write(&place, component).unwrap();
+
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+
+    let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
+    let _ = world.deploy().run().expect_code(0);
 }
 
 #[test]
@@ -141,7 +199,7 @@ fn a_file_that_is_no_component() {
 
 #[test]
 fn an_author_sees_findings_in_a_sandbox() {
-    let component = outside("labels-check");
+    let component = outside_check("labels-check");
     let sandbox = Sandbox::new(&todohost_tests::binary(), &todohost_tests::plugins(), &component);
     share_compiled(sandbox.project());
     sandbox.project().write("labels.txt", "team\n");

@@ -105,3 +105,48 @@ fn what_is_waited_for_is_told_with_the_same_facts_to_programs() {
         findings.iter().find(|event| event["code"] == "health.crash-loop-back-off").unwrap();
     assert_eq!(found["evidence"][0], "web | no data");
 }
+
+#[test]
+fn how_long_is_waited_is_the_users_choice_and_the_command_lines_wins() {
+    let world = World::new();
+    world.cluster.behaviour("shop-web", Behaviour::NeverReady);
+    let waited = |host: todohost_testkit::Host| {
+        let finished = host.args(["--output", "json"]).run().expect_code(11);
+        let steps = finished.events_of("step-finished");
+        let verify = steps.iter().find(|event| event["step"] == "verify");
+        verify.unwrap_or_else(|| panic!("{}", finished.output()))["elapsed_ms"].as_u64().unwrap()
+    };
+    world.project.replace(
+        "todohost.toml",
+        "chart = \"chart\"",
+        "chart = \"chart\"\nready-within = \"2s\"",
+    );
+    let by_project = waited(world.deploy());
+    assert!((2000..7000).contains(&by_project), "{by_project} ms");
+    let by_argument = waited(world.deploy().args(["--ready-within", "8s"]));
+    assert!((8000..13000).contains(&by_argument), "{by_argument} ms");
+}
+
+#[test]
+fn a_live_check_judges_what_runs() {
+    let world = World::new();
+    world.add_allowed_check("replicas-check", "");
+    let finished = world.deploy().args(["--output", "json"]).run().expect_code(0);
+    let judged = finished.events_of("finding");
+    let live = judged.iter().find(|event| event["code"] == "replicas-check.enough");
+    let live = live.unwrap_or_else(|| panic!("{}", finished.output()));
+    assert_eq!(live["message"], "Deployment/shop-web has 1 of 1 ready replicas");
+    // Also where nothing is deployed.
+    let finished = world.run("verify --target docker-desktop --output json").expect_code(0);
+    let again = finished.events_of("finding");
+    assert!(again.iter().any(|event| event["code"] == "replicas-check.enough"), "{again:?}");
+}
+
+#[test]
+fn a_live_check_that_fails_takes_the_deploy_back() {
+    let world = World::new();
+    world.add_allowed_check("replicas-check", "options = { ready = 2 }\n");
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}

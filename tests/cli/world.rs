@@ -1,7 +1,9 @@
 //! The world of these tests: the project `shop`, a scripted cluster named as Docker Desktop names
 //! its own, and a scripted `docker`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::json;
@@ -30,26 +32,30 @@ pub struct World {
 impl World {
     /// Everything is well.
     pub fn new() -> Self {
+        Self::with("docker-desktop", &[])
+    }
+
+    /// The cluster is kind's, with one node.
+    pub fn kind() -> Self {
+        Self::with(
+            "kind-todohost",
+            &[
+                Rule::on("ps **").prints("todohost-control-plane\trunning\tcontrol-plane\n"),
+                Rule::on("exec todohost-control-plane ctr ** list --quiet"),
+                Rule::on("save **").requires("save-holds").holds(),
+                Rule::on("save **"),
+                Rule::on("exec --interactive todohost-control-plane ctr ** import **"),
+            ],
+        )
+    }
+
+    /// A cluster behind a context, and what `docker` does besides.
+    fn with(context: &str, rules: &[Rule]) -> Self {
         let cluster = FakeCluster::builder().node("docker-desktop").start();
         let project = Project::shop();
-        cluster.write_kubeconfig(&project.kubeconfig(), "docker-desktop");
+        cluster.write_kubeconfig(&project.kubeconfig(), context);
         let tools = FakeTools::new(Path::new(env!("CARGO_BIN_EXE_fake-tool")));
-        tools.program(
-            "docker",
-            &[
-                Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
-                Rule::on("version --format *").prints(ENGINE),
-                Rule::on("buildx version").prints("github.com/docker/buildx v0.22.0 18ccba0\n"),
-                Rule::on("image inspect *").requires("{2}").prints(IMAGE),
-                Rule::on("image inspect *").prints("[]\n").fails(1, "Error: No such image: {2}\n"),
-                Rule::on("buildx build **").requires("build-fails").fails(
-                    1,
-                    "#5 [2/2] COPY server /server\nERROR: failed to solve: \"/server\": not found\n",
-                ),
-                Rule::on("buildx build **").requires("build-holds").holds(),
-                Rule::on("buildx build **").sets_each_after("--tag"),
-            ],
-        );
+        tools.program("docker", &[rules, &docker()].concat());
         share_compiled(&project);
         Self { project, cluster, tools }
     }
@@ -85,6 +91,21 @@ impl World {
                 "spec": { "maxReplicas": 5, "scaleTargetRef": {
                     "apiVersion": "apps/v1", "kind": "Deployment", "name": "shop-web" } } }),
         );
+    }
+
+    /// Adds a check of `tests/plugins` to the project; `options` is what follows in its table.
+    pub fn add_check(&self, name: &str, options: &str) {
+        std::fs::create_dir_all(self.project.root().join("checks")).unwrap();
+        let file = format!("checks/{name}.wasm");
+        std::fs::copy(outside_check(name), self.project.root().join(&file)).unwrap();
+        let table = format!("\n[checks.labels]\nplugin = \"{file}\"\n{options}");
+        self.project.append("todohost.toml", &table);
+    }
+
+    /// The same, and the user consents to what it asks for.
+    pub fn add_allowed_check(&self, name: &str, options: &str) {
+        self.add_check(name, options);
+        let _ = self.run(&format!("plugin allow checks/{name}.wasm")).expect_code(0);
     }
 
     /// Nothing of the app is in the cluster, not even its namespace.
@@ -124,6 +145,47 @@ impl World {
         }
         settings
     }
+}
+
+/// An engine that runs, with buildx.
+fn docker() -> Vec<Rule> {
+    vec![
+        Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
+        Rule::on("version --format *").prints(ENGINE),
+        Rule::on("buildx version").prints("github.com/docker/buildx v0.22.0 18ccba0\n"),
+        // The builder describes what it made; after that it is the target that asks.
+        Rule::on("image inspect *").requires("deliver-holds").requires("described").holds(),
+        Rule::on("image inspect *").requires("{2}").prints(IMAGE).sets("described"),
+        Rule::on("image inspect *").prints("[]\n").fails(1, "Error: No such image: {2}\n"),
+        Rule::on("pull -- *").requires("pull-holds").prints("2f1b: Downloading\n").holds(),
+        Rule::on("pull -- *").prints("2f1b: Downloading\n").sets("{2}"),
+        Rule::on("buildx build **").requires("build-fails").fails(
+            1,
+            "#5 [2/2] COPY server /server\nERROR: failed to solve: \"/server\": not found\n",
+        ),
+        Rule::on("buildx build **").requires("build-holds").holds(),
+        Rule::on("buildx build **").sets_each_after("--tag"),
+    ]
+}
+
+/// A check of `tests/plugins`, built as a stranger would build it.
+pub fn outside_check(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let target = todohost_tests::target_folder().join("outside");
+        let manifest = todohost_tests::workspace().join("tests/plugins/Cargo.toml");
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2"])
+            .arg("--manifest-path")
+            .arg(manifest)
+            .arg("--target-dir")
+            .arg(&target)
+            .status()
+            .unwrap();
+        assert!(status.success(), "the plugins of tests/plugins do not build");
+        target.join("wasm32-wasip2").join("release")
+    });
+    folder.join(format!("{}.wasm", name.replace('-', "_")))
 }
 
 /// The exit code and the error as the user reads it, without what differs from run to run.

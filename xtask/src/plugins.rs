@@ -67,9 +67,8 @@ struct CorePlugin {
 /// Builds all plugins, or the one with this id.
 pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
     let started = Instant::now();
-    // A change of this program may change what it makes of the same module. It is read first, because another
-    // build may replace it while cargo works.
-    let builder = digest::sha256(&fs_err::read(std::env::current_exe()?)?);
+    // A change of this program may change what it makes of the same module.
+    let builder = digest::sha256(&own_program()?);
     let workspace = Workspace::find()?;
     let all = find(&workspace.plugins())?;
     let wanted: Vec<_> =
@@ -95,6 +94,15 @@ pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
         started.elapsed().as_secs_f32()
     );
     Ok(())
+}
+
+/// The bytes of this very program. Another build may replace its file while it runs: Linux keeps what runs.
+fn own_program() -> std::io::Result<Vec<u8>> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return fs_err::read(running);
+    }
+    fs_err::read(std::env::current_exe()?)
 }
 
 /// The directories with a `plugin.toml`, by id.
@@ -200,4 +208,31 @@ fn write_list(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsErro
 
 fn file_name(id: &str) -> String {
     format!("{id}.wasm")
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Runs twice: as a test, and inside of a copy of the test's program, which it removes.
+    #[test]
+    fn a_program_whose_file_is_gone_is_read() {
+        const COPY: &str = "removed-while-it-runs";
+        let test = std::env::current_exe().unwrap();
+        if test.ends_with(COPY) {
+            fs_err::remove_file(&test).unwrap();
+            assert!(std::env::current_exe().unwrap().to_string_lossy().ends_with(" (deleted)"));
+            assert!(own_program().unwrap().starts_with(b"\x7fELF"));
+            return;
+        }
+        let folder = test.with_file_name("own-program-test");
+        fs_err::create_dir_all(&folder).unwrap();
+        fs_err::copy(&test, folder.join(COPY)).unwrap();
+        let output = Command::new(folder.join(COPY))
+            .args(["--exact", "plugins::tests::a_program_whose_file_is_gone_is_read"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(!folder.join(COPY).exists(), "the copy did not run the test");
+    }
 }

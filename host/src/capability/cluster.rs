@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use wasmtime::Result as EngineResult;
 
+use super::Capability;
 use super::funnel::Passage;
-use super::{Capability, ClusterQuery, ClusterReader, ClusterWriter, LogQuery};
+use crate::cluster::{ApplyOptions, Client, LogRequest, Query};
 use crate::object::ObjectRef;
 use crate::plugin::State;
 use crate::plugin::wit::imports::{cluster_read, cluster_write};
@@ -31,8 +32,11 @@ fn place(object: &ObjectRef) -> String {
 }
 
 impl State {
-    fn reader(&self) -> Result<Arc<dyn ClusterReader>, Error> {
-        self.context.world.cluster.clone().ok_or_else(no_cluster)
+    fn cluster(&self) -> Result<Client, Error> {
+        self.context.world.cluster.clone().ok_or_else(|| {
+            let message = "no cluster is selected yet";
+            Error::new(ErrorKind::Unavailable, "todohost.cluster.none", message)
+        })
     }
 
     fn may_read(&self, object: &ObjectRef) -> Result<(), Error> {
@@ -49,16 +53,16 @@ impl State {
     }
 }
 
-fn no_cluster() -> Error {
-    Error::new(ErrorKind::Unavailable, "todohost.cluster.none", "no cluster is selected yet")
+fn unsupported(code: &str, message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, code, message)
 }
 
 impl cluster_read::Host for State {
     async fn get(&mut self, object: wit::ObjectRef) -> EngineResult<Result<Option<String>, Error>> {
         let object = ObjectRef::from(object);
-        let (granted, reader) = (self.may_read(&object), self.reader());
+        let (granted, reader) = (self.may_read(&object), self.cluster());
         let passage = reading("get", place(&object));
-        let found = self.pass(passage, granted, async { reader?.get(&object).await }).await;
+        let found = self.pass(passage, granted, async { Ok(reader?.get(&object).await?) }).await;
         Ok(found.map(|object| object.map(|object| self.outward(object))))
     }
 
@@ -66,14 +70,15 @@ impl cluster_read::Host for State {
         &mut self,
         query: cluster_read::Query,
     ) -> EngineResult<Result<Vec<String>, Error>> {
-        let query = ClusterQuery {
+        let continued = query.continue_.is_some();
+        let query = Query {
             api_version: query.api_version,
             kind: query.kind,
             namespace: query.namespace,
             label_selector: query.label_selector,
             field_selector: query.field_selector,
             limit: query.limit,
-            continue_token: query.continue_,
+            metadata_only: false,
         };
         let namespace = query.namespace.as_deref();
         let granted = self.scope.cluster_read(
@@ -82,10 +87,16 @@ impl cluster_read::Host for State {
             namespace,
             namespace.is_none(),
         );
-        let reader = self.reader();
+        let reader = self.cluster();
         let detail = format!("{} in {}", query.kind, namespace.unwrap_or("all namespaces"));
-        let found =
-            self.pass(reading("list", detail), granted, async { reader?.list(&query).await }).await;
+        let listing = async {
+            if continued {
+                let message = "a list is given whole: there is nothing to continue";
+                return Err(unsupported("todohost.cluster.continue", message));
+            }
+            Ok(reader?.list(&query).await?)
+        };
+        let found = self.pass(reading("list", detail), granted, listing).await;
         Ok(found.map(|objects| objects.into_iter().map(|object| self.outward(object)).collect()))
     }
 
@@ -97,10 +108,10 @@ impl cluster_read::Host for State {
         tail_lines: u32,
     ) -> EngineResult<Result<String, Error>> {
         let pod = ObjectRef::from(pod);
-        let (granted, reader) = (self.may_read(&pod), self.reader());
+        let (granted, reader) = (self.may_read(&pod), self.cluster());
         let passage = reading("logs", place(&pod));
-        let query = LogQuery { pod, container, previous, tail_lines: tail_lines.min(MAX_TAIL) };
-        let text = self.pass(passage, granted, async { reader?.logs(&query).await }).await;
+        let request = LogRequest { pod, container, previous, tail_lines: tail_lines.min(MAX_TAIL) };
+        let text = self.pass(passage, granted, async { Ok(reader?.logs(&request).await?) }).await;
         Ok(text.map(|text| self.context.world.vault.redact(&text)))
     }
 
@@ -112,21 +123,23 @@ impl cluster_read::Host for State {
         timeout_ms: u32,
     ) -> EngineResult<Result<(u16, Vec<u8>), Error>> {
         let object = ObjectRef::from(object);
-        let (granted, reader) = (self.may_read(&object), self.reader());
+        let (granted, reader) = (self.may_read(&object), self.cluster());
         let timeout = Duration::from_millis(timeout_ms.into()).min(MAX_PROBE);
         let passage = reading("http-get", format!("{} port {port} {path}", place(&object)));
         let answer = self
-            .pass(passage, granted, async { reader?.http_get(&object, port, &path, timeout).await })
+            .pass(passage, granted, async {
+                Ok(reader?.http_get(&object, port, &path, timeout).await?)
+            })
             .await;
-        Ok(answer.map(|(status, body)| (status, self.redacted(body))))
+        Ok(answer.map(|answer| (answer.status, self.redacted(answer.body))))
     }
 
     async fn node_summary(&mut self, node: String) -> EngineResult<Result<String, Error>> {
         let granted = self.scope.cluster_read("v1", "Node", None, false);
-        let reader = self.reader();
+        let reader = self.cluster();
         let passage = reading("node-summary", node.clone());
         let summary =
-            self.pass(passage, granted, async { reader?.node_summary(&node).await }).await;
+            self.pass(passage, granted, async { Ok(reader?.node_summary(&node).await?) }).await;
         Ok(summary.map(|summary| summary.to_string()))
     }
 
@@ -137,12 +150,12 @@ impl cluster_read::Host for State {
         kind: String,
         namespace: Option<String>,
     ) -> EngineResult<Result<bool, Error>> {
-        let reader = self.reader();
+        let reader = self.cluster();
         let passage = reading("can-i", format!("{verb} {kind}"));
         // What the user may do is no object of the cluster: to be linked is grant enough.
         let answer = self
             .pass(passage, Ok(()), async {
-                reader?.can_i(&verb, &api_version, &kind, namespace.as_deref()).await
+                Ok(reader?.can_i(&verb, &api_version, &kind, namespace.as_deref()).await?)
             })
             .await;
         Ok(answer)
@@ -150,10 +163,6 @@ impl cluster_read::Host for State {
 }
 
 impl State {
-    fn writer(&self) -> Result<Arc<dyn ClusterWriter>, Error> {
-        self.context.world.cluster_writer.clone().ok_or_else(no_cluster)
-    }
-
     async fn apply_one(
         &mut self,
         manifest: &str,
@@ -176,7 +185,7 @@ impl State {
             &reference.kind,
             reference.namespace.as_deref(),
         );
-        let (writer, vault) = (self.writer(), Arc::clone(&self.context.world.vault));
+        let (writer, vault) = (self.cluster(), Arc::clone(&self.context.world.vault));
         let passage = Passage {
             capability: Capability::ClusterWrite,
             function: "apply",
@@ -186,7 +195,8 @@ impl State {
         let applied = self
             .pass(passage, granted, async {
                 let object = vault.substitute(object)?;
-                writer?.apply(&object, force, dry_run).await
+                let options = ApplyOptions { dry_run, force };
+                Ok(writer?.apply(&object, options).await?.object)
             })
             .await?;
         Ok(self.outward(applied))
@@ -219,7 +229,7 @@ impl cluster_write::Host for State {
             &object.kind,
             object.namespace.as_deref(),
         );
-        let writer = self.writer();
+        let writer = self.cluster();
         let passage = Passage {
             capability: Capability::ClusterWrite,
             function: "delete",
@@ -228,7 +238,14 @@ impl cluster_write::Host for State {
         };
         let done = self
             .pass(passage, granted, async {
-                writer?.delete(&object, propagation.as_deref(), uid.as_deref()).await
+                let others = propagation.filter(|name| !name.eq_ignore_ascii_case("background"));
+                if let Some(other) = others {
+                    let message =
+                        format!("deleting {object} with propagation {other} is not offered");
+                    return Err(unsupported("todohost.cluster.propagation", message));
+                }
+                writer?.delete(&object, uid.as_deref()).await?;
+                Ok(())
             })
             .await;
         Ok(done)

@@ -1,5 +1,5 @@
 //! The one place that every powerful call of a component passes (invariant I3):
-//! grant check → deadline → journal → event → the real call.
+//! grant check → journal → the real call within its deadline → event.
 //!
 //! `env` and `log` do not come here: they need no grant, cannot wait, and are events themselves.
 

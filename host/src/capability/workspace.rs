@@ -12,10 +12,9 @@ use std::time::Duration;
 use fs_err as fs;
 use wasmtime::Result as EngineResult;
 
-pub use tree::digest;
-
 use super::Capability;
 use super::funnel::Passage;
+use crate::digest::{IgnorePatterns, digest_tree};
 use crate::grant::Scope;
 use crate::plugin::State;
 use crate::plugin::wit::imports::workspace::{self, Entry};
@@ -231,6 +230,23 @@ impl workspace::Host for State {
     }
 }
 
+/// One digest over names and contents below normalised paths of the project.
+fn digest(root: &Path, paths: &[String], ignore: &[String]) -> Result<String, Error> {
+    let patterns = IgnorePatterns::new(ignore)
+        .map_err(|error| invalid(format!("an ignore pattern is malformed: {error}")))?;
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| {
+            // A link counts as where it points to, and is not followed.
+            if !root.join(path).is_symlink() {
+                resolve(root, path)?;
+            }
+            Ok(if path.is_empty() { ".".to_owned() } else { path.clone() })
+        })
+        .collect::<Result<_, Error>>()?;
+    digest_tree(root, &paths, &patterns, None).map_err(|error| unreadable(&paths.join(" "), &error))
+}
+
 /// Nothing of a kubeconfig but what it calls its clusters and where they are.
 fn contexts(files: &[PathBuf]) -> Result<Vec<(String, String, String)>, Error> {
     let contexts = crate::cluster::contexts(files).map_err(|error| {
@@ -264,6 +280,25 @@ mod tests {
                 "{hostile:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_digest_is_of_the_project_alone() {
+        let project = tempfile::tempdir().unwrap();
+        std::fs::create_dir(project.path().join("app")).unwrap();
+        std::fs::write(project.path().join("app/main.py"), "print()").unwrap();
+        let of = |paths: &[&str], ignore: &[&str]| {
+            let owned =
+                |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            digest(project.path(), &owned(paths), &owned(ignore))
+        };
+        let (app, all) = (of(&["app"], &[]).unwrap(), of(&[""], &[]).unwrap());
+        assert_ne!(of(&["app"], &["/app/main.py"]).unwrap(), app);
+        std::fs::write(project.path().join("app/main.py"), "exit()").unwrap();
+        assert_ne!(of(&["app"], &[]).unwrap(), app);
+        assert_ne!(of(&[""], &[]).unwrap(), all);
+        assert_eq!(of(&["none"], &[]).unwrap_err().kind, ErrorKind::NotFound);
+        assert_eq!(of(&["app"], &["a{b"]).unwrap_err().kind, ErrorKind::InvalidInput);
     }
 
     #[cfg(unix)]

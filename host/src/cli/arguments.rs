@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::field::FieldPattern;
 use crate::plan::Goal;
+use crate::project::TimeLimit;
 use crate::release::{Adoption, Takeover};
 use crate::values::ValueArgument;
 
@@ -168,6 +169,9 @@ pub(super) struct RunOptions {
     /// Take every field that another tool manages, but those that a controller owns by rule
     #[arg(long)]
     force: bool,
+    /// How long objects may take to become ready, e.g. 5m [default: app.ready-within, else 60s]
+    #[arg(long, value_name = "TIME")]
+    pub ready_within: Option<TimeLimit>,
     /// Take over an object that the release did not make; `all` for every one that it names
     #[arg(long, value_name = "KIND/NAME")]
     adopt: Vec<Adoption>,

@@ -23,7 +23,8 @@ impl Cli {
     ) -> Result<Exit, RunError> {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
         let run = self.open(common, &options.values.arguments(), options.takeover())?;
-        let run = Run { plan_file, ..run };
+        let ready_within = options.ready_within.unwrap_or(run.ready_within);
+        let run = Run { plan_file, ready_within, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;

@@ -51,6 +51,9 @@ impl Cli {
         for line in plugin.manifest.requests.lines() {
             let _ = writeln!(text, "    {}", ui::clean(&line));
         }
+        for line in options(&plugin) {
+            let _ = writeln!(text, "{}", ui::clean(&line));
+        }
         let trust = if plugin.core {
             "comes with this program: granted what it requests".to_owned()
         } else if granter.is_allowed(&plugin) {
@@ -84,6 +87,26 @@ impl Cli {
         };
         self.registry(&root)
     }
+}
+
+/// The options that a plugin takes, as its schema describes them.
+fn options(plugin: &PluginInfo) -> Vec<String> {
+    let schema: Option<serde_json::Value> =
+        plugin.manifest.options.schema.as_ref().and_then(|text| serde_json::from_str(text).ok());
+    let properties = schema.as_ref().and_then(|schema| schema["properties"].as_object());
+    let mut lines: Vec<String> = properties
+        .into_iter()
+        .flatten()
+        .map(|(name, about)| {
+            let default = about.get("default").map(|value| format!(" [default: {value}]"));
+            let description = about["description"].as_str().unwrap_or_default();
+            format!("    {name}  {description}{}", default.unwrap_or_default())
+        })
+        .collect();
+    if !lines.is_empty() {
+        lines.insert(0, "  options".to_owned());
+    }
+    lines
 }
 
 fn roles(plugin: &PluginInfo) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
-use crate::project::{Project, ProjectFile};
+use crate::project::{Project, READY_WITHIN};
 use crate::release::Takeover;
 use crate::run::{self, Candidate, Run, RunError, time_now};
 use crate::ui;
@@ -65,7 +65,7 @@ impl Cli {
                 let root = super::current_directory()?;
                 let registry = self.registry(&root)?;
                 Ok(Run {
-                    project: Project { root, file: ProjectFile::empty() },
+                    project: Project::empty(root),
                     values: Values::default(),
                     environment: self.environment.clone(),
                     registry,
@@ -73,6 +73,7 @@ impl Cli {
                     bus: self.bus.clone(),
                     cancel: self.cancel.clone(),
                     takeover: Takeover::default(),
+                    ready_within: READY_WITHIN,
                     plan_file: None,
                     saved: None,
                     now: time_now(),

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::discovery::Discovery;
 use super::error::Cause;
 use super::transport::{Answers, Call, reason_of};
-use super::{Client, ClusterError, PARALLEL_REQUESTS, Shared, Timeouts};
+use super::{Client, ClusterError, PARALLEL_REQUESTS, Shared, Timeouts, Version};
 
 /// Where a client comes from.
 #[derive(Clone)]
@@ -131,18 +131,23 @@ impl Client {
                 context,
                 server,
                 version: OnceLock::new(),
-                timeouts,
                 discovery: Discovery::default(),
                 requests: Semaphore::new(PARALLEL_REQUESTS),
             }),
+            timeouts,
+            stop: None,
         };
+        let version = client.ask_version().await?;
+        client.shared.version.get_or_init(|| version);
+        Ok(client)
+    }
+
+    pub(super) async fn ask_version(&self) -> Result<Version, ClusterError> {
         let call = Call {
             answers: Answers::Contact,
             ..Call::get("/version".to_owned(), "tell its version".to_owned())
         };
-        let version = client.call_for(&call).await?;
-        client.shared.version.get_or_init(|| version);
-        Ok(client)
+        self.call_for(&call).await
     }
 }
 

@@ -213,6 +213,13 @@ pub enum ClusterError {
         /// The limit.
         limit: Duration,
     },
+    /// The user stopped before the answer came.
+    #[error("stopped before the API server answered to `{action}`")]
+    #[diagnostic(code(todohost::cluster::stopped))]
+    Stopped {
+        /// What was asked.
+        action: String,
+    },
     /// A document lacks what names an object.
     #[error("an object lacks {field}")]
     #[diagnostic(
@@ -298,6 +305,7 @@ impl ClusterError {
             | Self::Precondition { .. }
             | Self::Refused { .. }
             | Self::Nameless { .. } => Exit::Apply,
+            Self::Stopped { .. } => Exit::Cancelled,
         }
     }
 
@@ -305,7 +313,8 @@ impl ClusterError {
     pub fn leaves_doubt(&self) -> bool {
         matches!(
             self,
-            Self::Timeout { .. }
+            Self::Stopped { .. }
+                | Self::Timeout { .. }
                 | Self::Unreachable { .. }
                 | Self::Server { .. }
                 | Self::Answer { .. }

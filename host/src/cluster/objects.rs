@@ -328,11 +328,11 @@ impl Client {
         }
     }
 
-    /// Creates the namespace where it is missing; `true` where it did.
+    /// Whether the namespace is there, as far as the user may know.
     ///
     /// # Errors
-    /// Where it may not; `Precondition` where the namespace is being deleted.
-    pub async fn ensure_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
+    /// `Precondition` where it is being deleted.
+    pub async fn has_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
         let named = namespace_ref(namespace);
         match self.get(&named).await {
             Ok(Some(found)) if found.pointer("/metadata/deletionTimestamp").is_some() => {
@@ -343,19 +343,25 @@ impl Client {
                 })
             }
             // Who may not look at namespaces has been given one.
-            Ok(Some(_)) | Err(ClusterError::Forbidden { .. }) => Ok(false),
+            Ok(Some(_)) | Err(ClusterError::Forbidden { .. }) => Ok(true),
+            Ok(None) => Ok(false),
             Err(error) => Err(error),
-            Ok(None) => {
-                let object = json!({
-                    "apiVersion": "v1", "kind": "Namespace",
-                    "metadata": { "name": namespace, "labels": { "name": namespace } }
-                });
-                match self.create(&object).await {
-                    Ok(_) => Ok(true),
-                    Err(ClusterError::Precondition { exists: true, .. }) => Ok(false),
-                    Err(error) => Err(error),
-                }
-            }
+        }
+    }
+
+    /// Creates the namespace; `false` where somebody else just did.
+    ///
+    /// # Errors
+    /// Where the user may not.
+    pub async fn create_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": namespace, "labels": { "name": namespace } }
+        });
+        match self.create(&object).await {
+            Ok(_) => Ok(true),
+            Err(ClusterError::Precondition { exists: true, .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -26,6 +26,9 @@ const RESTART: Duration = Duration::from_secs(40);
 /// Attempts while the server reports a failure of its own: often one that stays.
 const ATTEMPTS_AFTER_FAILURE: u32 = 3;
 
+/// What is under way when the user stops may take this much longer.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -72,6 +75,10 @@ impl<'a> Call<'a> {
         }
     }
 
+    fn changes_something(&self) -> bool {
+        self.method != Method::GET && !self.path.contains("dryRun=All")
+    }
+
     pub fn about(self, object: &'a ObjectRef) -> Self {
         Self { object: Some(object), ..self }
     }
@@ -92,10 +99,26 @@ enum Attempt {
 impl Client {
     /// Makes a call, again where that helps, and gives whatever answer comes.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
-        let limit = self.shared.timeouts.call.max(self.shared.timeouts.request);
-        timeout(limit, self.call_repeatedly(call))
-            .await
-            .unwrap_or_else(|_| Err(ClusterError::Timeout { action: call.action.clone(), limit }))
+        let limit = self.timeouts.call.max(self.timeouts.request);
+        let action = || call.action.clone();
+        tokio::select! {
+            biased;
+            () = self.given_up(call) => Err(ClusterError::Stopped { action: action() }),
+            answer = timeout(limit, self.call_repeatedly(call)) => {
+                answer.unwrap_or_else(|_| Err(ClusterError::Timeout { action: action(), limit }))
+            }
+        }
+    }
+
+    /// Returns once an answer is not waited for any longer because the user stopped.
+    async fn given_up(&self, call: &Call<'_>) {
+        let Some(stop) = &self.stop else { return std::future::pending().await };
+        let is_under_way = !stop.is_cancelled();
+        stop.cancelled().await;
+        // What a write did need not be looked up if its answer comes right now.
+        if is_under_way && call.changes_something() {
+            sleep(GRACE).await;
+        }
     }
 
     /// The same for calls whose only good answers are 2xx.
@@ -182,7 +205,7 @@ impl Client {
         };
         // The semaphore is never closed.
         let _permit = self.shared.requests.acquire().await.ok();
-        match timeout(self.shared.timeouts.request, exchange).await {
+        match timeout(self.timeouts.request, exchange).await {
             Ok(result) => result.unwrap_or_else(Attempt::Failed),
             Err(_) => Attempt::Silent,
         }

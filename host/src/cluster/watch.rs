@@ -209,8 +209,10 @@ impl Client {
         limit: Duration,
     ) -> Result<(), ClusterError> {
         let waiting = async {
+            let stopped = || ClusterError::Stopped { action: format!("finish deleting {object}") };
             let mut watch = self.watch_alone(object).await?;
-            while let Some(snapshots) = watch.next().await? {
+            loop {
+                let snapshots = watch.next().await?.ok_or_else(stopped)?;
                 let live = snapshots.first().and_then(|snapshot| snapshot.object.as_ref());
                 if live.and_then(|live| live.pointer("/metadata/uid")?.as_str()) != Some(uid) {
                     break;
@@ -230,7 +232,7 @@ impl Client {
 
     async fn watch_alone(&self, object: &ObjectRef) -> Result<Watch, ClusterError> {
         let alone = vec![family::alone(object)];
-        self.watch_subjects(std::slice::from_ref(object), alone, CancellationToken::new()).await
+        self.watch_subjects(std::slice::from_ref(object), alone, self.stop()).await
     }
 }
 
@@ -286,7 +288,7 @@ impl Watch {
 
     /// How long to wait for the next event; an error once a list is overdue that was asked for.
     fn patience(&mut self) -> Result<Duration, ClusterError> {
-        let limit = self.client.shared.timeouts.call;
+        let limit = self.client.timeouts.call;
         let mut patience = limit;
         for source in &mut self.sources {
             if source.has_recovered() {

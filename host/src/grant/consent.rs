@@ -57,6 +57,16 @@ impl Consents {
         self.grants.get(digest).map(|consent| &consent.granted)
     }
 
+    /// Of the components with this id that were consented to, the one that asked for most of the requests: its name and
+    /// version, and what is new.
+    pub(super) fn nearest(&self, id: &str, requests: &Requests) -> Option<(&str, Requests)> {
+        self.grants
+            .values()
+            .filter(|consent| consent.plugin.split(' ').next() == Some(id))
+            .map(|consent| (consent.plugin.as_str(), requests.beyond(&consent.granted)))
+            .min_by_key(|(_, new)| new.lines().len())
+    }
+
     pub(super) fn insert(&mut self, plugin: &PluginInfo) {
         let consent = Consent {
             plugin: format!("{} {}", plugin.id, plugin.version),
@@ -74,7 +84,7 @@ impl Consents {
             reason: error.to_string(),
         })?;
         let header = "# What plugins may do, by the sha256 of the component. Written by `todohost plugin allow`.\n\n";
-        crate::plugin::private::write(&path, format!("{header}{text}").as_bytes())
+        crate::private::write(&path, format!("{header}{text}").as_bytes())
             .map_err(|source| GrantError::Unwritable { source })
     }
 }

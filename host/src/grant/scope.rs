@@ -262,7 +262,6 @@ mod tests {
             kubeconfig: Vec::new(),
             environment: BTreeMap::new(),
             cluster: None,
-            cluster_writer: None,
             vault: Arc::new(NoSecrets),
         };
         Scope::new(&grants, &world)

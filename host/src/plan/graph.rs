@@ -65,6 +65,11 @@ pub enum Action {
     Review,
     /// Waits until everything is healthy, and probes it.
     Verify,
+    /// A check of what runs.
+    CheckLive {
+        /// Name in the project file.
+        check: String,
+    },
 }
 
 impl Action {
@@ -83,6 +88,7 @@ impl Action {
             Self::Save => "plan".to_owned(),
             Self::Review => "review".to_owned(),
             Self::Verify => "verify".to_owned(),
+            Self::CheckLive { check } => format!("check-live:{check}"),
         })
     }
 }

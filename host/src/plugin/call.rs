@@ -134,7 +134,8 @@ impl<E: Export> Session<E> {
             plugin: self.plugin.info().id.clone(),
             version: self.plugin.info().version.to_string(),
             export: export.clone(),
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: milliseconds(began.elapsed()),
+            limit_ms: milliseconds(self.context.deadline),
             ok: answered,
         });
         let (fault, last_words) = match ended {
@@ -277,6 +278,10 @@ fn frame(frame: &wasmtime::FrameInfo) -> Option<String> {
         .and_then(|symbol| Some(format!(" ({}:{})", symbol.file()?, symbol.line()?)))
         .unwrap_or_default();
     Some(crate::capability::log::printable(&format!("{name}{place}")))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl CallFacts {

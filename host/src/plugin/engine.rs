@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use wasmtime::{Cache, CacheConfig, Config, Engine, WasmBacktraceDetails};
 
-use super::{PluginError, private};
+use super::PluginError;
+use crate::private;
 
 /// How often a running component gives way to others and to its deadline.
 const TICK: Duration = Duration::from_millis(10);

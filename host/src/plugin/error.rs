@@ -30,15 +30,14 @@ pub enum PluginError {
     },
     /// No or several core plugins have this role.
     #[error("{} for {role}", if found.is_empty() { "there is no plugin".to_owned() } else { format!("there are several plugins ({})", found.join(", ")) })]
-    #[diagnostic(
-        code(todohost::plugin::not_sole),
-        help("name one in todohost.toml: [plugins] {role} = \"...\"")
-    )]
+    #[diagnostic(code(todohost::plugin::not_sole), help("{}", one_for(*role, found, skipped)))]
     NotSole {
         /// The role.
         role: Role,
         /// Ids of those that have it.
         found: Vec<String>,
+        /// What is wrong with files among the core plugins that are none.
+        skipped: Vec<String>,
     },
     /// The plugin cannot take this step.
     #[error("plugin `{plugin}` does not export `{role}`; it exports {}", list(roles))]
@@ -118,20 +117,6 @@ pub enum PluginError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Grant(#[from] GrantError),
-    /// Its options do not fit its schema.
-    #[error("options of plugin `{plugin}` are wrong: {}", mistakes.join("; "))]
-    #[diagnostic(
-        code(todohost::plugin::options),
-        help(
-            "correct them in todohost.toml; `todohost plugin inspect {plugin}` shows what it takes"
-        )
-    )]
-    Options {
-        /// Plugin id.
-        plugin: String,
-        /// Each with its place.
-        mistakes: Vec<String>,
-    },
     /// The engine that runs components cannot start.
     #[error("the WebAssembly engine does not start: {reason}")]
     #[diagnostic(code(todohost::plugin::engine))]
@@ -244,10 +229,7 @@ impl PluginError {
     /// Exit code of a run that ends with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Options { .. }
-            | Self::Unknown { .. }
-            | Self::NotSole { .. }
-            | Self::NoSuchRole { .. } => Exit::Usage,
+            Self::Unknown { .. } | Self::NotSole { .. } | Self::NoSuchRole { .. } => Exit::Usage,
             Self::Cancelled { .. } => Exit::Cancelled,
             Self::Answered { role, export, error, .. } => exit_of_answer(*role, export, error.kind),
             _ => Exit::Plugin,
@@ -300,6 +282,17 @@ fn exit_of_answer(role: Role, export: &str, kind: wit::ErrorKind) -> Exit {
         (Role::Verify, _) => Exit::Verify,
         (Role::Check, _) => Exit::Check,
     }
+}
+
+/// How to come to the one plugin of a role.
+fn one_for(role: Role, found: &[String], skipped: &[String]) -> String {
+    if found.is_empty() && !skipped.is_empty() {
+        return format!(
+            "install todohost again; it may be what is broken here: {}",
+            skipped.join("; ")
+        );
+    }
+    format!("name one in todohost.toml: [plugins] {role} = \"...\"")
 }
 
 fn list(roles: &[Role]) -> String {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use jsonschema::error::ValidationErrorKind;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -100,6 +101,19 @@ pub struct ProcessScope {
     pub env: Vec<String>,
 }
 
+/// Something in a plugin's options that its schema does not allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OptionMistake {
+    /// Keys and array indices that lead to it, from the options down.
+    pub path: Vec<String>,
+    /// What is wrong, in one line.
+    pub reason: String,
+    /// The key below `path` that the schema does not know, where that is what is wrong.
+    pub unknown: Option<String>,
+    /// The keys that it knows there.
+    pub known: Vec<String>,
+}
+
 /// Why a manifest cannot be used.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ManifestError {
@@ -192,26 +206,43 @@ impl Manifest {
     /// Checks options against the plugin's schema and says each mistake with its place.
     ///
     /// # Errors
-    /// The mistakes, as `PLACE: WHAT`.
-    pub fn validate_options(&self, options: &Value) -> Result<(), Vec<String>> {
+    /// The mistakes.
+    pub fn validate_options(&self, options: &Value) -> Result<(), Vec<OptionMistake>> {
+        let whole = |reason: String| vec![OptionMistake { reason, ..OptionMistake::default() }];
         let Some(schema) = &self.options.schema else {
             let empty =
                 options.is_null() || options.as_object().is_some_and(serde_json::Map::is_empty);
-            return if empty { Ok(()) } else { Err(vec!["it takes no options".to_owned()]) };
+            let reason = || format!("plugin `{}` takes no options", self.id);
+            return if empty { Ok(()) } else { Err(whole(reason())) };
         };
-        let schema: Value =
-            serde_json::from_str(schema).map_err(|error| vec![error.to_string()])?;
-        let validator = jsonschema::validator_for(&schema)
-            .map_err(|error| vec![format!("its options schema is not usable: {error}")])?;
-        let mistakes: Vec<String> = validator
+        let unusable = |error: &dyn fmt::Display| {
+            whole(format!("the options schema of plugin `{}` is not usable: {error}", self.id))
+        };
+        let schema: Value = serde_json::from_str(schema).map_err(|error| unusable(&error))?;
+        let validator = jsonschema::validator_for(&schema).map_err(|error| unusable(&error))?;
+        let mistakes: Vec<OptionMistake> = validator
             .iter_errors(options)
             .take(20)
-            .map(|error| match error.instance_path().as_str() {
-                "" => error.to_string(),
-                place => format!("{place}: {error}"),
-            })
+            .map(|error| self.mistake(&schema, &error))
             .collect();
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    }
+
+    fn mistake(&self, schema: &Value, error: &jsonschema::ValidationError<'_>) -> OptionMistake {
+        let path = error.instance_path().as_str().split('/').skip(1);
+        let path = path.map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+        let mistake = OptionMistake { path, reason: error.to_string(), ..OptionMistake::default() };
+        let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
+            return mistake;
+        };
+        let place = error.schema_path().as_str().trim_end_matches("/additionalProperties");
+        let known = schema.pointer(&format!("{place}/properties")).and_then(Value::as_object);
+        OptionMistake {
+            reason: format!("plugin `{}` knows no such option", self.id),
+            unknown: unexpected.first().cloned(),
+            known: known.into_iter().flat_map(|known| known.keys().cloned()).collect(),
+            ..mistake
+        }
     }
 }
 
@@ -445,7 +476,12 @@ mod tests {
         .unwrap();
         assert_eq!(manifest.validate_options(&json!({ "n": 1 })), Ok(()));
         let mistakes = manifest.validate_options(&json!({ "n": "one" })).unwrap_err();
-        assert!(mistakes[0].starts_with("/n: "), "{mistakes:?}");
+        assert_eq!(mistakes[0].path, ["n"], "{mistakes:?}");
+        let mistakes = manifest.validate_options(&json!({ "m": 1 })).unwrap_err();
+        assert_eq!(
+            (mistakes[0].unknown.as_deref(), mistakes[0].known.as_slice()),
+            (Some("m"), &["n".to_owned()][..])
+        );
         let plain = parse("id = \"x\"\nversion = \"1.0.0\"").unwrap();
         assert_eq!(plain.validate_options(&json!({})), Ok(()));
         assert!(plain.validate_options(&json!({ "n": 1 })).is_err());

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::introspect::{self, introspect};
-use super::{PluginError, PluginInfo, Role, private, wit};
+use super::{PluginError, PluginInfo, Role, wit};
+use crate::private;
 
 // SHA-256 of the core plugins that were built with this host: `CORE_PLUGINS: &[(id, digest)]`.
 include!(concat!(env!("OUT_DIR"), "/core_plugins.rs"));
@@ -38,7 +39,17 @@ pub struct RegistryOptions {
 pub struct Registry {
     options: RegistryOptions,
     core: BTreeMap<String, PluginInfo>,
+    skipped: Vec<Skipped>,
     index: Mutex<Index>,
+}
+
+/// A file among the core plugins that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which file.
+    pub path: PathBuf,
+    /// Why, in one line.
+    pub reason: String,
 }
 
 /// What files said when they were last looked at.
@@ -67,13 +78,14 @@ struct Stamp {
 }
 
 impl Registry {
-    /// Looks at the core plugins.
+    /// Looks at the core plugins. A file that is none is skipped: it matters to those alone who need it.
     ///
     /// # Errors
-    /// When the directory of the core plugins cannot be read, or one of them is no plugin.
+    /// When the directory of the core plugins cannot be read.
     pub fn open(options: RegistryOptions) -> Result<Self, PluginError> {
         let index = Index::read(&options.cache_dir);
-        let mut registry = Self { core: BTreeMap::new(), index: Mutex::new(index), options };
+        let mut registry =
+            Self { core: BTreeMap::new(), skipped: Vec::new(), index: Mutex::new(index), options };
         let Some(directory) = registry.options.core_dir.clone() else { return Ok(registry) };
         let entries =
             fs::read_dir(&directory).map_err(|source| PluginError::Unreadable { source })?;
@@ -86,16 +98,40 @@ impl Registry {
         }
         paths.sort();
         for path in paths {
-            let info = registry.look_at(&path)?;
-            registry.core.insert(info.id.clone(), info);
+            match registry.look_at(&path) {
+                Ok(info) => registry.add(info),
+                Err(error) => {
+                    registry.skipped.push(Skipped { path, reason: error.to_string() });
+                }
+            }
         }
         registry.save();
         Ok(registry)
     }
 
+    /// Of two with one id, the one that was built with this host is meant.
+    fn add(&mut self, info: PluginInfo) {
+        let (kept, left) = match self.core.remove(&info.id) {
+            None => (info, None),
+            Some(first) if info.core && !first.core => (info, Some(first)),
+            Some(first) => (first, Some(info)),
+        };
+        if let Some(left) = left {
+            let (path, other) = (left.path, kept.path.display());
+            let reason = format!("{} calls itself `{}`, as {other} does", path.display(), left.id);
+            self.skipped.push(Skipped { path, reason });
+        }
+        self.core.insert(kept.id.clone(), kept);
+    }
+
     /// The plugins beside the host, by id.
     pub fn list(&self) -> Vec<PluginInfo> {
         self.core.values().cloned().collect()
+    }
+
+    /// The files beside them that are no plugins.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
     }
 
     /// The plugin with an id, or at a path relative to the project.
@@ -108,6 +144,10 @@ impl Registry {
         }
         let is_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
         if !is_path {
+            // The file of the one that is meant may be there and say what is wrong with it.
+            if let Some(skipped) = self.skipped.iter().find(|skipped| is_file_of(skipped, name)) {
+                return self.look_at(&skipped.path);
+            }
             let known = self.core.keys().cloned().collect();
             return Err(PluginError::Unknown { name: name.to_owned(), known });
         }
@@ -127,7 +167,8 @@ impl Registry {
             (Some(info), true) => Ok(info.clone()),
             (last, _) => {
                 let found = found.into_iter().chain(last).map(|info| info.id.clone()).collect();
-                Err(PluginError::NotSole { role, found })
+                let skipped = self.skipped.iter().map(|skipped| skipped.reason.clone()).collect();
+                Err(PluginError::NotSole { role, found, skipped })
             }
         }
     }
@@ -206,6 +247,10 @@ fn changed(metadata: &std::fs::Metadata) -> i128 {
 #[cfg(not(unix))]
 fn changed(_metadata: &std::fs::Metadata) -> i128 {
     0
+}
+
+fn is_file_of(skipped: &Skipped, id: &str) -> bool {
+    skipped.path.file_stem().is_some_and(|stem| stem == id)
 }
 
 /// What a component's bytes say of it.

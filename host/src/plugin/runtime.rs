@@ -96,17 +96,6 @@ impl Plugin {
         &self.grants
     }
 
-    /// Checks options against its schema.
-    ///
-    /// # Errors
-    /// Each mistake with its place.
-    pub fn validate_options(&self, options: &serde_json::Value) -> Result<(), PluginError> {
-        self.info
-            .manifest
-            .validate_options(options)
-            .map_err(|mistakes| PluginError::Options { plugin: self.info.id.clone(), mistakes })
-    }
-
     /// Compiles it now, e.g. while other steps run, so that the first call need not wait.
     ///
     /// # Errors

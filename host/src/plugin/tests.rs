@@ -181,7 +181,6 @@ impl Laptop {
                 kubeconfig: Vec::new(),
                 environment: std::collections::BTreeMap::new(),
                 cluster: None,
-                cluster_writer: None,
                 vault: Arc::new(NoSecrets),
             }),
             environment: EnvironmentSeed { now: 7, random: [1; 32] },

@@ -3,6 +3,7 @@
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 
+use super::source::Source;
 use crate::exit::Exit;
 
 /// Why a project file cannot be used.
@@ -67,6 +68,30 @@ pub enum ProjectError {
         #[label("here")]
         place: SourceSpan,
     },
+    /// A plugin's option that it does not take.
+    #[error("{file}:{line}: {key}: {reason}{}", more(*.others))]
+    #[diagnostic(code(todohost::project::option))]
+    Option {
+        /// The file.
+        file: String,
+        /// Line of the option.
+        line: usize,
+        /// The option's path.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+        /// How many other mistakes there are.
+        others: usize,
+        /// The text.
+        #[source_code]
+        text: NamedSource<String>,
+        /// Where.
+        #[label("here")]
+        place: SourceSpan,
+        /// The likely name, or where to read what there is.
+        #[help]
+        help: String,
+    },
     /// A value that a key may not have.
     #[error("{file}:{line}: {key} = {value:?}: {reason}")]
     #[diagnostic(code(todohost::project::invalid))]
@@ -100,12 +125,10 @@ impl ProjectError {
     }
 
     /// What the TOML parser said, with the likely key where one is unknown.
-    pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
-        let span = error.span().unwrap_or(0..0);
-        let line = line_of(text, span.start);
-        let place = SourceSpan::from(span);
-        let source = NamedSource::new(file, text.to_owned()).with_language("toml");
-        let file = file.to_owned();
+    pub(super) fn syntax(source: &Source, error: &toml::de::Error) -> Self {
+        let place = source.at(error.span().unwrap_or(0..0));
+        let (line, place) = (place.line, place.span);
+        let (file, text) = (source.name.clone(), source.shown());
         let reason = error.message().lines().next().unwrap_or("malformed").to_owned();
         // serde's wording: unknown field `x`, expected one of `a`, `b`.
         if reason.starts_with("unknown field") {
@@ -113,9 +136,9 @@ impl ProjectError {
             let key = quoted.next().unwrap_or_default().to_owned();
             let known: Vec<&str> = quoted.collect();
             let help = suggestion(&key, &known);
-            return Self::UnknownKey { file, line, key, text: source, place, help };
+            return Self::UnknownKey { file, line, key, text, place, help };
         }
-        Self::Syntax { file, line, reason, text: source, place }
+        Self::Syntax { file, line, reason, text, place }
     }
 }
 
@@ -133,7 +156,6 @@ pub(crate) fn suggestion(wrong: &str, known: &[&str]) -> String {
     }
 }
 
-/// One-based line of a byte offset.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more)") }
 }

@@ -2,9 +2,8 @@
 
 use std::path::{Component, Path};
 
-use miette::{NamedSource, SourceSpan};
-
-use super::error::{ProjectError, line_of};
+use super::error::ProjectError;
+use super::source::{Place, Source};
 use super::{Image, ProjectFile};
 use crate::field::FieldPattern;
 use crate::values::ValuePath;
@@ -12,29 +11,29 @@ use crate::values::ValuePath;
 const TEMPLATE_FIELDS: [&str; 3] = ["name", "tag", "reference"];
 
 struct Reader<'a> {
-    file: &'a str,
-    text: &'a str,
+    source: &'a Source,
 }
 
-pub(super) fn validate(file: &str, text: &str, project: &ProjectFile) -> Result<(), ProjectError> {
-    let reader = Reader { file, text };
+pub(super) fn validate(source: &Source, project: &ProjectFile) -> Result<(), ProjectError> {
+    let reader = Reader { source };
     let app = &project.app;
-    reader.label("app.name", &app.name, 53)?;
-    reader.label("app.namespace", &app.namespace, 63)?;
-    reader.path("app.chart", &app.chart)?;
-    for path in &app.values {
-        reader.path("app.values", path)?;
+    reader.label(&["app", "name"], &app.name, 53)?;
+    reader.label(&["app", "namespace"], &app.namespace, 63)?;
+    reader.path(&["app", "chart"], &app.chart)?;
+    for (at, path) in app.values.iter().enumerate() {
+        reader.path(&["app", "values", &at.to_string()], path)?;
     }
     for (name, image) in &project.images {
         reader.image(name, image)?;
     }
     for path in project.secrets.keys() {
-        reader.value_path("secrets", path)?;
+        reader.value_path(&["secrets", path])?;
     }
-    for field in &project.apply.ignore {
+    for (at, field) in project.apply.ignore.iter().enumerate() {
         if field.parse::<FieldPattern>().is_err() {
-            let help = "write `.spec.replicas`, or `Deployment/web:.spec.replicas`".to_owned();
-            return Err(reader.invalid("apply.ignore", field, "it names no field", help));
+            let help = "write `.spec.replicas`, or `Deployment/web:.spec.replicas`";
+            let key = ["apply", "ignore", &at.to_string()];
+            return Err(reader.invalid(&key, field, "it names no field", help));
         }
     }
     Ok(())
@@ -42,18 +41,21 @@ pub(super) fn validate(file: &str, text: &str, project: &ProjectFile) -> Result<
 
 impl Reader<'_> {
     fn image(&self, name: &str, image: &Image) -> Result<(), ProjectError> {
-        let key = format!("images.{name}");
         if !is_image_name(name) {
-            let help = "use lower case letters, digits, `.`, `_`, `-` and `/`".to_owned();
-            return Err(self.invalid(&key, name, "it is not the name of an image", help));
+            let help = "use lower case letters, digits, `.`, `_`, `-` and `/`";
+            return Err(self.invalid_key(
+                &["images", name],
+                "it is not the name of an image",
+                help,
+            ));
         }
-        self.path(&format!("{key}.context"), &image.context)?;
-        self.path(&format!("{key}.dockerfile"), &image.dockerfile)?;
+        self.path(&["images", name, "context"], &image.context)?;
+        self.path(&["images", name, "dockerfile"], &image.dockerfile)?;
         for (path, template) in &image.values {
-            self.value_path(&format!("{key}.values"), path)?;
+            self.value_path(&["images", name, "values", path])?;
             if let Some(field) = unknown_field(template) {
-                let help = "use {name}, {tag} or {reference}".to_owned();
-                let key = format!("{key}.values.{path}");
+                let help = "use {name}, {tag} or {reference}";
+                let key = ["images", name, "values", path];
                 let reason = "the template names a field that an image does not have";
                 return Err(self.invalid(&key, &format!("{{{field}}}"), reason, help));
             }
@@ -61,7 +63,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn label(&self, key: &str, value: &str, longest: usize) -> Result<(), ProjectError> {
+    fn label(&self, key: &[&str], value: &str, longest: usize) -> Result<(), ProjectError> {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let good = !value.is_empty()
             && value.len() <= longest
@@ -72,44 +74,63 @@ impl Reader<'_> {
             return Ok(());
         }
         let help = format!("use at most {longest} lower case letters, digits and inner dashes");
-        Err(self.invalid(key, value, "a cluster does not take this name", help))
+        Err(self.invalid(key, value, "a cluster does not take this name", &help))
     }
 
-    fn path(&self, key: &str, value: &str) -> Result<(), ProjectError> {
+    fn path(&self, key: &[&str], value: &str) -> Result<(), ProjectError> {
         let inside = Path::new(value)
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if inside && !value.is_empty() {
             return Ok(());
         }
-        let help = "write a path below the directory of todohost.toml, without `..`".to_owned();
+        let help = "write a path below the directory of todohost.toml, without `..`";
         Err(self.invalid(key, value, "the path leaves the project", help))
     }
 
-    fn value_path(&self, key: &str, value: &str) -> Result<(), ProjectError> {
-        if ValuePath::parse(value).is_some_and(|path| path.is_plain()) {
+    /// A key that is the path of a value.
+    fn value_path(&self, key: &[&str]) -> Result<(), ProjectError> {
+        let path = key.last().copied().unwrap_or_default();
+        if ValuePath::parse(path).is_some_and(|path| path.is_plain()) {
             return Ok(());
         }
-        let help = "write the keys with dots between them, e.g. `backend.image.tag`".to_owned();
-        Err(self.invalid(key, value, "it is not a value path", help))
+        let help = "write the keys with dots between them, e.g. `backend.image.tag`";
+        Err(self.invalid_key(key, "it is not a value path", help))
     }
 
-    fn invalid(&self, key: &str, value: &str, reason: &'static str, help: String) -> ProjectError {
-        // The model keeps no places; the first place where the value is written is the one meant, but for
-        // a value that is written twice.
-        let start = self.text.find(&format!("\"{value}\"")).or_else(|| self.text.find(value));
-        let start = start.unwrap_or(0);
+    fn invalid(&self, key: &[&str], value: &str, reason: &'static str, help: &str) -> ProjectError {
+        self.invalid_at(&self.source.value(&owned(key)), key, value, reason, help)
+    }
+
+    /// The last key itself is what is wrong.
+    fn invalid_key(&self, key: &[&str], reason: &'static str, help: &str) -> ProjectError {
+        let (last, above) = key.split_last().unwrap_or((&"", &[]));
+        self.invalid_at(&self.source.key(&owned(key)), above, last, reason, help)
+    }
+
+    fn invalid_at(
+        &self,
+        place: &Place,
+        key: &[&str],
+        value: &str,
+        reason: &'static str,
+        help: &str,
+    ) -> ProjectError {
         ProjectError::Invalid {
-            file: self.file.to_owned(),
-            line: line_of(self.text, start),
-            key: key.to_owned(),
+            file: self.source.name.clone(),
+            line: place.line,
+            key: key.join("."),
             value: value.to_owned(),
             reason,
-            text: NamedSource::new(self.file, self.text.to_owned()).with_language("toml"),
-            place: SourceSpan::from(start..start + value.len()),
-            help,
+            text: self.source.shown(),
+            place: place.span,
+            help: help.to_owned(),
         }
     }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|&key| key.to_owned()).collect()
 }
 
 fn is_image_name(name: &str) -> bool {

@@ -48,6 +48,11 @@ impl Prospect {
         self.objects.iter().filter(move |one| !stays(one.change))
     }
 
+    /// The object was not there, and would be.
+    pub fn creates(&self, object: &ObjectRef) -> bool {
+        self.objects.iter().any(|one| one.object == *object && one.change == ObjectChange::Created)
+    }
+
     /// The waves without a write where it would be none.
     #[must_use]
     pub fn spare(&self, waves: Vec<Wave>) -> Vec<Wave> {

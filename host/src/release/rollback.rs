@@ -31,7 +31,7 @@ pub struct RolledBack {
 
 impl Transaction {
     /// Applies the previous revision's documents again (none: a first install) and removes what the failed deploy
-    /// created. It goes on where the run was cancelled; the client's deadlines bound it.
+    /// created; what is in doubt is looked up, and must not have been there before. The client's deadlines bound it.
     ///
     /// # Errors
     /// `Rollback` with every failure, after everything was tried.
@@ -53,6 +53,21 @@ impl Transaction {
             }
         }
         drop(restoring);
+
+        let doubted = done
+            .in_doubt
+            .iter()
+            .filter(|object| !rolled_back.restored.contains(object))
+            .map(|object| self.remove_doubted(object));
+        let doubted: Vec<_> = doubted.collect();
+        let mut doubted = stream::iter(doubted).buffered(PARALLEL);
+        while let Some(removed) = doubted.next().await {
+            match removed {
+                Ok(object) => rolled_back.removed.extend(object),
+                Err(error) => failures.push(error),
+            }
+        }
+        drop(doubted);
 
         let removing = done
             .created
@@ -144,6 +159,17 @@ impl Transaction {
         };
         self.bus.send(EventKind::ObjectChanged { object: named.clone(), change, reason: None });
         Ok(named)
+    }
+
+    async fn remove_doubted(&self, object: &ObjectRef) -> Result<Option<ObjectRef>, ClusterError> {
+        match self.client.get(object).await {
+            Ok(None) | Err(ClusterError::UnknownKind { .. }) => Ok(None),
+            Ok(Some(live)) => {
+                let uid = uid_of(&live).unwrap_or_default();
+                self.remove_created(object, uid).await.map(Some)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn remove_created(

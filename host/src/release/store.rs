@@ -50,12 +50,20 @@ pub struct NewRevision {
     pub notes: String,
     /// The host's own.
     pub facts: Facts,
+    /// When it was begun; tells it from what others may begin at the same time.
+    pub begun: Timestamp,
 }
 
 impl Store {
     /// The store of a release; nothing is asked yet.
     pub fn new(client: Client, namespace: &str, release: &str) -> Self {
         Self { client, namespace: namespace.to_owned(), release: release.to_owned() }
+    }
+
+    /// The same store by another client.
+    #[must_use]
+    pub fn by(&self, client: Client) -> Self {
+        Self { client, ..self.clone() }
     }
 
     /// All revisions, oldest first.
@@ -117,8 +125,7 @@ impl Store {
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
     pub async fn get(&self, revision: u32) -> Result<Option<Record>, ReleaseError> {
-        let secret =
-            self.client.get(&self.secret(Record::secret_name(&self.release, revision))).await?;
+        let secret = self.client.get(&self.record_ref(revision)).await?;
         secret.as_ref().map(Record::from_secret).transpose()
     }
 
@@ -127,7 +134,7 @@ impl Store {
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
     pub async fn salt(&self) -> Result<Option<Salt>, ReleaseError> {
-        let named = self.secret(self.salt_name());
+        let named = self.salt_ref();
         let Some(secret) = self.client.get(&named).await? else { return Ok(None) };
         let bytes = secret
             .pointer("/data/salt")
@@ -164,7 +171,7 @@ impl Store {
         let in_force = revisions
             .iter()
             .any(|summary| matches!(summary.status, Status::Deployed | Status::Superseded));
-        let now = Timestamp::now();
+        let now = new.begun;
         let revision = newest.unwrap_or(0) + 1;
         let mut record = Record {
             name: self.release.clone(),
@@ -199,8 +206,10 @@ impl Store {
             Ok(created) => created,
             Err(error) => {
                 // A salt without a revision would be left behind by a deploy that made nothing.
-                if is_new_salt && !matches!(error, ClusterError::Precondition { .. }) {
-                    self.client.delete(&self.secret(self.salt_name()), None).await?;
+                let is_refused =
+                    !error.leaves_doubt() && !matches!(error, ClusterError::Precondition { .. });
+                if is_new_salt && is_refused {
+                    self.client.delete(&self.salt_ref(), None).await?;
                 }
                 return Err(self.taken(error, revision));
             }
@@ -283,23 +292,50 @@ impl Store {
         Ok(())
     }
 
+    /// The pending revision that was begun at a time, where its creation was carried out.
+    ///
+    /// # Errors
+    /// `Unreadable`; where the cluster cannot be asked.
+    pub async fn begun_at(&self, begun: Timestamp) -> Result<Option<Record>, ReleaseError> {
+        let newest = self.latest().await?;
+        Ok(newest.filter(|record| {
+            record.info.status.is_pending() && record.info.last_deployed == Some(begun)
+        }))
+    }
+
     /// Removes one revision; with the last one the salt goes, too.
     ///
     /// # Errors
     /// Where the cluster cannot be asked.
     pub async fn remove(&self, revision: u32) -> Result<(), ReleaseError> {
         self.delete(revision).await?;
+        self.remove_unused_salt().await
+    }
+
+    /// Removes the salt where there is no revision.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub async fn remove_unused_salt(&self) -> Result<(), ReleaseError> {
         if self.list().await?.is_empty() {
-            self.client.delete(&self.secret(self.salt_name()), None).await?;
+            self.client.delete(&self.salt_ref(), None).await?;
         }
         Ok(())
     }
 
     async fn delete(&self, revision: u32) -> Result<(), ReleaseError> {
-        self.client
-            .delete(&self.secret(Record::secret_name(&self.release, revision)), None)
-            .await?;
+        self.client.delete(&self.record_ref(revision), None).await?;
         Ok(())
+    }
+
+    /// The Secret of a revision.
+    pub fn record_ref(&self, revision: u32) -> ObjectRef {
+        self.secret(Record::secret_name(&self.release, revision))
+    }
+
+    /// The Secret that keeps the salt.
+    pub fn salt_ref(&self) -> ObjectRef {
+        self.secret(self.salt_name())
     }
 
     fn taken(&self, error: ClusterError, revision: u32) -> ReleaseError {

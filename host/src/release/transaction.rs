@@ -69,7 +69,9 @@ pub struct Done {
     pub deleted: Vec<ObjectRef>,
     /// Objects left by rule.
     pub kept: Vec<ObjectRef>,
-    /// The namespace was created for it.
+    /// Objects of which nobody knows what became: the answer did not come.
+    pub in_doubt: Vec<ObjectRef>,
+    /// The namespace was created for it, or may have been.
     pub created_namespace: bool,
 }
 
@@ -81,7 +83,7 @@ pub struct Transaction {
     pub vault: Arc<Vault>,
     /// Gets an event per object.
     pub bus: Bus,
-    /// Stops between operations; what is under way is finished and told of.
+    /// Stops between operations; the client gives up what is under way.
     pub cancel: CancellationToken,
     /// Name of the release.
     pub release: String,
@@ -123,8 +125,14 @@ impl Transaction {
     /// # Errors
     /// Where it may not, or the namespace is being deleted.
     pub async fn prepare(&self, done: &mut Done) -> Result<(), ReleaseError> {
-        if self.client.ensure_namespace(&self.namespace).await? {
-            done.created_namespace = true;
+        if self.client.has_namespace(&self.namespace).await? {
+            return Ok(());
+        }
+        let created = self.client.create_namespace(&self.namespace).await;
+        // Without an answer it may be there now, and was not before.
+        done.created_namespace =
+            created.as_ref().map_or_else(ClusterError::leaves_doubt, |created| *created);
+        if created? {
             let object = crate::cluster::namespace_ref(&self.namespace);
             let change = ObjectChange::Created;
             self.bus.send(EventKind::ObjectChanged { object, change, reason: None });
@@ -184,7 +192,14 @@ impl Transaction {
                     self.tell(&outcome);
                     note(outcome, done);
                 }
-                Err(failure) => failures.push(failure),
+                Err((object, error)) => {
+                    if let (Some(object), ReleaseError::Cluster(cause)) = (&object, &error)
+                        && cause.leaves_doubt()
+                    {
+                        done.in_doubt.push(object.clone());
+                    }
+                    failures.push((object, error));
+                }
             }
         }
         failures.sort_by(|(one, _), (other, _)| one.cmp(other));

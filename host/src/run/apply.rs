@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Pending, Session, lock};
-use super::verify::READY_WITHIN;
-use crate::cluster::FieldConflict;
+use crate::cluster::{Client, FieldConflict, Timeouts};
 use crate::event::Bus;
+use crate::exit::Exit;
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::apply;
@@ -58,8 +59,10 @@ impl Session {
             .collect::<Result<Vec<_>, RunError>>()?;
         *lock(&self.pending) = Some(Pending {
             transaction,
+            begun: Timestamp::now(),
             record: None,
             done: Done::default(),
+            prospect,
             previous,
             is_upgrade: base.is_some(),
         });
@@ -199,6 +202,7 @@ impl Session {
                 hooks: rendered.hooks.clone(),
                 notes: rendered.notes.clone(),
                 facts,
+                begun: pending.begun,
             };
             let record = reached.store.create_pending(new, &reached.salt).await?;
             let revision = record.revision;
@@ -228,8 +232,17 @@ impl Session {
             let why = "Interrupted; taken over by the next deploy";
             reached.store.finish(&mut begun, Status::Failed, why).await?;
         }
-        reached.store.finish(&mut record, Status::Deployed, description).await?;
-        Ok(Some(record.revision))
+        let revision = record.revision;
+        match reached.store.finish(&mut record, Status::Deployed, description).await {
+            Ok(()) => Ok(Some(revision)),
+            Err(error) if error.exit() == Exit::Cancelled => {
+                let left = format!(
+                    "revision {revision} runs, but may still be recorded as under way: deploy again to put that right"
+                );
+                Err(RunError::Cancelled { left })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Something went wrong: the cluster goes back to what it was. Gives the error to tell.
@@ -247,7 +260,18 @@ impl Session {
         };
         self.note(&bus, "warn", format!("{what}; press Ctrl-C again to stop at once"));
         let was_cancelled = error.is_cancelled();
-        match self.roll_back(pending, &error).await {
+        let Ok(reached) = self.reached() else { return error };
+        let client = if was_cancelled {
+            // The user waits for it: a cluster that does not answer is given up soon.
+            let client = reached.client.regardless(Timeouts::BRIEF);
+            if let Err(silence) = client.answers().await {
+                return self.stranded(RunError::cancelled(), silence, reached, &pending);
+            }
+            client
+        } else {
+            reached.client.regardless(Timeouts::default())
+        };
+        match self.roll_back(pending, &client, &error).await {
             Ok(left) if was_cancelled => RunError::Cancelled { left },
             Ok(left) => {
                 self.note(&bus, "info", left);
@@ -259,23 +283,38 @@ impl Session {
         }
     }
 
-    async fn roll_back(&self, pending: Pending, why: &RunError) -> Result<String, RunError> {
+    async fn roll_back(
+        &self,
+        pending: Pending,
+        client: &Client,
+        why: &RunError,
+    ) -> Result<String, RunError> {
         let reached = self.reached()?;
-        let Pending { transaction, record, done, previous, is_upgrade } = pending;
+        let store = reached.store.by(client.clone());
+        let Pending { transaction, begun, record, mut done, prospect, previous, is_upgrade } =
+            pending;
+        let transaction = Transaction { client: client.clone(), ..transaction };
+        // What was there before is put back with the previous revision, or was never the release's.
+        done.in_doubt.retain(|object| prospect.creates(object));
         let undone = transaction.roll_back(&done, &previous).await;
+        let record = match record {
+            Some(record) => Some(record),
+            None => store.begun_at(begun).await?,
+        };
         if is_upgrade {
             if let Some(mut record) = record {
                 let description = self.vault().redact(&why.failure().message);
-                reached.store.finish(&mut record, Status::Failed, &description).await?;
+                store.finish(&mut record, Status::Failed, &description).await?;
             }
             let restored = undone?.restored;
-            self.verify_restored(&restored).await?;
+            self.verify_restored(client, &restored).await?;
             let revision = reached.deployed.as_ref().map_or(0, |record| record.revision);
             return Ok(format!("revision {revision} is in force again"));
         }
         undone?;
-        if let Some(record) = record {
-            reached.store.remove(record.revision).await?;
+        match record {
+            Some(record) => store.remove(record.revision).await?,
+            None => store.remove_unused_salt().await?,
         }
         transaction.remove_namespace(&done).await?;
         Ok("what was begun is taken away again".to_owned())
@@ -291,8 +330,8 @@ struct Gate<'a> {
 #[async_trait]
 impl ReadyGate for Gate<'_> {
     async fn ready(&self, wave: &str, objects: &[ObjectRef]) -> Result<(), ReleaseError> {
-        match self.session.wait_healthy(objects, READY_WITHIN, self.bus, &self.session.cancel).await
-        {
+        let reached = self.session.reached.get().ok_or(ReleaseError::Cancelled)?;
+        match self.session.wait_healthy(&reached.client, objects, self.bus).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_cancelled() => Err(ReleaseError::Cancelled),
             Err(RunError::Release(error)) => Err(error),

@@ -75,7 +75,6 @@ async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
             kubeconfig: run.environment.kubeconfig(),
             environment: run.environment.variables().clone(),
             cluster: None,
-            cluster_writer: None,
             vault: Arc::new(NoSecrets),
         }),
         environment: EnvironmentSeed { now: run.now, random: [0; 32] },

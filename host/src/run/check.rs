@@ -39,6 +39,16 @@ impl Session {
         self.check(name, chosen, bus, &[Phase::Rendered]).await
     }
 
+    /// The phase that judges what runs. A finding is a failed verification: what was deployed is taken back.
+    pub(super) async fn check_live(
+        &self,
+        name: &str,
+        chosen: &Chosen,
+        bus: Bus,
+    ) -> Result<Report, RunError> {
+        self.check(name, chosen, bus, &[Phase::Live]).await
+    }
+
     async fn check(
         &self,
         name: &str,
@@ -47,9 +57,8 @@ impl Session {
         phases: &[Phase],
     ) -> Result<Report, RunError> {
         let plugin = self.plugin(chosen)?;
-        let context = self.context(bus.clone(), Deadline::Short, name);
-        let mut check = plugin.check(context)?;
-        let specs = check.checks().await?;
+        let check = |deadline| plugin.check(self.context(bus.clone(), deadline, name));
+        let specs = check(Deadline::Short)?.checks().await?;
         let (mut passed, mut ran) = (0, 0);
         let mut failed: Vec<Finding> = Vec::new();
         for spec in &specs {
@@ -57,8 +66,9 @@ impl Session {
                 if *phase == Phase::Preflight && self.reached.get().is_none() {
                     continue;
                 }
-                let subject = self.subject(*phase, &plugin)?.to_string();
+                let subject = self.subject(*phase, &plugin).await?.to_string();
                 let options = chosen.options.to_string();
+                let mut check = check(Deadline::asked(spec.timeout_ms))?;
                 let findings = check.run(spec.id.clone(), options, subject).await?;
                 ran += 1;
                 let source = format!("{name}/{}", spec.id);
@@ -77,6 +87,7 @@ impl Session {
                 first: first.message.clone(),
                 count: failed.len(),
                 help: first.help.clone(),
+                live: phases.contains(&Phase::Live),
             });
         }
         if ran == 0 {
@@ -86,7 +97,7 @@ impl Session {
     }
 
     /// The document that a check is asked about. Documents grow: checks ignore what they do not know.
-    fn subject(&self, phase: Phase, plugin: &Plugin) -> Result<Value, RunError> {
+    async fn subject(&self, phase: Phase, plugin: &Plugin) -> Result<Value, RunError> {
         let app = &self.run.project.file.app;
         let about = json!({"name": app.name, "namespace": app.namespace, "chart": app.chart});
         let images: Vec<Value> = self
@@ -127,7 +138,7 @@ impl Session {
             Phase::Live => json!({
                 "phase": "live",
                 "app": about,
-                "objects": self.objects.get().cloned().unwrap_or_default(),
+                "objects": self.live_objects().await?,
                 "images": images,
             }),
         })

@@ -7,6 +7,7 @@ use crate::cluster::ClusterError;
 use crate::event::Failure;
 use crate::exit::Exit;
 use crate::grant::GrantError;
+use crate::plan::PlanError;
 use crate::plugin::PluginError;
 use crate::project::ProjectError;
 use crate::release::ReleaseError;
@@ -46,7 +47,7 @@ pub enum RunError {
     #[diagnostic(transparent)]
     Secret(#[from] SecretError),
     /// Checks failed; their findings were shown.
-    #[error("check {check} failed: {first}{}", more(*.count))]
+    #[error("check {check} failed{}: {first}{}", if *live { " on what runs" } else { "" }, more(*.count))]
     #[diagnostic(code(todohost::check::failed))]
     Checks {
         /// Name of the check.
@@ -58,6 +59,8 @@ pub enum RunError {
         /// What to do about the first.
         #[help]
         help: Option<String>,
+        /// What runs was judged: verifying failed.
+        live: bool,
     },
     /// The chart does with secrets what it may not.
     #[error("{first}{}", more(*.count))]
@@ -222,6 +225,21 @@ pub enum RunError {
         /// The second.
         rollback: Box<RunError>,
     },
+    /// The user stopped it, and the cluster does not answer any more.
+    #[error("{failed}, and what was begun stays: {silence}")]
+    #[diagnostic(code(todohost::release::stranded))]
+    Stranded {
+        /// Why the run ended.
+        failed: Box<RunError>,
+        /// Why nothing could be taken back.
+        silence: ClusterError,
+        /// What may be left behind.
+        #[related]
+        left: Vec<Clue>,
+        /// What to type.
+        #[help]
+        help: String,
+    },
     /// The user stopped it.
     #[error("stopped by the user")]
     #[diagnostic(code(todohost::cancelled), help("{left}"))]
@@ -236,6 +254,15 @@ pub enum RunError {
         /// What went wrong.
         what: String,
     },
+}
+
+impl From<PlanError> for RunError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Plugin(error) => error.into(),
+            PlanError::Project(error) => error.into(),
+        }
+    }
 }
 
 /// A plain cause found by looking.
@@ -273,7 +300,8 @@ impl RunError {
             Self::Cluster(error) => error.exit(),
             Self::Release(error) => error.exit(),
             Self::Secret(error) => error.exit(),
-            Self::Checks { .. } | Self::PlanMoved { .. } => Exit::Check,
+            Self::Checks { live: true, .. } => Exit::Verify,
+            Self::Checks { live: false, .. } | Self::PlanMoved { .. } => Exit::Check,
             Self::SecretInChart { .. } => Exit::Secret,
             Self::Unstable { .. } => Exit::Render,
             Self::Unreferenced { .. } | Self::ImageMissing { .. } => Exit::Image,
@@ -282,7 +310,7 @@ impl RunError {
             | Self::PlanFile { .. }
             | Self::NoTarget { .. } => Exit::Usage,
             Self::NotReady { .. } | Self::Probe { .. } | Self::NotDeployed { .. } => Exit::Verify,
-            Self::LeftOver { failed, .. } => failed.exit(),
+            Self::LeftOver { failed, .. } | Self::Stranded { failed, .. } => failed.exit(),
             Self::Cancelled { .. } => Exit::Cancelled,
             Self::Internal { .. } => Exit::Internal,
         }

@@ -33,7 +33,8 @@ impl Session {
         bus: Bus,
     ) -> Result<Report, RunError> {
         let plugin = self.plugin(chosen)?;
-        let context = self.context(bus, Deadline::Short, name);
+        // Base images that are not here are fetched to know what they are.
+        let context = self.context(bus, Deadline::Long, name);
         let wanted = image_spec(name, spec, Vec::new());
         let inputs = plugin.build(context)?.inputs(chosen.options.to_string(), wanted).await?;
         let mut hasher = image_digest(name, spec);

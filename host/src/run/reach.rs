@@ -21,6 +21,7 @@ impl Session {
             Err(error) => (self.start(chosen, &bus, error).await?, true),
         };
         let app = &self.run.project.file.app;
+        let client = client.until(self.cancel.clone());
         let store = Store::new(client.clone(), &app.namespace, &app.name);
         let (latest, salt) = self
             .or_cancelled(async {
@@ -32,7 +33,7 @@ impl Session {
             Some(record) if record.info.status == crate::release::Status::Deployed => {
                 Some(record.clone())
             }
-            Some(_) => store.deployed().await?,
+            Some(_) => self.or_cancelled(store.deployed()).await?,
             None => None,
         };
         let planned = || self.run.saved.as_ref().and_then(|saved| saved.salt());

@@ -187,7 +187,8 @@ impl Session {
             first.findings.iter().cloned().map(|found| found.into_event(&chosen.id)).collect();
         if let Some(failed) = self.tell_findings(bus, findings).into_iter().next() {
             let (first, help) = (failed.message, failed.help);
-            return Err(RunError::Checks { check: chosen.id.clone(), first, count: 1, help });
+            let check = chosen.id.clone();
+            return Err(RunError::Checks { check, first, count: 1, help, live: false });
         }
         let (once, again) = (Read::of(&first)?, Read::of(&second)?);
         if once.counts() != again.counts() {

@@ -16,12 +16,13 @@ use super::render::Remembered;
 use super::schedule::Report;
 use super::session::{Deadline, ImageState, Session, lock};
 use crate::cluster::{Client, ClusterError, comparable, namespace_ref};
-use crate::digest::{Hasher, write_private};
+use crate::digest::Hasher;
 use crate::event::Bus;
 use crate::field;
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::{Image, target::ImageRoute};
+use crate::private;
 use crate::release::{Operation, Prospective, Record, Takeover, Wave};
 use crate::secret::{Nonce, Salt, Vault};
 
@@ -201,7 +202,7 @@ impl Session {
             |error: String| RunError::PlanFile { file: file.display().to_string(), reason: error };
         let text =
             serde_json::to_vec_pretty(&saved).map_err(|error| unwritable(error.to_string()))?;
-        write_private(file, &text).map_err(|error| unwritable(error.to_string()))?;
+        private::write(file, &text).map_err(|error| unwritable(error.to_string()))?;
         let count = intent.prospect.changes().count();
         let difference = self.difference(&intent)?;
         if self.difference.set(difference).is_err() {

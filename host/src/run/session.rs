@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Run;
@@ -17,7 +18,7 @@ use crate::event::{Bus, EventKind, Finding, FindingOutcome};
 use crate::memo::Memo;
 use crate::plan::{Chosen, Goal, Plan, Step, TargetPlan};
 use crate::plugin::{CallContext, EnvironmentSeed, Plugin};
-use crate::release::{Document, Done, HookRecord, Record, Store, Transaction};
+use crate::release::{Document, Done, HookRecord, Prospect, Record, Store, Transaction};
 use crate::secret::{Salt, SecretValue, Vault};
 
 /// Time that one call of a component has.
@@ -27,14 +28,23 @@ pub(super) enum Deadline {
     Short,
     /// It starts or moves something big.
     Long,
+    /// It said itself how long it may take.
+    Asked(Duration),
 }
 
 impl Deadline {
     const fn duration(self) -> Duration {
         match self {
-            Self::Short => Duration::from_secs(60),
-            Self::Long => Duration::from_secs(30 * 60),
+            Self::Short => Duration::from_mins(1),
+            Self::Long => Duration::from_mins(30),
+            Self::Asked(time) => time,
         }
+    }
+
+    /// The time that a component asked for, within reason.
+    pub fn asked(milliseconds: u32) -> Self {
+        let time = Duration::from_millis(milliseconds.into());
+        Self::Asked(time.clamp(Duration::from_secs(1), Duration::from_mins(10)))
     }
 }
 
@@ -81,8 +91,13 @@ pub(super) struct Rendered {
 /// A revision under way.
 pub(super) struct Pending {
     pub transaction: Transaction,
+    /// When its record was begun.
+    pub begun: Timestamp,
+    /// `None` before it was created, and where nobody knows whether it was.
     pub record: Option<Record>,
     pub done: Done,
+    /// What it was going to change.
+    pub prospect: Prospect,
     pub previous: Vec<Document>,
     pub is_upgrade: bool,
 }
@@ -184,7 +199,6 @@ impl Session {
     }
 
     fn world(&self) -> World {
-        let client = self.reached.get().map(|reached| Arc::new(reached.client.clone()));
         World {
             project_root: self.run.project.root.clone(),
             chart: Some(self.run.project.file.app.chart.clone()),
@@ -192,8 +206,7 @@ impl Session {
             home: self.run.environment.home().map(ToOwned::to_owned),
             kubeconfig: self.run.environment.kubeconfig(),
             environment: self.run.environment.variables().clone(),
-            cluster: client.clone().map(|client| client as _),
-            cluster_writer: client.map(|client| client as _),
+            cluster: self.reached.get().map(|reached| reached.client.clone()),
             vault: self.vault(),
         }
     }

@@ -6,8 +6,6 @@ mod meter;
 mod stuck;
 mod wait;
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -15,21 +13,17 @@ use super::error::RunError;
 use super::outcome::{ObjectState, State};
 use super::schedule::Report;
 use super::session::{Deadline, Session, lock};
-use crate::cluster::Snapshot;
+use crate::cluster::{Client, Snapshot};
 use crate::event::Bus;
 use crate::object::{Object, ObjectRef};
 use crate::plan::{Chosen, Planner};
 use crate::plugin::wit::verify;
 use crate::plugin::{Role, Verify};
 
-/// Pods have this long to become ready.
-pub(super) const READY_WITHIN: Duration = Duration::from_secs(60);
-
 impl Session {
     pub(super) async fn verify(&self, chosen: &Chosen, bus: Bus) -> Result<Report, RunError> {
         let (objects, refs) = self.release_objects().await?;
-        let judged =
-            self.wait_healthy_with(chosen, &refs, READY_WITHIN, &bus, &self.cancel).await?;
+        let judged = self.wait_healthy_with(&self.reached()?.client, chosen, &refs, &bus).await?;
         let probes = self.probe(chosen, &objects, &bus);
         let (probed, ()) = tokio::join!(probes, self.find_addresses(&objects, &bus));
         let probed = probed?;
@@ -58,6 +52,14 @@ impl Session {
         Ok((objects, refs))
     }
 
+    /// The release's objects as they are in the cluster right now, with tokens for what Secrets hold.
+    pub(super) async fn live_objects(&self) -> Result<Vec<Object>, RunError> {
+        let (_, refs) = self.release_objects().await?;
+        let live = self.or_cancelled(self.reached()?.client.get_many(&refs)).await?;
+        let vault = self.vault();
+        Ok(live.into_iter().flatten().map(|object| vault.tokenise(object)).collect())
+    }
+
     fn verifier(&self, chosen: &Chosen, bus: &Bus) -> Result<Verify, RunError> {
         let mut context = self.context(bus.clone(), Deadline::Short, "verify");
         // Judging also goes on while a stopped run is rolled back.
@@ -68,23 +70,25 @@ impl Session {
     /// Waits for objects of a wave, by the project's verify step.
     pub(super) async fn wait_healthy(
         &self,
+        client: &Client,
         refs: &[ObjectRef],
-        within: Duration,
         bus: &Bus,
-        cancel: &CancellationToken,
     ) -> Result<usize, RunError> {
         let planner = Planner { project: &self.run.project, registry: &self.run.registry };
         let chosen = planner.step_plugin(Role::Verify)?;
-        self.wait_healthy_with(&chosen, refs, within, bus, cancel).await
+        self.wait_healthy_with(client, &chosen, refs, bus).await
     }
 
     /// What a rollback put back must run again. The user's Ctrl-C does not cut this short.
-    pub(super) async fn verify_restored(&self, refs: &[ObjectRef]) -> Result<(), RunError> {
+    pub(super) async fn verify_restored(
+        &self,
+        client: &Client,
+        refs: &[ObjectRef],
+    ) -> Result<(), RunError> {
         let bus = self.bus.for_step("rollback");
-        let goes_on = CancellationToken::new();
         tokio::select! {
-            restored = self.wait_healthy(refs, READY_WITHIN, &bus, &goes_on) => restored.map(drop),
-            error = self.clear_the_way(refs, &bus) => Err(error),
+            restored = self.wait_healthy(client, refs, &bus) => restored.map(drop),
+            error = self.clear_the_way(client, refs, &bus) => Err(error),
         }
     }
 

@@ -96,11 +96,12 @@ impl Diagnostic for OnlyPlace<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::ProjectFile;
+    use crate::project::{ProjectFile, Source};
 
     #[test]
     fn an_error_says_what_where_why_and_what_to_do() {
-        let error = ProjectFile::parse("todohost.toml", "[app]\nnme = \"x\"\n").unwrap_err();
+        let source = Source::new("todohost.toml", "[app]\nnme = \"x\"\n");
+        let error = ProjectFile::parse(&source).unwrap_err();
         let text = render_failure(&failure_of(&error), &error, false);
         assert!(text.starts_with("error: todohost.toml:2: unknown key `nme`\n"), "{text}");
         assert!(text.contains("nme = \"x\""), "{text}");

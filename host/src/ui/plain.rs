@@ -1,5 +1,8 @@
 //! One line per event on stderr, for logs and for terminals that cannot do more.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
 use super::text::{clean, duration};
 use super::{Detail, Renderer, line, waiting};
 use crate::event::{
@@ -11,16 +14,26 @@ const MOST_EVIDENCE: usize = 20;
 
 pub(super) struct Plain {
     detail: Detail,
+    /// Live lines that were told of: here each is one line, when it opens, also where several steps wait for the same.
+    opened: BTreeSet<u64>,
+    said: BTreeSet<String>,
 }
 
 impl Plain {
     pub(super) fn new(detail: Detail) -> Self {
-        Self { detail }
+        Self { detail, opened: BTreeSet::new(), said: BTreeSet::new() }
     }
 }
 
 impl Renderer for Plain {
     fn show(&mut self, event: &Event) {
+        if let EventKind::StepProgress { id, message, closed: false, .. } = &event.kind
+            && self.detail > Detail::Quiet
+            && self.opened.insert(*id)
+            && self.said.insert(message.clone())
+        {
+            line(&format!("    {}", clean(message)));
+        }
         if let Some(text) = line_of(event, self.detail) {
             line(&text);
         }
@@ -48,7 +61,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
         {
             format!("    {plugin} {level}: {}", clean(message))
         }
-        EventKind::PluginCall { plugin, version, export, elapsed_ms, ok } if verbose => {
+        EventKind::PluginCall { plugin, version, export, elapsed_ms, ok, .. } if verbose => {
             let end = if *ok { "" } else { ", failed" };
             format!("    {plugin} {version} {export} ({}{end})", duration(*elapsed_ms))
         }
@@ -131,15 +144,16 @@ pub(super) fn finding_text(finding: &Finding) -> String {
     .into_iter()
     .flatten()
     .collect();
+    // Writing to a string cannot fail.
     if !place.is_empty() {
-        text.push_str(&format!(" [{}]", clean(&place.join(" "))));
+        let _ = write!(text, " [{}]", clean(&place.join(" ")));
     }
-    text.push_str(&format!(" ({} {})", clean(&finding.source), clean(&finding.code)));
+    let _ = write!(text, " ({} {})", clean(&finding.source), clean(&finding.code));
     for line in finding.evidence.iter().take(MOST_EVIDENCE) {
-        text.push_str(&format!("\n    {}", clean(line)));
+        let _ = write!(text, "\n    {}", clean(line));
     }
     if let Some(help) = &finding.help {
-        text.push_str(&format!("\n  help: {}", clean(help)));
+        let _ = write!(text, "\n  help: {}", clean(help));
     }
     text
 }

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::project::ProjectFile;
+use crate::project::Source;
 
 struct Nobody;
 impl Prompt for Nobody {
@@ -16,8 +16,7 @@ impl Prompt for Nobody {
 fn project() -> Project {
     let text = "[app]\nname = \"a\"\nnamespace = \"a\"\nchart = \"c\"\n[secrets]\n\
                 \"secrets.db\" = { required = true }\n\"secrets.key\" = {}\n";
-    let file = ProjectFile::parse("todohost.toml", text).unwrap();
-    Project { root: Path::new(".").to_owned(), file }
+    Project::read(Path::new(".").to_owned(), Source::new("todohost.toml", text)).unwrap()
 }
 
 fn gather(arguments: &[ValueArgument]) -> Result<Values, ValuesError> {

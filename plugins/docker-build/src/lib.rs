@@ -173,7 +173,7 @@ fn pull(image: &str, base: &Base, platform: Option<&String>) -> Result<()> {
             child.kill();
             return Err(cancelled(image));
         }
-        progress.message(&line);
+        progress.message(&format!("pull {}: {line}", base.reference));
         text.push_str(&line);
         text.push('\n');
     }

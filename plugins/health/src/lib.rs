@@ -15,25 +15,16 @@ mod probes;
 mod quantity;
 mod rules;
 
-use serde::Deserialize;
 use serde_json::Value;
 use todohost_plugin::verify::{Health as State, Probe, Subject, Usage, Verdict};
-use todohost_plugin::{Finding, Result, Verify};
+use todohost_plugin::{Finding, NoOptions, Result, Verify};
 
 struct Health;
 
-/// The host enforces the time; it is here so that the schema and the type agree.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Options {
-    #[serde(default, rename = "readyWithin")]
-    _ready_within: Option<String>,
-}
-
 impl Verify for Health {
-    type Options = Options;
+    type Options = NoOptions;
 
-    fn judge(_options: Options, subject: &Subject) -> Result<Verdict> {
+    fn judge(_options: NoOptions, subject: &Subject) -> Result<Verdict> {
         let verdict = rules::judge(subject);
         // What is ready is ready, even if an old pod of it is still failing; and before its controller has looked at
         // it, its pods are those of another state.
@@ -45,12 +36,12 @@ impl Verify for Health {
         Ok(with_cause(verdict, subject))
     }
 
-    fn probes(_options: Options, objects: &[Value]) -> Result<Vec<Probe>> {
+    fn probes(_options: NoOptions, objects: &[Value]) -> Result<Vec<Probe>> {
         Ok(probes::of(objects))
     }
 
     fn explain(
-        _options: Options,
+        _options: NoOptions,
         subject: &Subject,
         logs: &[(String, String)],
         usage: &[Usage],

@@ -107,15 +107,7 @@ impl Target for Kind {
                 .timeout(Duration::from_mins(10));
             let import = Command::new("docker")
                 .args(["exec", "--interactive", &node.name])
-                .args([
-                    "ctr",
-                    "--namespace=k8s.io",
-                    "images",
-                    "import",
-                    "--all-platforms",
-                    "--digests",
-                    "-",
-                ])
+                .args(["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "-"])
                 .timeout(Duration::from_mins(10));
             let output = process::pipe([save, import])?;
             drop(progress);

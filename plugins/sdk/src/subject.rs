@@ -63,6 +63,14 @@ impl Subject {
         self.parse()
     }
 
+    /// The document of the phase `live`.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub fn live(&self) -> Result<Live> {
+        self.parse()
+    }
+
     fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(T::deserialize(&self.0)?)
     }
@@ -141,6 +149,15 @@ pub struct Rendered {
     /// The images that were built for it.
     #[serde(default)]
     pub images: Vec<RenderedImage>,
+}
+
+/// The objects of the release as they are in the cluster, after they were verified.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Live {
+    /// The app.
+    pub app: App,
+    /// Every object that is there, with tokens for what Secrets hold.
+    pub objects: Vec<Value>,
 }
 
 /// An image of the project.

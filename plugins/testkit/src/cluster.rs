@@ -43,8 +43,10 @@ pub enum Effect {
     Refuse(Refusal),
     /// It is answered this much later.
     Delay(Duration),
-    /// It is never answered; the connection stays.
+    /// It is never answered, and not carried out; the connection stays.
     Hang,
+    /// It is carried out, and never answered; the connection stays.
+    Swallow,
 }
 
 /// A request that the cluster saw.
@@ -276,12 +278,25 @@ impl FakeCluster {
     /// # Panics
     /// If none was after `patience`.
     pub fn wait_for_request(&self, patience: Duration, wanted: impl Fn(&Request) -> bool) {
+        self.wait_for_requests(1, patience, wanted);
+    }
+
+    /// Waits until so many requests as described were seen.
+    ///
+    /// # Panics
+    /// If they were not after `patience`.
+    pub fn wait_for_requests(
+        &self,
+        count: usize,
+        patience: Duration,
+        wanted: impl Fn(&Request) -> bool,
+    ) {
         let deadline = std::time::Instant::now() + patience;
-        while !self.requests().iter().any(&wanted) {
+        while self.requests().iter().filter(|&seen| wanted(seen)).count() < count {
             let seen = self.requests();
             assert!(
                 std::time::Instant::now() < deadline,
-                "no such request after {patience:?}; seen: {:#?}",
+                "not {count} such requests after {patience:?}; seen: {:#?}",
                 seen.iter().map(|it| format!("{} {}", it.method, it.path)).collect::<Vec<_>>()
             );
             std::thread::sleep(Duration::from_millis(5));

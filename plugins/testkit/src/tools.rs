@@ -208,18 +208,27 @@ impl FakeTools {
     /// # Panics
     /// If none did after `patience`.
     pub fn wait_for(&self, part: &str, patience: Duration) -> Invocation {
+        self.wait_for_nth(part, 1, patience)
+    }
+
+    /// Waits until the `nth` such command line began, counted from 1.
+    ///
+    /// # Panics
+    /// If it did not after `patience`.
+    pub fn wait_for_nth(&self, part: &str, nth: usize, patience: Duration) -> Invocation {
         let deadline = Instant::now() + patience;
         loop {
             let begun = self
                 .invocations()
                 .into_iter()
-                .find(|ran| format!("{} {}", ran.program, ran.args.join(" ")).contains(part));
+                .filter(|ran| format!("{} {}", ran.program, ran.args.join(" ")).contains(part))
+                .nth(nth.saturating_sub(1));
             if let Some(begun) = begun {
                 return begun;
             }
             assert!(
                 Instant::now() < deadline,
-                "nothing like `{part}` after {patience:?}; ran: {:#?}",
+                "not {nth} times `{part}` after {patience:?}; ran: {:#?}",
                 self.lines()
             );
             std::thread::sleep(Duration::from_millis(5));

@@ -1,13 +1,11 @@
-//! Walking directories: globs and digests, in an order that does not depend on the file system.
+//! Walking directories for globs, in an order that does not depend on the file system.
 
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use ignore::WalkBuilder;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use sha2::{Digest, Sha256};
 
-use super::{invalid, relative, resolve, unreadable};
+use super::{invalid, relative, unreadable};
 use crate::grant::pattern;
 use crate::plugin::wit::imports::workspace::Entry;
 use crate::plugin::wit::{Error, ErrorKind};
@@ -37,7 +35,7 @@ pub(super) fn glob(
         _ => return Ok(Vec::new()),
     }
     let mut entries = Vec::new();
-    for path in walk(&start, None)? {
+    for path in walk(&start)? {
         let Some(name) = relative(&root, &path) else { continue };
         if !matcher.is_match(&name) || !readable(&name) {
             continue;
@@ -58,57 +56,14 @@ pub(super) fn glob(
     Ok(entries)
 }
 
-/// One digest over names, kinds, executable bits and contents of everything below `paths`.
-///
-/// Paths are relative to `root` and normalised; `ignore` has the syntax of `.gitignore`, relative to
-/// `root`. A link counts as where it points to, and is not followed.
-///
-/// # Errors
-/// Where something cannot be read or a pattern is malformed.
-pub fn digest(root: &Path, paths: &[String], ignore: &[String]) -> Result<String, Error> {
-    let ignored = ignored(root, ignore)?;
-    let mut hash = Sha256::new();
-    for path in paths {
-        part(&mut hash, b"path", path.as_bytes());
-        let start = root.join(path);
-        if !start.is_symlink() {
-            resolve(root, path)?;
-        }
-        for file in walk(&start, Some(&ignored))? {
-            let name = relative(root, &file).unwrap_or_default();
-            add(&mut hash, &file, &name)?;
-        }
-    }
-    Ok(format!("{:x}", hash.finalize()))
-}
-
-fn ignored(root: &Path, patterns: &[String]) -> Result<Gitignore, Error> {
-    let bad = |error: ignore::Error| invalid(format!("an ignore pattern is malformed: {error}"));
-    let mut builder = GitignoreBuilder::new(root);
-    for pattern in patterns {
-        builder.add_line(None, pattern).map_err(bad)?;
-    }
-    builder.build().map_err(bad)
-}
-
 /// Paths at and below `start`, parents first, in the order of their names; links are not followed.
-fn walk(start: &Path, ignored: Option<&Gitignore>) -> Result<Vec<PathBuf>, Error> {
+fn walk(start: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut builder = WalkBuilder::new(start);
     builder
         .standard_filters(false)
         .follow_links(false)
         .max_depth(Some(MAX_DEPTH))
         .sort_by_file_name(std::ffi::OsStr::cmp);
-    // A directory that is left out may hold what a later pattern takes back, so it is walked then.
-    let takes_back = ignored.is_some_and(|ignored| ignored.num_whitelists() > 0);
-    if let Some(ignored) = ignored.cloned()
-        && !takes_back
-    {
-        builder.filter_entry(move |entry| {
-            let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-            !ignored.matched(entry.path(), directory).is_ignore()
-        });
-    }
     let mut paths = Vec::new();
     for entry in builder.build() {
         let entry = entry.map_err(|error| {
@@ -118,64 +73,14 @@ fn walk(start: &Path, ignored: Option<&Gitignore>) -> Result<Vec<PathBuf>, Error
                 .unwrap_or_else(|| std::io::Error::other("it cannot be walked"));
             unreadable(&shown, &error)
         })?;
-        let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-        if takes_back
-            && let Some(ignored) = ignored
-            && (directory || ignored.matched_path_or_any_parents(entry.path(), false).is_ignore())
-        {
-            // Whether a directory is there at all is told by what it holds.
-            continue;
-        }
         paths.push(entry.into_path());
         if paths.len() > MAX_ENTRIES {
             let message = format!("there are more than {MAX_ENTRIES} files in {}", start.display());
             return Err(Error::new(ErrorKind::Unsupported, "todohost.workspace.too-many", message)
-                .with_help("leave out what is not needed, e.g. with an ignore file"));
+                .with_help("name a narrower pattern"));
         }
     }
     Ok(paths)
-}
-
-fn add(hash: &mut Sha256, file: &Path, name: &str) -> Result<(), Error> {
-    let metadata = fs::symlink_metadata(file).map_err(|error| unreadable(name, &error))?;
-    part(hash, b"name", name.as_bytes());
-    if metadata.is_symlink() {
-        let target = fs::read_link(file).map_err(|error| unreadable(name, &error))?;
-        part(hash, b"link", target.to_string_lossy().as_bytes());
-    } else if metadata.is_dir() {
-        part(hash, b"directory", b"");
-    } else if metadata.is_file() {
-        let mut content = Sha256::new();
-        let mut reader = fs::File::open(file).map_err(|error| unreadable(name, &error))?;
-        std::io::copy(&mut reader, &mut content).map_err(|error| unreadable(name, &error))?;
-        part(
-            hash,
-            if is_executable(&metadata) { b"program" } else { b"file" },
-            &content.finalize(),
-        );
-    } else {
-        part(hash, b"special", b"");
-    }
-    Ok(())
-}
-
-/// Lengths first, so that no two lists of parts give the same bytes.
-fn part(hash: &mut Sha256, kind: &[u8], bytes: &[u8]) {
-    for piece in [kind, bytes] {
-        hash.update((piece.len() as u64).to_le_bytes());
-        hash.update(piece);
-    }
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_metadata: &std::fs::Metadata) -> bool {
-    false
 }
 
 /// The directories that a pattern begins with, as far as it says them literally.
@@ -240,36 +145,5 @@ mod tests {
         let granted = pattern::paths(["chart/**"]);
         let found = glob(project.path(), "chart/*", "", &|path| granted.is_match(path)).unwrap();
         assert_eq!(names(found), ["chart/Chart.yaml", "chart/templates"]);
-    }
-
-    #[test]
-    fn a_digest_follows_what_is_not_ignored() {
-        let project = project();
-        let root = project.path();
-        let of = |ignore: &[&str]| {
-            let ignore: Vec<String> = ignore.iter().map(|&line| line.to_owned()).collect();
-            digest(root, &["app".to_owned()], &ignore).unwrap()
-        };
-        let ignore = ["/app/node_modules", "/app/*.log", "!/app/keep.log"];
-        let (all, some, plain) = (of(&[]), of(&ignore), of(&ignore[..1]));
-        std::fs::write(root.join("app/node_modules/x/index.js"), "changed").unwrap();
-        assert_ne!(of(&[]), all);
-        assert_eq!(of(&ignore), some);
-        assert_eq!(of(&ignore[..1]), plain);
-        std::fs::write(root.join("app/other.log"), "new").unwrap();
-        assert_eq!(of(&ignore), some);
-        std::fs::write(root.join("app/keep.log"), "changed").unwrap();
-        assert_ne!(of(&ignore), some);
-    }
-
-    #[test]
-    fn a_digest_knows_names_from_contents() {
-        let project = project();
-        let root = project.path();
-        let before = digest(root, &["chart".to_owned()], &[]).unwrap();
-        std::fs::rename(root.join("chart/templates/a.yaml"), root.join("chart/templates/c.yaml"))
-            .unwrap();
-        assert_ne!(digest(root, &["chart".to_owned()], &[]).unwrap(), before);
-        assert_eq!(digest(root, &["none".to_owned()], &[]).unwrap_err().kind, ErrorKind::NotFound);
     }
 }

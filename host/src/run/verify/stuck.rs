@@ -5,9 +5,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use crate::cluster::Snapshot;
+use crate::cluster::{Client, Snapshot};
 use crate::event::{Bus, EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
 use crate::run::error::RunError;
@@ -15,7 +14,12 @@ use crate::run::session::Session;
 
 impl Session {
     /// Takes such pods away until it is dropped; an error only where they cannot be watched or removed.
-    pub(super) async fn clear_the_way(&self, refs: &[ObjectRef], bus: &Bus) -> RunError {
+    pub(super) async fn clear_the_way(
+        &self,
+        client: &Client,
+        refs: &[ObjectRef],
+        bus: &Bus,
+    ) -> RunError {
         let sets: Vec<ObjectRef> = refs
             .iter()
             .filter(|object| object.api_version == "apps/v1" && object.kind == "StatefulSet")
@@ -24,33 +28,32 @@ impl Session {
         if sets.is_empty() {
             return std::future::pending().await;
         }
-        match self.clear_sets(&sets, bus).await {
+        match clear_sets(client, &sets, bus).await {
             Ok(()) => std::future::pending().await,
             Err(error) => error,
         }
     }
+}
 
-    async fn clear_sets(&self, sets: &[ObjectRef], bus: &Bus) -> Result<(), RunError> {
-        let client = &self.reached()?.client;
-        let mut watch = client.watch(sets, CancellationToken::new()).await?;
-        let mut removed = BTreeSet::new();
-        while let Some(snapshots) = watch.next().await? {
-            for pod in snapshots.iter().flat_map(in_the_way) {
-                let Some(object) = ObjectRef::of(pod) else { continue };
-                let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-                if !removed.insert(uid.to_owned()) {
-                    continue;
-                }
-                client.delete(&object, Some(uid)).await?;
-                bus.send(EventKind::ObjectChanged {
-                    object,
-                    change: ObjectChange::Deleted,
-                    reason: Some("it kept its StatefulSet from going back".to_owned()),
-                });
+async fn clear_sets(client: &Client, sets: &[ObjectRef], bus: &Bus) -> Result<(), RunError> {
+    let mut watch = client.watch(sets, client.stop()).await?;
+    let mut removed = BTreeSet::new();
+    while let Some(snapshots) = watch.next().await? {
+        for pod in snapshots.iter().flat_map(in_the_way) {
+            let Some(object) = ObjectRef::of(pod) else { continue };
+            let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+            if !removed.insert(uid.to_owned()) {
+                continue;
             }
+            client.delete(&object, Some(uid)).await?;
+            bus.send(EventKind::ObjectChanged {
+                object,
+                change: ObjectChange::Deleted,
+                reason: Some("it kept its StatefulSet from going back".to_owned()),
+            });
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Pods of another revision than the newest that are not ready, once the controller knows of the newest.

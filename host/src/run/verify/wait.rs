@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use super::diagnose::Diagnosis;
 use super::meter::Meter;
 use super::{is_good, judge};
-use crate::cluster::Snapshot;
+use crate::cluster::{Client, Snapshot};
 use crate::event::{Bus, EventKind, Readiness, Replicas};
 use crate::object::ObjectRef;
 use crate::plan::Chosen;
@@ -49,13 +48,11 @@ struct Waiting<'a> {
 impl Session {
     pub(super) async fn wait_healthy_with(
         &self,
+        client: &Client,
         chosen: &Chosen,
         refs: &[ObjectRef],
-        within: Duration,
         bus: &Bus,
-        cancel: &CancellationToken,
     ) -> Result<usize, RunError> {
-        let client = &self.reached()?.client;
         let meter = Meter::new(client.clone());
         let mut waiting = Waiting {
             session: self,
@@ -65,8 +62,8 @@ impl Session {
             options: chosen.options.to_string(),
             judged: BTreeMap::new(),
         };
-        let deadline = Instant::now() + within;
-        let mut watch = client.watch(refs, cancel.clone()).await?;
+        let deadline = Instant::now() + self.run.ready_within.duration();
+        let mut watch = client.watch(refs, client.stop()).await?;
         let wait = async {
             loop {
                 // The next change, or the moment at which patience ends with what does not change.
@@ -77,7 +74,7 @@ impl Session {
                     Ok(Err(error)) => return Err(error.into()),
                     // Nothing was told: before that ends the wait, the cluster is looked at afresh.
                     Err(_elapsed) => {
-                        let mut look = client.watch(refs, cancel.clone()).await?;
+                        let mut look = client.watch(refs, client.stop()).await?;
                         waiting.note(look.next().await?.unwrap_or_default()).await?;
                     }
                 }

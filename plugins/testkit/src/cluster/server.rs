@@ -140,6 +140,10 @@ async fn handle(
         Some(Effect::Refuse(failure)) => return Ok(refuse(&failure)),
         Some(Effect::Delay(time)) => tokio::time::sleep(time).await,
         Some(Effect::Hang) => std::future::pending().await,
+        Some(Effect::Swallow) => {
+            drop(call.answer(&state));
+            std::future::pending::<()>().await;
+        }
         None => {}
     }
     Ok(call.answer(&state).unwrap_or_else(|failure| refuse(&failure)))

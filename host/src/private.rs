@@ -1,4 +1,4 @@
-//! Files that only the user may read: the compiled code, the index and the consents.
+//! Files that only the user may read: caches, the index of plugins and the consents.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -25,7 +25,9 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = parent.join(format!(".{name}.{}", std::process::id()));
+    // Two runs, or two steps of one, may write the same file.
+    let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "");
+    let fresh = parent.join(format!(".{name}.{}.{thread}", std::process::id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

@@ -1,0 +1,76 @@
+//! The plugin that takes a step: named in short, or as a table with options.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::no_options;
+
+/// The plugin that takes a step, with its options.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepPlugin {
+    /// By id or by path; where absent, the only core plugin that can.
+    pub plugin: Option<String>,
+    /// The plugin's options.
+    pub options: Value,
+}
+
+/// The long form.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Table {
+    /// Plugin, by id or by path; the only core plugin that can where left out.
+    #[serde(default)]
+    plugin: Option<String>,
+    /// The plugin's options.
+    #[serde(default = "no_options")]
+    options: Value,
+}
+
+impl<'de> Deserialize<'de> for StepPlugin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, so that a mistake inside the table is told with its own line.
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+struct Forms;
+
+impl<'de> Visitor<'de> for Forms {
+    type Value = StepPlugin;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "the id or path of a plugin, or a table such as { plugin = \"x\", options = {} }",
+        )
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<StepPlugin, E> {
+        Ok(StepPlugin { plugin: Some(name.to_owned()), options: no_options() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StepPlugin, A::Error> {
+        let Table { plugin, options } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(StepPlugin { plugin, options })
+    }
+}
+
+impl JsonSchema for StepPlugin {
+    fn schema_name() -> Cow<'static, str> {
+        "StepPlugin".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = Table::json_schema(generator);
+        json_schema!({
+            "description": "The plugin that takes a step, by id or by path, or a table that gives it options.",
+            "anyOf": [{ "type": "string" }, table],
+        })
+    }
+}
