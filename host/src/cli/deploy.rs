@@ -24,7 +24,7 @@ impl Cli {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
         let run = self.open(common, &options.values.arguments(), options.takeover())?;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
-        let run = Run { plan_file, ready_within, ..run };
+        let run = Run { ready_within, plan_file, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;

@@ -300,7 +300,6 @@ impl RunError {
             Self::Cluster(error) => error.exit(),
             Self::Release(error) => error.exit(),
             Self::Secret(error) => error.exit(),
-            Self::Checks { live: true, .. } => Exit::Verify,
             Self::Checks { live: false, .. } | Self::PlanMoved { .. } => Exit::Check,
             Self::SecretInChart { .. } => Exit::Secret,
             Self::Unstable { .. } => Exit::Render,
@@ -309,7 +308,10 @@ impl RunError {
             | Self::Chart { .. }
             | Self::PlanFile { .. }
             | Self::NoTarget { .. } => Exit::Usage,
-            Self::NotReady { .. } | Self::Probe { .. } | Self::NotDeployed { .. } => Exit::Verify,
+            Self::Checks { live: true, .. }
+            | Self::NotReady { .. }
+            | Self::Probe { .. }
+            | Self::NotDeployed { .. } => Exit::Verify,
             Self::LeftOver { failed, .. } | Self::Stranded { failed, .. } => failed.exit(),
             Self::Cancelled { .. } => Exit::Cancelled,
             Self::Internal { .. } => Exit::Internal,
