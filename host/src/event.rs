@@ -131,6 +131,17 @@ pub enum EventKind {
         /// Since when state and reason are these, in milliseconds since the run began.
         since_ms: u64,
     },
+    /// A hook of the chart runs, or ended.
+    Hook {
+        /// What it made.
+        object: ObjectRef,
+        /// When it runs, e.g. `pre-upgrade`.
+        moment: String,
+        /// How far it is.
+        phase: HookPhase,
+        /// Milliseconds since it began.
+        elapsed_ms: u64,
+    },
     /// A remark for the user, not an error.
     Note {
         /// `info` or `warn`.
@@ -194,6 +205,18 @@ pub struct Replicas {
     pub updated: u32,
     /// As many as there should be.
     pub desired: u32,
+}
+
+/// How far a hook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookPhase {
+    /// It is being waited for.
+    Running,
+    /// It completed.
+    Succeeded,
+    /// It did not.
+    Failed,
 }
 
 /// What became of an object.

@@ -32,11 +32,35 @@ pub enum Goal {
     Apply,
     /// A judgement of what runs.
     Verify,
+    /// The same, and the tests that the chart has.
+    Test,
     /// A judgement of everything that can be judged without changing anything.
     Check,
+    /// What an older revision had, as a new one; without a number the last good one before the one in force.
+    Rollback {
+        /// Which.
+        revision: Option<u32>,
+    },
+    /// Nothing left of the release.
+    Delete(Deletion),
+}
+
+/// How a release is taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Deletion {
+    /// Its revisions stay, to be read and gone back to.
+    pub keep_history: bool,
+    /// The namespace goes, too, where it was created for the release and nothing else is in it.
+    pub with_namespace: bool,
 }
 
 impl Goal {
+    /// Its runs may make a revision, or take the release away.
+    pub const fn changes_release(self) -> bool {
+        matches!(self, Self::Deploy | Self::Apply | Self::Rollback { .. } | Self::Delete(_))
+    }
+
     /// The subcommand.
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,7 +69,10 @@ impl Goal {
             Self::Render => "render",
             Self::Apply => "apply",
             Self::Verify => "verify",
+            Self::Test => "verify --tests",
             Self::Check => "check",
+            Self::Rollback { .. } => "rollback",
+            Self::Delete(_) => "delete",
         }
     }
 }
@@ -190,7 +217,7 @@ impl Planner<'_> {
         let app = &self.project.file.app;
         let builds = matches!(goal, Goal::Deploy | Goal::Build);
         let renders = matches!(goal, Goal::Deploy | Goal::Render | Goal::Apply | Goal::Check);
-        let applies = matches!(goal, Goal::Deploy | Goal::Apply);
+        let applies = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Rollback { .. });
         let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
         let mut add =
             |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
@@ -249,6 +276,16 @@ impl Planner<'_> {
                 checked.push(add(action, title, Some(plugin), rendered.clone()));
             }
         }
+        if let Goal::Rollback { revision } = goal {
+            // It has no component of its own: the host recorded what it reads.
+            let title = match revision {
+                Some(revision) => format!("read revision {revision}"),
+                None => "read the revision before".to_owned(),
+            };
+            let apply = self.step_plugin(Role::Apply)?;
+            let needs = reached.clone();
+            rendered.push(add(Action::Recall { revision }, title, Some(apply), needs));
+        }
         let mut last = reached;
         if applies && let Some(name) = name {
             let target = self.target(name)?;
@@ -261,9 +298,19 @@ impl Planner<'_> {
             let title = format!("apply to namespace {}", app.namespace);
             last = vec![add(Action::Apply, title, Some(apply), needs)];
         }
-        if (applies || goal == Goal::Verify) && name.is_some() {
+        if let Goal::Delete(deletion) = goal {
+            let apply = self.step_plugin(Role::Apply)?;
+            let title = format!("delete {} from namespace {}", app.name, app.namespace);
+            last = vec![add(Action::Delete { deletion }, title, Some(apply), last)];
+        }
+        if (applies || matches!(goal, Goal::Verify | Goal::Test)) && name.is_some() {
             let verify = self.step_plugin(Role::Verify)?;
-            add(Action::Verify, format!("verify {}", app.name), Some(verify), last);
+            let title = format!("verify {}", app.name);
+            last = vec![add(Action::Verify, title, Some(verify), last)];
+        }
+        if goal == Goal::Test {
+            let verify = self.step_plugin(Role::Verify)?;
+            add(Action::Test, format!("test {}", app.name), Some(verify), last);
         }
         Ok(TargetPlan { target: name.map(str::to_owned), steps })
     }

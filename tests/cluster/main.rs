@@ -5,6 +5,10 @@
 
 mod causes;
 mod faults;
+mod hooks;
+mod interop;
+#[cfg(unix)]
+mod kills;
 mod refusals;
 mod shop;
 mod todo;

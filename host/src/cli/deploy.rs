@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Cli;
 use super::arguments::{Common, OutputFormat, RunOptions};
 use crate::event::EventKind;
-use crate::plan::{self, Goal, Planner};
-use crate::run::{self, Outcome, RunError};
+use crate::plan::{self, Deletion, Goal, Planner};
+use crate::run::{self, Outcome, Run, RunError};
 use crate::ui;
 
 impl Cli {
@@ -22,21 +22,16 @@ impl Cli {
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
         }
-        let mut targets: Vec<String> = Vec::new();
-        for target in &options.target {
-            if !targets.contains(target) {
-                targets.push(target.clone());
-            }
-        }
-        let needs_cluster = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Verify);
-        if targets.is_empty() && needs_cluster {
-            targets.push(self.local_target(&run).await?);
-        }
-        let planner = Planner { project: &run.project, registry: &run.registry };
-        let plan = planner.plan(goal, &targets)?;
+        let needs_cluster = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Verify | Goal::Test);
+        let targets = if needs_cluster || !options.target.is_empty() {
+            self.named_targets(&run, &options.target).await?
+        } else {
+            Vec::new()
+        };
         if options.dry_run {
-            self.show(common, &plan, &plan::print(&plan))?;
-            return Ok(());
+            let planner = Planner { project: &run.project, registry: &run.registry };
+            let plan = planner.plan(goal, &targets)?;
+            return self.show(common, &plan, &plan::print(&plan));
         }
         if !run.values.typed_secrets.is_empty() {
             let message = format!(
@@ -45,6 +40,19 @@ impl Cli {
             );
             self.bus.send(EventKind::Note { level: "info".to_owned(), message });
         }
+        self.pursue(common, run, goal, &targets).await
+    }
+
+    /// Plans, executes and tells how it ended.
+    pub(super) async fn pursue(
+        &self,
+        common: &Common,
+        run: Run,
+        goal: Goal,
+        targets: &[String],
+    ) -> Result<(), RunError> {
+        let planner = Planner { project: &run.project, registry: &run.registry };
+        let plan = planner.plan(goal, targets)?;
         let app = plan.app.clone();
         let outcomes = run::execute(&Arc::new(run), &plan).await?;
         for manifest in outcomes.iter().filter_map(|outcome| outcome.manifest.as_ref()) {
@@ -69,15 +77,23 @@ fn summary(goal: Goal, app: &str, outcome: &Outcome) -> String {
     let place = outcome.target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
     let revision = outcome.revision.unwrap_or_default();
     match goal {
+        Goal::Rollback { .. } if outcome.changed => {
+            format!("{app} is rolled back{place}, as revision {revision}")
+        }
         Goal::Deploy | Goal::Apply if outcome.changed => {
             format!("{app} is deployed{place}, revision {revision}")
         }
-        Goal::Deploy | Goal::Apply => {
+        Goal::Deploy | Goal::Apply | Goal::Rollback { .. } => {
             format!("nothing changed: {app} runs{place}, revision {revision}")
         }
         Goal::Build => format!("images: {}", outcome.images.join(", ")),
         Goal::Render => format!("{app} is rendered"),
         Goal::Verify => format!("{app} is healthy{place}, revision {revision}"),
+        Goal::Test => format!("{app} is healthy{place} and its tests passed, revision {revision}"),
+        Goal::Delete(Deletion { keep_history: true, .. }) => {
+            format!("{app} is deleted{place}, its history is kept")
+        }
+        Goal::Delete(_) => format!("{app} is deleted{place}"),
         Goal::Check => format!("{app} passes all checks"),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Chosen, image_digest};
+use super::{Chosen, Deletion, image_digest};
 use crate::digest::Hasher;
 use crate::project::Image;
 
@@ -59,6 +59,18 @@ pub enum Action {
     Apply,
     /// Waits until everything is healthy, and probes it.
     Verify,
+    /// Reads what an older revision is made of.
+    Recall {
+        /// Which; without one the last good one before the one in force.
+        revision: Option<u32>,
+    },
+    /// Runs the tests that the chart has.
+    Test,
+    /// Takes the release away.
+    Delete {
+        /// How.
+        deletion: Deletion,
+    },
 }
 
 impl Action {
@@ -74,6 +86,9 @@ impl Action {
             Self::Deliver { .. } => "deliver".to_owned(),
             Self::Apply => "apply".to_owned(),
             Self::Verify => "verify".to_owned(),
+            Self::Recall { .. } => "recall".to_owned(),
+            Self::Test => "test".to_owned(),
+            Self::Delete { .. } => "delete".to_owned(),
         })
     }
 }

@@ -9,7 +9,8 @@ use futures::stream;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ReleaseError, ownership};
+use super::ReleaseError;
+use super::ownership::{self, CREATED_FOR};
 use crate::cluster::{ApplyOptions, Client, ClusterError};
 use crate::event::{Bus, EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
@@ -19,7 +20,7 @@ use crate::secret::Vault;
 const PARALLEL: usize = 16;
 
 /// How long an object may take to go away: as long as a pod's usual grace period, and some more.
-pub(super) const GONE_WITHIN: Duration = Duration::from_mins(1);
+pub(crate) const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// What is to be done with one object; mirrors `apply.operation` of the WIT.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +69,8 @@ pub struct Done {
     pub deleted: Vec<ObjectRef>,
     /// Objects left by rule.
     pub kept: Vec<ObjectRef>,
+    /// Objects of hooks with their uids, in the order in which they were made.
+    pub hooks: Vec<(ObjectRef, String)>,
     /// The namespace was created for it.
     pub created_namespace: bool,
 }
@@ -136,7 +139,8 @@ impl Transaction {
     /// # Errors
     /// Where it may not, or the namespace is being deleted.
     pub async fn prepare(&self, done: &mut Done) -> Result<(), ReleaseError> {
-        if self.client.ensure_namespace(&self.namespace).await? {
+        let created_for = [(CREATED_FOR, self.release.as_str())];
+        if self.client.ensure_namespace(&self.namespace, &created_for).await? {
             done.created_namespace = true;
             let object = crate::cluster::namespace_ref(&self.namespace);
             let change = ObjectChange::Created;

@@ -1,6 +1,6 @@
 //! One target's run: what its steps hand to each other, and what they may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::event::{Bus, EventKind, Finding, FindingOutcome};
 use crate::memo::Memo;
 use crate::plan::{Chosen, Goal, Plan, Step, TargetPlan};
 use crate::plugin::{CallContext, EnvironmentSeed, Plugin};
-use crate::release::{Document, Done, HookRecord, Record, Store, Transaction};
+use crate::release::{Document, Done, Held, HookRecord, Lease, Record, Store, Transaction};
 use crate::secret::{Salt, SecretValue, Vault};
 
 /// Time that one call of a component has.
@@ -41,10 +41,13 @@ pub(super) struct Reached {
     pub target: Chosen,
     pub client: Client,
     pub store: Store,
+    pub lease: Lease,
     /// The newest revision, in whatever state.
     pub latest: Option<Record>,
     /// The revision in force.
     pub deployed: Option<Record>,
+    /// Newer ones that a killed run had begun, or had begun to take away.
+    pub interrupted: Vec<Record>,
     pub salt: Salt,
     pub vault: Arc<Vault>,
 }
@@ -70,6 +73,8 @@ pub(super) struct Rendered {
     pub config: serde_json::Value,
     pub renderer: String,
     pub inputs: String,
+    /// The older revision that it was taken from, where nothing was rendered.
+    pub goes_back_to: Option<u32>,
 }
 
 /// A revision under way.
@@ -79,6 +84,15 @@ pub(super) struct Pending {
     pub done: Done,
     pub previous: Vec<Document>,
     pub is_upgrade: bool,
+    /// Hooks that completed before the last deploy was interrupted.
+    pub through: BTreeSet<usize>,
+}
+
+impl Pending {
+    /// Something may have been changed.
+    pub fn has_begun(&self) -> bool {
+        self.record.is_some() || self.done.created_namespace
+    }
 }
 
 /// One target's run.
@@ -97,6 +111,8 @@ pub(super) struct Session {
     pub objects: OnceLock<Vec<crate::object::Object>>,
     pub pending: Mutex<Option<Pending>>,
     pub addresses: Mutex<Vec<String>>,
+    /// Held while the release is changed.
+    pub held: Mutex<Option<Held>>,
 }
 
 impl Session {
@@ -127,6 +143,7 @@ impl Session {
             objects: OnceLock::new(),
             pending: Mutex::default(),
             addresses: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 

@@ -43,11 +43,7 @@ impl Session {
             Some(objects) => objects.clone(),
             None => {
                 let reached = self.reached()?;
-                let record = reached.deployed.as_ref().ok_or_else(|| RunError::NotDeployed {
-                    release: app.name.clone(),
-                    namespace: app.namespace.clone(),
-                    target: self.target.clone().unwrap_or_default(),
-                })?;
+                let record = reached.deployed.as_ref().ok_or_else(|| self.not_deployed())?;
                 let vault = self.vault();
                 let documents = record.documents()?.into_iter();
                 let objects = documents.map(|document| vault.tokenise(document.object)).collect();
@@ -115,7 +111,14 @@ impl Session {
             target: self.target.clone().unwrap_or_default(),
             revision: record.map_or(0, |record| record.revision),
             status: record.map_or("unknown", |record| record.info.status.as_str()).to_owned(),
+            record: record.map(|record| self.told(record)),
+            newer: reached
+                .latest
+                .as_ref()
+                .filter(|latest| record.is_some_and(|record| latest.revision > record.revision))
+                .map(|latest| self.told(latest)),
             objects: states,
+            notes: record.map(|it| self.vault().redact(&it.info.notes)).unwrap_or_default(),
             addresses: lock(&self.addresses).clone(),
         })
     }
