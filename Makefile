@@ -3,7 +3,7 @@ SHELL := bash
 TARGET ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help up down test plugins cross bench
+.PHONY: help up down test soak plugins cross bench
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ down: ## Take away what `make up` made
 
 test: ## Run every test, the end-to-end ones on a real cluster included
 	@tests/scripts/test
+
+soak: ## Kill deploys at 200 random moments on the real cluster, and see that the next one ends well
+	@tests/scripts/soak
 
 plugins: ## Build the core plugins and the host
 	@tests/scripts/build

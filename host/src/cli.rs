@@ -4,8 +4,11 @@
 //! clap stays here.
 
 mod arguments;
+mod delete;
 mod deploy;
+mod history;
 mod plugin;
+mod rollback;
 mod signals;
 mod status;
 mod target;
@@ -60,7 +63,8 @@ async fn dispatch(arguments: Arguments) -> Exit {
     let environment = Environment::read();
     let common = &arguments.common;
     let style = ui::pick_style(common.output == OutputFormat::Json, environment.is_plain());
-    let detail = match (common.quiet, common.verbose) {
+    let is_document = common.output == OutputFormat::Json && arguments.command.answers();
+    let detail = match (common.quiet || is_document, common.verbose) {
         (true, _) => Detail::Quiet,
         (false, true) => Detail::Verbose,
         (false, false) => Detail::Normal,
@@ -123,12 +127,18 @@ impl Cli {
             | Command::Build(options)
             | Command::Render(options)
             | Command::Apply(options)
-            | Command::Verify(options)
             | Command::Diff(options)
             | Command::Check(options) => {
                 return self.carry_out(arguments.command.goal(), common, options, None).await;
             }
+            Command::Verify(options) => {
+                let goal = arguments.command.goal();
+                return self.carry_out(goal, common, &options.run, None).await;
+            }
             Command::Status(options) => self.status(common, options).await?,
+            Command::History(options) => self.history(common, options).await?,
+            Command::Rollback(options) => return self.rollback(common, options).await,
+            Command::Delete(options) => return self.delete(common, options).await,
             Command::Plugin { command } => match command {
                 PluginCommand::List => self.plugin_list(common)?,
                 PluginCommand::Inspect { plugin } => self.plugin_inspect(common, plugin)?,

@@ -8,6 +8,7 @@ mod connection;
 mod diagnostics;
 mod discovery;
 mod error;
+mod managed_fields;
 mod objects;
 mod transport;
 mod watch;

@@ -103,6 +103,19 @@ impl Environment {
         }
     }
 
+    /// Who runs this and where, for people: `ada@laptop`.
+    pub fn person(&self) -> String {
+        let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| self.variable(name));
+        let machine = hostname::get().ok().and_then(|name| name.into_string().ok());
+        let (user, machine) = (user.unwrap_or("somebody"), machine.unwrap_or_default());
+        let name = format!("{user}@{machine}");
+        // It becomes part of objects and of what others read.
+        name.chars()
+            .filter(|letter| letter.is_ascii_graphic() && *letter != '/')
+            .take(100)
+            .collect()
+    }
+
     /// The user wants no colours and no live display (<https://no-color.org>), or the terminal has none.
     pub fn is_plain(&self) -> bool {
         self.variable("NO_COLOR").is_some() || self.variable("TERM") == Some("dumb")

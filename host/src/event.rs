@@ -136,6 +136,17 @@ pub enum EventKind {
     },
     /// What a deploy would change.
     Difference(Difference),
+    /// A hook of the chart runs, or ended.
+    Hook {
+        /// What it made.
+        object: ObjectRef,
+        /// When it runs, e.g. `pre-upgrade`.
+        moment: String,
+        /// How far it is.
+        phase: HookPhase,
+        /// Milliseconds since it began.
+        elapsed_ms: u64,
+    },
     /// A remark for the user, not an error.
     Note {
         /// `info` or `warn`.
@@ -199,6 +210,18 @@ pub struct Replicas {
     pub updated: u32,
     /// As many as there should be.
     pub desired: u32,
+}
+
+/// How far a hook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookPhase {
+    /// It is being waited for.
+    Running,
+    /// It completed.
+    Succeeded,
+    /// It did not.
+    Failed,
 }
 
 /// What became of an object.

@@ -40,11 +40,38 @@ pub enum Goal {
     Plan,
     /// What was written down.
     Reviewed,
+    /// The same, and the tests that the chart has.
+    Test,
     /// A judgement of everything that can be judged without changing anything.
     Check,
+    /// What an older revision had, as a new one; without a number the last good one before the one in force.
+    Rollback {
+        /// Which.
+        revision: Option<u32>,
+    },
+    /// Nothing left of the release.
+    Delete(Deletion),
+}
+
+/// How a release is taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Deletion {
+    /// Its revisions stay, to be read and gone back to.
+    pub keep_history: bool,
+    /// The namespace goes, too, where it was created for the release and nothing else is in it.
+    pub with_namespace: bool,
 }
 
 impl Goal {
+    /// Its runs may make a revision, or take the release away.
+    pub const fn changes_release(self) -> bool {
+        matches!(
+            self,
+            Self::Deploy | Self::Reviewed | Self::Apply | Self::Rollback { .. } | Self::Delete(_)
+        )
+    }
+
     /// The subcommand.
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,7 +82,10 @@ impl Goal {
             Self::Verify => "verify",
             Self::Diff => "diff",
             Self::Plan => "plan",
+            Self::Test => "verify --tests",
             Self::Check => "check",
+            Self::Rollback { .. } => "rollback",
+            Self::Delete(_) => "delete",
         }
     }
 }
@@ -228,8 +258,12 @@ impl Planner<'_> {
         let mut steps = Vec::new();
         let app = &self.project.file.app;
         let builds = matches!(goal, Goal::Deploy | Goal::Build | Goal::Plan);
-        let renders = !matches!(goal, Goal::Build | Goal::Verify | Goal::Reviewed);
-        let applies = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Reviewed);
+        let renders = matches!(
+            goal,
+            Goal::Deploy | Goal::Render | Goal::Apply | Goal::Diff | Goal::Plan | Goal::Check
+        );
+        let applies =
+            matches!(goal, Goal::Deploy | Goal::Apply | Goal::Reviewed | Goal::Rollback { .. });
         let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Plan | Goal::Check);
         let mut add =
             |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
@@ -295,6 +329,16 @@ impl Planner<'_> {
             let title = "compare the plan with what is there".to_owned();
             rendered.push(add(Action::Review, title, Some(target), reached.clone()));
         }
+        if let Goal::Rollback { revision } = goal {
+            // It has no component of its own: the host recorded what it reads.
+            let title = match revision {
+                Some(revision) => format!("read revision {revision}"),
+                None => "read the revision before".to_owned(),
+            };
+            let apply = self.step_plugin(Role::Apply)?;
+            let needs = reached.clone();
+            rendered.push(add(Action::Recall { revision }, title, Some(apply), needs));
+        }
         let mut last = reached;
         if applies && let Some(name) = name {
             let target = self.target(name)?;
@@ -318,15 +362,25 @@ impl Planner<'_> {
             let title = format!("compare with namespace {}", app.namespace);
             add(Action::Diff, title, Some(apply), rendered);
         }
-        if (applies || goal == Goal::Verify) && name.is_some() {
+        if let Goal::Delete(deletion) = goal {
+            let apply = self.step_plugin(Role::Apply)?;
+            let title = format!("delete {} from namespace {}", app.name, app.namespace);
+            last = vec![add(Action::Delete { deletion }, title, Some(apply), last)];
+        }
+        if (applies || matches!(goal, Goal::Verify | Goal::Test)) && name.is_some() {
             let verify = self.step_plugin(Role::Verify)?;
-            let verified = add(Action::Verify, format!("verify {}", app.name), Some(verify), last);
+            let title = format!("verify {}", app.name);
+            last = vec![add(Action::Verify, title, Some(verify), last)];
             for (name, check) in &self.project.file.checks {
                 let plugin = self.check_plugin(name, check)?;
                 let action = Action::CheckLive { check: name.clone() };
                 let title = format!("check {name} on what runs");
-                add(action, title, Some(plugin), vec![verified.clone()]);
+                add(action, title, Some(plugin), last.clone());
             }
+        }
+        if goal == Goal::Test {
+            let verify = self.step_plugin(Role::Verify)?;
+            add(Action::Test, format!("test {}", app.name), Some(verify), last);
         }
         Ok(TargetPlan { target: name.map(str::to_owned), steps })
     }

@@ -6,13 +6,19 @@
 mod apply;
 mod candidates;
 mod check;
+mod delete;
 mod diff;
 mod error;
+mod exclusive;
+mod history;
+mod hook;
 mod images;
 mod left_behind;
 mod outcome;
 mod reach;
+mod recall;
 mod render;
+mod revision;
 mod saved;
 mod schedule;
 mod session;
@@ -30,15 +36,19 @@ use crate::event::{Bus, EventKind};
 use crate::plan::{Action, Goal, Plan, Planner, Step, TargetPlan};
 use crate::plugin::{Registry, Role, Runtime};
 use crate::project::{Project, TimeLimit};
-use crate::release::Takeover;
+use crate::release::{ReleaseError, Takeover};
 use crate::values::Values;
 
 pub use candidates::{Candidate, candidates};
 pub use error::{Clue, RunError};
+pub use history::Revision;
 pub use outcome::{Outcome, State};
 pub use saved::SavedPlan;
 use schedule::{Report, StepRunner};
 use session::Session;
+
+/// How often a run begins anew because another deploy of the same release was quicker.
+const ATTEMPTS: usize = 3;
 
 /// What every step of every target may use.
 pub struct Run {
@@ -109,13 +119,37 @@ async fn execute_target(
         Some(name) if plan.targets.len() > 1 => run.bus.for_target(name),
         _ => run.bus.clone(),
     };
+    for _ in 1..ATTEMPTS {
+        match Box::pin(attempt(run, plan, target, &bus)).await {
+            // What is already built, rendered and delivered is not done again.
+            Err(RunError::Release(error @ ReleaseError::Taken { .. })) => {
+                let message = format!("{error}; beginning again from what it left");
+                bus.send(EventKind::Note { level: "info".into(), message });
+            }
+            result => return result,
+        }
+    }
+    Box::pin(attempt(run, plan, target, &bus)).await
+}
+
+async fn attempt(
+    run: &Arc<Run>,
+    plan: &Plan,
+    target: &TargetPlan,
+    bus: &Bus,
+) -> Result<Outcome, RunError> {
     let session = Session::new(run, plan, target, bus.clone());
     session.warm(&target.steps);
-    let result = schedule::execute(&target.steps, &session, &bus, &session.cancel).await;
-    match result {
-        Ok(()) => session.conclude().await,
-        Err(error) => Err(session.take_back(error).await),
+    let mut result = schedule::execute(&target.steps, &session, bus, &session.cancel).await;
+    if result.is_ok() {
+        result = session.run_last_hooks().await;
     }
+    let result = match result {
+        Ok(()) => session.conclude().await,
+        Err(error) => Err(Box::pin(session.take_back(error)).await),
+    };
+    session.give_lease_back().await;
+    result
 }
 
 /// How the app is right now on a target.
@@ -123,13 +157,28 @@ async fn execute_target(
 /// # Errors
 /// Where the target cannot be reached or nothing is deployed.
 pub async fn state(run: &Arc<Run>, target: &str) -> Result<State, RunError> {
+    let session = look(run, target).await?;
+    let planner = Planner { project: &run.project, registry: &run.registry };
+    session.state(&planner.step_plugin(Role::Verify)?).await
+}
+
+/// The revisions of the release on a target, oldest first.
+///
+/// # Errors
+/// Where the target cannot be reached or nothing is deployed.
+pub async fn history(run: &Arc<Run>, target: &str) -> Result<Vec<Revision>, RunError> {
+    look(run, target).await?.history().await
+}
+
+/// A session that only reads.
+async fn look(run: &Arc<Run>, target: &str) -> Result<Session, RunError> {
     let planner = Planner { project: &run.project, registry: &run.registry };
     let plan = planner.plan(Goal::Verify, &[target.to_owned()])?;
     let first = plan.targets.first();
     let first = first.ok_or_else(|| RunError::internal("a plan without a target"))?;
     let session = Session::new(run, &plan, first, run.bus.clone());
     session.reach(&planner.target(target)?, run.bus.clone()).await?;
-    session.state(&planner.step_plugin(Role::Verify)?).await
+    Ok(session)
 }
 
 impl StepRunner for Session {
@@ -151,6 +200,9 @@ impl StepRunner for Session {
                 Action::Review => self.review(plugin, bus).await,
                 Action::Verify => self.verify(plugin, bus).await,
                 Action::CheckLive { check } => self.check_live(check, plugin, bus).await,
+                Action::Recall { revision } => self.recall(*revision).await,
+                Action::Test => self.test(bus).await,
+                Action::Delete { deletion } => self.delete(plugin, *deletion, bus).await,
             }
         })
     }

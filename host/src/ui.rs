@@ -65,7 +65,7 @@ pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> J
     let mut renderer: Box<dyn Renderer> = match style {
         Style::Human => Box::new(human::Human::new(detail)),
         Style::Plain => Box::new(plain::Plain::new(detail)),
-        Style::Json => Box::new(json::Json),
+        Style::Json => Box::new(json::Json { detail }),
     };
     tokio::spawn(async move {
         let mut events = events;
@@ -112,6 +112,17 @@ pub fn data_has_colours(plain: bool) -> bool {
 /// Writes a line for the user to stderr. A closed stderr is nobody's problem.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Asks for a yes or no on the terminal; `None` without a terminal. Only a clear yes is one.
+pub fn confirm(question: &str) -> Option<bool> {
+    let terminal = console::Term::stderr();
+    if !terminal.is_term() || !std::io::stdin().is_terminal() {
+        return None;
+    }
+    terminal.write_str(&format!("{} [y/N] ", clean(question))).ok()?;
+    let answer = terminal.read_line().ok()?;
+    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Asks for a secret on the terminal, without showing what is typed; `None` without a terminal.

@@ -56,7 +56,7 @@ struct Namespace {
 impl Namespace {
     async fn create(client: &Client, test: &str) -> Self {
         let name = format!("todohost-{test}-{}", std::process::id());
-        assert!(client.create_namespace(&name).await.unwrap(), "it is new");
+        assert!(client.create_namespace(&name, &[]).await.unwrap(), "it is new");
         Self { client: client.clone(), name }
     }
 
@@ -168,6 +168,7 @@ fn revision(documents: Vec<Document>) -> NewRevision {
         notes: "all is well".to_owned(),
         facts: Facts { renderer: "sha256:1".to_owned(), ..Facts::default() },
         begun: jiff::Timestamp::now(),
+        goes_back_to: None,
     }
 }
 
@@ -362,7 +363,8 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     let namespace = Namespace::create(&client, "release").await;
     let vault = vault();
     let store = Store::new(client.clone(), &namespace.name, "app");
-    assert!(store.latest().await.unwrap().is_none() && store.salt().await.unwrap().is_none());
+    assert!(store.newest().await.unwrap().latest.is_none());
+    assert!(store.salt().await.unwrap().is_none());
 
     let transaction = transaction(&namespace, "app", &vault);
     let mut done = Done::default();
@@ -395,7 +397,7 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     assert_eq!(live["metadata"]["annotations"]["meta.helm.sh/release-name"], "app");
     assert_eq!(prospect(&transaction, &waves).await.changes().count(), 0, "all is as it should be");
 
-    let deployed = store.deployed().await.unwrap().unwrap();
+    let deployed = store.newest().await.unwrap().deployed.unwrap();
     assert!(deployed.is_ours());
     assert_eq!(deployed.facts.as_ref().unwrap().renderer, "sha256:1");
     assert_eq!(deployed.documents().unwrap(), documents(&objects));
@@ -480,7 +482,7 @@ async fn helm_continues(namespace: &Namespace, store: &Store) {
     let secret =
         namespace.client.get(&namespace.named("v1", "Secret", "app")).await.unwrap().unwrap();
     assert_eq!(secret["data"]["DATABASE_URL"], STANDARD.encode(DATABASE_URL));
-    let latest = store.latest().await.unwrap().unwrap();
+    let latest = store.newest().await.unwrap().latest.unwrap();
     assert_eq!(
         (latest.revision, latest.info.status, latest.is_ours()),
         (3, Status::Deployed, false)
@@ -524,9 +526,9 @@ async fn a_failed_install_leaves_nothing_behind() {
 
     let rolled_back = transaction.roll_back(&done, &[]).await.unwrap();
     assert_eq!(rolled_back.removed.len(), 3);
-    assert!(!transaction.remove_namespace(&done).await.unwrap(), "the record is still in it");
+    assert!(!transaction.remove_namespace().await.unwrap(), "the record is still in it");
     store.remove(record.revision).await.unwrap();
-    assert!(transaction.remove_namespace(&done).await.unwrap());
+    assert!(transaction.remove_namespace().await.unwrap());
     let namespace =
         ObjectRef { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name };
     assert_eq!(client.get(&namespace).await.unwrap(), None);
@@ -667,7 +669,7 @@ async fn a_namespace_in_which_someone_put_something_stays() {
     // A kind that no release of ours has.
     let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "theirs", "namespace": name } });
     client.apply(&lease, ApplyOptions::default()).await.unwrap();
-    assert!(!transaction.remove_namespace(&done).await.unwrap());
+    assert!(!transaction.remove_namespace().await.unwrap());
     client.delete(&ObjectRef::of(&lease).unwrap(), None).await.unwrap();
-    assert!(transaction.remove_namespace(&done).await.unwrap());
+    assert!(transaction.remove_namespace().await.unwrap());
 }

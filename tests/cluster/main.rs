@@ -6,6 +6,10 @@
 mod apply;
 mod causes;
 mod faults;
+mod hooks;
+mod interop;
+#[cfg(unix)]
+mod kills;
 mod refusals;
 mod shop;
 mod todo;

@@ -4,6 +4,8 @@
 
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+pub mod helm;
+pub mod parcel;
 pub mod real;
 
 use std::path::{Path, PathBuf};

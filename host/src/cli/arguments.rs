@@ -89,7 +89,7 @@ The deploy applies exactly what is in the file, or refuses and says what moved s
     /// Apply and verify, with images that are already there
     Apply(RunOptions),
     /// Wait until what is deployed is healthy, and probe it
-    Verify(RunOptions),
+    Verify(VerifyOptions),
     /// Show what a deploy would change, object by object; values of secrets are left out
     #[command(after_help = "\
 Examples:
@@ -103,6 +103,22 @@ Exit codes: 0 no difference, 2 a difference (or wrong arguments; the error is on
     Check(RunOptions),
     /// Show what is deployed, how it is and where it answers
     Status(StatusOptions),
+    /// List the revisions that are kept, and who made each with what
+    History(StatusOptions),
+    /// Go back to an older revision, as a new one
+    #[command(after_help = "\
+Examples:
+  todohost rollback --target TARGET
+  todohost rollback 3 --target TARGET
+
+Without a number it is the last revision before this one that was in force. Its images have to be there still.
+It brings objects back, and no data: an external database stays as it is.")]
+    Rollback(RollbackOptions),
+    /// Take the app away: its objects in reverse order, its hooks, its history
+    #[command(after_help = "\
+Objects with the annotation helm.sh/resource-policy: keep stay, and so do volume claims, definitions and
+namespaces; each is named. Without a terminal it needs --yes.")]
+    Delete(DeleteOptions),
     /// Look at plugins, and allow them to run
     Plugin {
         #[command(subcommand)]
@@ -119,11 +135,20 @@ Exit codes: 0 no difference, 2 a difference (or wrong arguments; the error is on
 }
 
 impl Command {
+    /// What it prints is one document, among which no event may stand.
+    pub fn answers(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(_) | Self::History(_) | Self::Plugin { .. } | Self::Target { .. }
+        )
+    }
+
     pub fn goal(&self) -> Goal {
         match self {
             Self::Build(_) => Goal::Build,
             Self::Render(_) => Goal::Render,
             Self::Apply(_) => Goal::Apply,
+            Self::Verify(options) if options.tests => Goal::Test,
             Self::Verify(_) => Goal::Verify,
             Self::Diff(_) => Goal::Diff,
             Self::Plan(_) => Goal::Plan,
@@ -189,6 +214,40 @@ impl RunOptions {
             ..Takeover::default()
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyOptions {
+    /// Also run the tests of the chart: its hooks for `test`
+    #[arg(long)]
+    pub tests: bool,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackOptions {
+    /// The revision to go back to [default: the last good one before]
+    pub revision: Option<u32>,
+    /// Where it is deployed [default: the only local cluster that runs]
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeleteOptions {
+    /// Where it is deployed [default: the only local cluster that runs]
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Keep the revisions, to be read and rolled back to
+    #[arg(long)]
+    pub keep_history: bool,
+    /// Delete the namespace, too, where it was created for this app and nothing else is in it
+    #[arg(long)]
+    pub with_namespace: bool,
 }
 
 #[derive(Debug, Args)]

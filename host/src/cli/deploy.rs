@@ -8,7 +8,7 @@ use super::arguments::{Common, OutputFormat, RunOptions};
 use crate::difference::Difference;
 use crate::event::EventKind;
 use crate::exit::Exit;
-use crate::plan::{self, Goal, Plan, Planner};
+use crate::plan::{self, Deletion, Goal, Planner};
 use crate::release::Takeover;
 use crate::run::{self, Outcome, Run, RunError, SavedPlan};
 use crate::ui;
@@ -29,27 +29,24 @@ impl Cli {
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
         }
-        let mut targets: Vec<String> = Vec::new();
-        for target in &options.target {
-            if !targets.contains(target) {
-                targets.push(target.clone());
-            }
-        }
-        let needs_cluster = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Diff | Goal::Verify);
-        if targets.is_empty() && needs_cluster {
-            targets.push(self.local_target(&run).await?);
-        }
+        let needs_cluster =
+            matches!(goal, Goal::Deploy | Goal::Apply | Goal::Diff | Goal::Verify | Goal::Test);
+        let targets = if needs_cluster || !options.target.is_empty() {
+            self.named_targets(&run, &options.target).await?
+        } else {
+            Vec::new()
+        };
         if let (Some(file), true) = (&run.plan_file, targets.len() > 1) {
             let reason = "it is for one target: give --target once".to_owned();
             return Err(RunError::PlanFile { file: file.display().to_string(), reason });
         }
-        let planner = Planner { project: &run.project, registry: &run.registry };
-        let plan = planner.plan(goal, &targets)?;
         if options.dry_run {
+            let planner = Planner { project: &run.project, registry: &run.registry };
+            let plan = planner.plan(goal, &targets)?;
             self.show(common, &plan, &plan::print(&plan))?;
             return Ok(Exit::Success);
         }
-        self.execute(goal, common, run, &plan).await
+        self.pursue(common, run, goal, &targets).await
     }
 
     /// Applies what a plan file says.
@@ -76,17 +73,16 @@ impl Cli {
         }
         let targets = [saved.target.clone()];
         let run = Run { saved: Some(Arc::new(saved)), ..run };
-        let plan =
-            Planner { project: &run.project, registry: &run.registry }.plan(goal, &targets)?;
-        self.execute(goal, common, run, &plan).await
+        self.pursue(common, run, goal, &targets).await
     }
 
-    async fn execute(
+    /// Plans, executes and tells how it ended.
+    pub(super) async fn pursue(
         &self,
-        goal: Goal,
         common: &Common,
         run: Run,
-        plan: &Plan,
+        goal: Goal,
+        targets: &[String],
     ) -> Result<Exit, RunError> {
         if !run.values.typed_secrets.is_empty() {
             let message = format!(
@@ -95,9 +91,11 @@ impl Cli {
             );
             self.bus.send(EventKind::Note { level: "info".to_owned(), message });
         }
+        let planner = Planner { project: &run.project, registry: &run.registry };
+        let plan = planner.plan(goal, targets)?;
         let app = plan.app.clone();
         let plan_file = run.plan_file.clone();
-        let outcomes = run::execute(&Arc::new(run), plan).await?;
+        let outcomes = run::execute(&Arc::new(run), &plan).await?;
         for manifest in outcomes.iter().filter_map(|outcome| outcome.manifest.as_ref()) {
             if common.output != OutputFormat::Json {
                 let _ = ui::data(manifest);
@@ -136,10 +134,13 @@ fn summary(goal: Goal, app: &str, outcome: &Outcome, plan_file: Option<&Path>) -
     let place = outcome.target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
     let revision = outcome.revision.unwrap_or_default();
     match goal {
+        Goal::Rollback { .. } if outcome.changed => {
+            format!("{app} is rolled back{place}, as revision {revision}")
+        }
         Goal::Deploy | Goal::Reviewed | Goal::Apply if outcome.changed => {
             format!("{app} is deployed{place}, revision {revision}")
         }
-        Goal::Deploy | Goal::Reviewed | Goal::Apply => {
+        Goal::Deploy | Goal::Reviewed | Goal::Apply | Goal::Rollback { .. } => {
             format!("nothing changed: {app} runs{place}, revision {revision}")
         }
         Goal::Build => format!("images: {}", outcome.images.join(", ")),
@@ -149,6 +150,11 @@ fn summary(goal: Goal, app: &str, outcome: &Outcome, plan_file: Option<&Path>) -
             let file = plan_file.unwrap_or(Path::new("-")).display();
             format!("planned: todohost deploy --plan {file} applies exactly this{place}")
         }
+        Goal::Test => format!("{app} is healthy{place} and its tests passed, revision {revision}"),
+        Goal::Delete(Deletion { keep_history: true, .. }) => {
+            format!("{app} is deleted{place}, its history is kept")
+        }
+        Goal::Delete(_) => format!("{app} is deleted{place}"),
         Goal::Check => format!("{app} passes all checks"),
         Goal::Diff if outcome.difference.as_ref().is_some_and(Difference::is_any) => {
             format!("a deploy would change {app}{place}")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Cli;
 use super::arguments::{Common, StatusOptions};
 use crate::release::Takeover;
-use crate::run::{self, RunError, State};
+use crate::run::{self, Revision, RunError, State};
 use crate::ui;
 
 impl Cli {
@@ -16,12 +16,8 @@ impl Cli {
         options: &StatusOptions,
     ) -> Result<(), RunError> {
         let run = Arc::new(self.open(common, &[], Takeover::default())?);
-        let mut targets = options.target.clone();
-        if targets.is_empty() {
-            targets.push(self.local_target(&run).await?);
-        }
-        for target in &targets {
-            let state = run::state(&run, target).await?;
+        for target in self.named_targets(&run, &options.target).await? {
+            let state = run::state(&run, &target).await?;
             self.show(common, &state, &text(&state))?;
         }
         Ok(())
@@ -29,9 +25,19 @@ impl Cli {
 }
 
 fn text(state: &State) -> String {
-    let State { release, namespace, target, revision, status, objects, addresses } = state;
+    let State { release, namespace, target, revision, status, objects, addresses, .. } = state;
     let mut text =
         format!("{release} on {target}, namespace {namespace}: revision {revision} {status}\n");
+    if let Some(record) = &state.record {
+        let Revision { chart, deployed, description, made_by, .. } = record;
+        let line = format!("{chart}, {description}, {deployed} by {made_by}");
+        let _ = writeln!(text, "  {}", ui::clean(&line));
+    }
+    if let Some(newer) = &state.newer {
+        let line =
+            format!("revision {} is {}: {}", newer.revision, newer.status, newer.description);
+        let _ = writeln!(text, "  {}", ui::clean(&line));
+    }
     let width = objects.iter().map(|object| object.object.len()).max().unwrap_or(0);
     for object in objects {
         let name = ui::clean(&object.object);
@@ -41,6 +47,9 @@ fn text(state: &State) -> String {
     }
     for address in addresses {
         let _ = writeln!(text, "  {}", ui::clean(address));
+    }
+    for line in state.notes.trim().lines() {
+        let _ = writeln!(text, "  | {}", ui::clean(line));
     }
     text
 }

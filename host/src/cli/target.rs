@@ -36,6 +36,24 @@ impl Cli {
         self.show(common, &candidates, &text)
     }
 
+    /// The targets that were named, each once; without a name the only local one.
+    pub(super) async fn named_targets(
+        &self,
+        run: &Run,
+        named: &[String],
+    ) -> Result<Vec<String>, RunError> {
+        let mut targets: Vec<String> = Vec::new();
+        for target in named {
+            if !targets.contains(target) {
+                targets.push(target.clone());
+            }
+        }
+        if targets.is_empty() {
+            targets.push(self.local_target(run).await?);
+        }
+        Ok(targets)
+    }
+
     /// Only a cluster that a target recognises as local is ever chosen by itself.
     pub(super) async fn local_target(&self, run: &Run) -> Result<String, RunError> {
         let candidates = run::candidates(run).await?;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use futures::stream::{self, BoxStream};
+use futures::{AsyncBufReadExt, AsyncReadExt, StreamExt};
 use http::Method;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, LogParams};
 use serde_json::{Value, json};
 
 use super::transport::{Answers, Call, query, segment};
@@ -11,6 +15,9 @@ use crate::object::{Object, ObjectRef};
 
 /// Bytes of a log or a body that are kept.
 const TEXT_LIMIT: usize = 1 << 20;
+
+/// Bytes of a log that are read while it is written; what comes after them is not told.
+const FOLLOWED_LIMIT: u64 = 8 << 20;
 
 /// Which lines of a container to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +82,22 @@ impl Client {
             return Err(self.refusal(&call, &answer));
         }
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// The lines of a container from its first, as it prints them, until it ends. What cannot be read has no lines.
+    pub fn follow(&self, pod: &ObjectRef, container: &str) -> BoxStream<'static, String> {
+        let namespace = pod.namespace.as_deref().unwrap_or("default");
+        let pods: Api<Pod> = Api::namespaced(self.shared.http.clone(), namespace);
+        let name = pod.name.clone();
+        let wanted = LogParams {
+            container: Some(container.to_owned()),
+            follow: true,
+            ..LogParams::default()
+        };
+        let opened = async move { pods.log_stream(&name, &wanted).await };
+        let opened = stream::once(opened).filter_map(|log| std::future::ready(log.ok()));
+        let lines = opened.flat_map(|log| log.take(FOLLOWED_LIMIT).lines());
+        lines.scan((), |(), line| std::future::ready(line.ok())).boxed()
     }
 
     /// GET through the API server to a Service or Pod port.

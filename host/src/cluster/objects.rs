@@ -5,6 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::discovery::{Kind, reference};
+use super::managed_fields::is_unmigrated;
 use super::transport::{Answers, Call, parse, query, segment};
 use super::{Client, ClusterError, FIELD_MANAGER};
 use crate::event::ObjectChange;
@@ -172,6 +173,44 @@ impl Client {
         options: ApplyOptions,
     ) -> Result<Applied, ClusterError> {
         let named = &reference(object)?;
+        let migrated = match before.filter(|before| is_unmigrated(before)) {
+            Some(before) if options.dry_run => {
+                return self.foresee_takeover(named, object, before, options).await;
+            }
+            Some(before) => Some(self.migrate_entries(before).await?),
+            None => None,
+        };
+        let before = migrated.as_ref().or(before);
+        self.patch_applied(named, object, before, options).await
+    }
+
+    /// What would become of an object whose entries have yet to be rewritten, which no dry run can do: conflicts with
+    /// ourselves are none.
+    async fn foresee_takeover(
+        &self,
+        named: &ObjectRef,
+        object: &Object,
+        before: &Object,
+        mut options: ApplyOptions,
+    ) -> Result<Applied, ClusterError> {
+        let mut asked = self.patch_applied(named, object, Some(before), options).await;
+        if let Err(ClusterError::Conflict { conflicts, .. }) = &mut asked {
+            conflicts.retain(|conflict| conflict.manager != FIELD_MANAGER);
+            if conflicts.is_empty() {
+                options.force = true;
+                asked = self.patch_applied(named, object, Some(before), options).await;
+            }
+        }
+        Ok(Applied { change: ObjectChange::Configured, ..asked? })
+    }
+
+    async fn patch_applied(
+        &self,
+        named: &ObjectRef,
+        object: &Object,
+        before: Option<&Object>,
+        options: ApplyOptions,
+    ) -> Result<Applied, ClusterError> {
         let mut object = object.clone();
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             // The server refuses a document that says who manages what.
@@ -349,14 +388,22 @@ impl Client {
         }
     }
 
-    /// Creates the namespace; `false` where somebody else just did.
+    /// Creates the namespace, with `annotations`; `false` where somebody else just did.
     ///
     /// # Errors
     /// Where the user may not.
-    pub async fn create_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
+    pub async fn create_namespace(
+        &self,
+        namespace: &str,
+        annotations: &[(&str, &str)],
+    ) -> Result<bool, ClusterError> {
+        let annotations: serde_json::Map<_, _> =
+            annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
         let object = json!({
             "apiVersion": "v1", "kind": "Namespace",
-            "metadata": { "name": namespace, "labels": { "name": namespace } }
+            "metadata": {
+                "name": namespace, "labels": { "name": namespace }, "annotations": annotations,
+            },
         });
         match self.create(&object).await {
             Ok(_) => Ok(true),
@@ -365,7 +412,7 @@ impl Client {
         }
     }
 
-    async fn path_of(&self, object: &ObjectRef) -> Result<String, ClusterError> {
+    pub(super) async fn path_of(&self, object: &ObjectRef) -> Result<String, ClusterError> {
         if matches!(object.name.as_str(), "" | "." | "..") {
             return Err(ClusterError::Nameless { field: "a usable metadata.name" });
         }

@@ -230,6 +230,30 @@ impl Client {
         }
     }
 
+    /// Waits until an object is no longer what it was at that version, for at most `limit`.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub async fn wait_changed(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        limit: Duration,
+    ) -> Result<(), ClusterError> {
+        let waiting = async {
+            let mut watch = self.watch_alone(object).await?;
+            while let Some(snapshots) = watch.next().await? {
+                let live = snapshots.first().and_then(|snapshot| snapshot.object.as_ref());
+                let now = live.and_then(|live| live.pointer("/metadata/resourceVersion")?.as_str());
+                if now != Some(version) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        timeout(limit, waiting).await.unwrap_or(Ok(()))
+    }
+
     async fn watch_alone(&self, object: &ObjectRef) -> Result<Watch, ClusterError> {
         let alone = vec![family::alone(object)];
         self.watch_subjects(std::slice::from_ref(object), alone, self.stop()).await

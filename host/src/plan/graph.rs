@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Chosen, image_digest};
+use super::{Chosen, Deletion, image_digest};
 use crate::digest::Hasher;
 use crate::project::Image;
 
@@ -70,6 +70,18 @@ pub enum Action {
         /// Name in the project file.
         check: String,
     },
+    /// Reads what an older revision is made of.
+    Recall {
+        /// Which; without one the last good one before the one in force.
+        revision: Option<u32>,
+    },
+    /// Runs the tests that the chart has.
+    Test,
+    /// Takes the release away.
+    Delete {
+        /// How.
+        deletion: Deletion,
+    },
 }
 
 impl Action {
@@ -89,6 +101,9 @@ impl Action {
             Self::Review => "review".to_owned(),
             Self::Verify => "verify".to_owned(),
             Self::CheckLive { check } => format!("check-live:{check}"),
+            Self::Recall { .. } => "recall".to_owned(),
+            Self::Test => "test".to_owned(),
+            Self::Delete { .. } => "delete".to_owned(),
         })
     }
 }

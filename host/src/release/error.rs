@@ -46,6 +46,46 @@ pub enum ReleaseError {
         /// The revision.
         revision: u32,
     },
+    /// Someone else is deploying.
+    #[error("release {release} is being deployed by {person} since {since}")]
+    #[diagnostic(
+        code(todohost::release::held),
+        help(
+            "wait until that is over; a deploy that was killed is taken over by the next one by itself"
+        )
+    )]
+    Held {
+        /// Name of the release.
+        release: String,
+        /// Who, e.g. `ada@laptop`.
+        person: String,
+        /// Since when, as the holder's clock had it.
+        since: String,
+    },
+    /// Someone else took the release over while this run worked on it.
+    #[error(
+        "another deploy took release {release} over while this one could not reach the cluster"
+    )]
+    #[diagnostic(
+        code(todohost::release::lost),
+        help("nothing more was written; `todohost status` shows what became of it")
+    )]
+    Lost {
+        /// Name of the release.
+        release: String,
+    },
+    /// The file that shows that this process lives cannot be kept.
+    #[error("cannot lock {path}")]
+    #[diagnostic(
+        code(todohost::release::unlockable),
+        help("give the cache directory of todohost room and permissions")
+    )]
+    Unlockable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A record does not fit into a Secret.
     #[error(
         "revision record of release {release} is {size} KiB, more than the {limit} KiB that a Secret holds; largest parts: {parts}"
@@ -248,10 +288,13 @@ impl ReleaseError {
             Self::Manifest { .. } => Exit::Render,
             Self::NotReady { .. } => Exit::Verify,
             Self::Cancelled => Exit::Cancelled,
+            Self::Unlockable { .. } => Exit::Internal,
             Self::Conflicts { .. }
             | Self::Definition { .. }
             | Self::NotOurs { .. }
             | Self::Unreadable { .. }
+            | Self::Held { .. }
+            | Self::Lost { .. }
             | Self::Taken { .. }
             | Self::TooLarge { .. }
             | Self::Rollback { .. } => Exit::Apply,

@@ -103,6 +103,8 @@ fn last_manager(object: &Object) -> Option<&str> {
 /// Says which groups of objects have to be ready before: for the order of waves alone, since no API server takes a key
 /// with two slashes.
 const DEPENDS_ON_GROUPS: &str = "helm.sh/depends-on/resource-groups";
+/// Marks a namespace that was created for a release, on the namespace: no revision that said so lasts as long.
+pub(super) const CREATED_FOR: &str = "todohost/created-for";
 
 /// Marks an object as part of a release, so that stock Helm takes it for its own.
 pub(super) fn mark(object: &mut Object, release: &str, namespace: &str) {
@@ -113,6 +115,12 @@ pub(super) fn mark(object: &mut Object, release: &str, namespace: &str) {
     set(object, "labels", MANAGED_BY, "Helm");
     set(object, "annotations", RELEASE_NAME, release);
     set(object, "annotations", RELEASE_NAMESPACE, namespace);
+}
+
+/// The namespace was created for that release.
+pub(super) fn is_created_for(namespace: &Object, release: &str) -> bool {
+    let annotations = namespace.pointer("/metadata/annotations");
+    annotations.and_then(|marks| marks.get(CREATED_FOR)?.as_str()) == Some(release)
 }
 
 fn set(object: &mut Object, field: &str, key: &str, value: &str) {

@@ -78,9 +78,15 @@ impl Status {
         }
     }
 
-    /// A deploy is under way, or was killed.
-    pub const fn is_pending(self) -> bool {
-        matches!(self, Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback)
+    /// Something is under way, or was killed.
+    pub const fn is_unfinished(self) -> bool {
+        matches!(
+            self,
+            Self::PendingInstall
+                | Self::PendingUpgrade
+                | Self::PendingRollback
+                | Self::Uninstalling
+        )
     }
 }
 
@@ -152,8 +158,8 @@ pub struct Facts {
     pub inputs: BTreeMap<String, String>,
     /// Images by name, as the manifest names them.
     pub images: BTreeMap<String, String>,
-    /// The deploy created the namespace.
-    pub created_namespace: bool,
+    /// Who made it, e.g. `ada@laptop`.
+    pub person: String,
 }
 
 /// One revision. It holds secret values (in the manifest), so it is never printed: no `Debug`.
@@ -219,13 +225,14 @@ impl Record {
         })
     }
 
+    /// This host made it.
+    pub fn has_our_origin(&self) -> bool {
+        self.labels.get(ORIGIN_LABEL).is_some_and(|label| *label == self.revision.to_string())
+    }
+
     /// This host made it, and nothing rewrote it since.
     pub fn is_ours(&self) -> bool {
-        self.facts.is_some()
-            && self
-                .labels
-                .get(ORIGIN_LABEL)
-                .is_some_and(|label| *label == self.revision.to_string())
+        self.facts.is_some() && self.has_our_origin()
     }
 
     /// The Secret that keeps it. `stamp` is the label for the time: `createdAt` or `modifiedAt`.

@@ -5,7 +5,7 @@ use futures::stream;
 use serde_json::Value;
 
 use super::transaction::{GONE_WITHIN, uid_of};
-use super::{Document, Done, ReleaseError, Transaction};
+use super::{Document, Done, ReleaseError, Transaction, ownership};
 use crate::cluster::{ClusterError, Query, namespace_ref, reference};
 use crate::event::{EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
@@ -69,9 +69,12 @@ impl Transaction {
         }
         drop(doubted);
 
+        // A first install leaves nothing behind; the hooks of an upgrade stay as their policies say.
+        let hooks: &[_] = if previous.is_empty() { &done.hooks } else { &[] };
         let removing = done
             .created
             .iter()
+            .chain(hooks)
             .rev()
             .filter(|(object, _)| {
                 // With a definition everybody's objects of that kind would go.
@@ -94,24 +97,30 @@ impl Transaction {
         Err(ReleaseError::Rollback { release: self.release.clone(), failures })
     }
 
-    /// Removes the namespace where the failed deploy had created it and nothing else is in it. To be called
-    /// after the revision record is gone.
+    /// Removes the namespace where it was created for this release and nothing else is in it. To be called
+    /// after the revision records are gone.
     ///
     /// # Errors
     /// Where the cluster cannot be asked.
-    pub async fn remove_namespace(&self, done: &Done) -> Result<bool, ReleaseError> {
-        if !done.created_namespace || !self.is_empty_namespace().await? {
+    pub async fn remove_namespace(&self) -> Result<bool, ReleaseError> {
+        let namespace = namespace_ref(&self.namespace);
+        let live = match self.live(&namespace).await {
+            // Who may not look at namespaces has been given one.
+            Err(ReleaseError::Cluster(ClusterError::Forbidden { .. })) => None,
+            live => live?,
+        };
+        let ours = live.filter(|live| ownership::is_created_for(live, &self.release));
+        let Some(live) = ours else { return Ok(false) };
+        if !self.is_empty_namespace().await? {
             return Ok(false);
         }
-        let namespace = namespace_ref(&self.namespace);
-        let Some(live) = self.live(&namespace).await? else { return Ok(false) };
         let uid = uid_of(&live).unwrap_or_default();
         self.client.delete(&namespace, Some(uid)).await?;
         self.client.wait_gone(&namespace, uid, GONE_WITHIN).await?;
         self.bus.send(EventKind::ObjectChanged {
             object: namespace,
             change: ObjectChange::Deleted,
-            reason: Some("this deploy had created it".to_owned()),
+            reason: Some("it was created for this release".to_owned()),
         });
         Ok(true)
     }
@@ -149,7 +158,7 @@ impl Transaction {
     async fn restore(&self, document: &Document) -> Result<ObjectRef, ClusterError> {
         let named = reference(&document.object)?;
         let mut object = document.object.clone();
-        super::ownership::mark(&mut object, &self.release, &self.namespace);
+        ownership::mark(&mut object, &self.release, &self.namespace);
         // Fields that the failed revision took are ours: nobody else's are taken that the user did not name.
         let before = self.client.get(&named).await?;
         let applied = self.apply_settled(&object, before.as_ref(), false).await?.applied;

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::future::try_join_all;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,17 @@ pub struct Store {
     client: Client,
     namespace: String,
     release: String,
+}
+
+/// What a deploy starts from.
+#[derive(Clone, Default)]
+pub struct Newest {
+    /// The newest revision in whatever state; `None` before the first.
+    pub latest: Option<Record>,
+    /// The revision in force: what a new one is compared with and a failed one goes back to.
+    pub deployed: Option<Record>,
+    /// Newer ones that never came to an end.
+    pub interrupted: Vec<Record>,
 }
 
 /// What the labels of a revision tell without reading it.
@@ -52,6 +64,8 @@ pub struct NewRevision {
     pub facts: Facts,
     /// When it was begun; tells it from what others may begin at the same time.
     pub begun: Timestamp,
+    /// The older revision that it brings back.
+    pub goes_back_to: Option<u32>,
 }
 
 impl Store {
@@ -97,27 +111,31 @@ impl Store {
         Ok(revisions)
     }
 
-    /// The newest revision in whatever state, or `None` before the first.
+    /// The newest revisions: what a deploy starts from.
     ///
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
-    pub async fn latest(&self) -> Result<Option<Record>, ReleaseError> {
-        match self.list().await?.last() {
-            Some(newest) => self.get(newest.revision).await,
-            None => Ok(None),
-        }
-    }
-
-    /// The revision in force, or `None`: what a new one is compared with and a failed one goes back to.
-    ///
-    /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked.
-    pub async fn deployed(&self) -> Result<Option<Record>, ReleaseError> {
+    pub async fn newest(&self) -> Result<Newest, ReleaseError> {
         let revisions = self.list().await?;
-        match revisions.iter().rev().find(|summary| summary.status == Status::Deployed) {
-            Some(deployed) => self.get(deployed.revision).await,
-            None => Ok(None),
+        let is_deployed = |one: &&RevisionSummary| one.status == Status::Deployed;
+        let deployed = revisions.iter().rev().find(is_deployed).map(|one| one.revision);
+        let wanted = revisions.iter().enumerate().filter(|(index, one)| {
+            let is_newer = deployed.is_none_or(|deployed| one.revision > deployed);
+            index + 1 == revisions.len()
+                || Some(one.revision) == deployed
+                || (is_newer && one.status.is_unfinished())
+        });
+        let found = try_join_all(wanted.map(|(_, one)| self.get(one.revision))).await?;
+        let mut newest = Newest::default();
+        for record in found.into_iter().flatten() {
+            if Some(record.revision) == deployed {
+                newest.deployed = Some(record.clone());
+            } else if record.info.status.is_unfinished() {
+                newest.interrupted.push(record.clone());
+            }
+            newest.latest = Some(record);
         }
+        Ok(newest)
     }
 
     /// One revision.
@@ -127,6 +145,17 @@ impl Store {
     pub async fn get(&self, revision: u32) -> Result<Option<Record>, ReleaseError> {
         let secret = self.client.get(&self.record_ref(revision)).await?;
         secret.as_ref().map(Record::from_secret).transpose()
+    }
+
+    /// Every revision that is kept, oldest first.
+    ///
+    /// # Errors
+    /// `Unreadable`; where the cluster cannot be asked.
+    pub async fn records(&self) -> Result<Vec<Record>, ReleaseError> {
+        let revisions = self.list().await?;
+        let found =
+            try_join_all(revisions.iter().map(|summary| self.get(summary.revision))).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The salt kept with the release, or `None` before the first deploy.
@@ -162,30 +191,36 @@ impl Store {
     ) -> Result<Record, ReleaseError> {
         let revisions = self.list().await?;
         let newest = revisions.last().map(|summary| summary.revision);
-        let first_deployed = match newest {
-            Some(revision) => {
-                self.get(revision).await?.and_then(|record| record.info.first_deployed)
-            }
+        let before = match newest {
+            Some(revision) => self.get(revision).await?,
             None => None,
         };
+        let first_deployed = before.as_ref().and_then(|record| record.info.first_deployed);
+        let mut labels = before.map(|record| record.labels).unwrap_or_default();
         let in_force = revisions
             .iter()
             .any(|summary| matches!(summary.status, Status::Deployed | Status::Superseded));
         let now = new.begun;
         let revision = newest.unwrap_or(0) + 1;
+        labels.insert(ORIGIN_LABEL.to_owned(), revision.to_string());
+        let (status, description) = match new.goes_back_to {
+            Some(older) => (Status::PendingRollback, format!("Rollback to {older}")),
+            None if in_force => (Status::PendingUpgrade, "Preparing upgrade".to_owned()),
+            None => (Status::PendingInstall, "Initial install underway".to_owned()),
+        };
+        let mut other = Map::new();
+        if let Some(older) = new.goes_back_to {
+            other.insert("rollback_revision".to_owned(), older.into());
+        }
         let mut record = Record {
             name: self.release.clone(),
             info: Info {
                 first_deployed: Some(first_deployed.unwrap_or(now)),
                 last_deployed: Some(now),
-                description: if in_force {
-                    "Preparing upgrade"
-                } else {
-                    "Initial install underway"
-                }
-                .to_owned(),
-                status: if in_force { Status::PendingUpgrade } else { Status::PendingInstall },
+                description,
+                status,
                 notes: new.notes,
+                other,
                 ..Info::default()
             },
             chart: new.chart,
@@ -197,7 +232,7 @@ impl Store {
             apply_method: "ssa".to_owned(),
             other: Map::new(),
             facts: Some(new.facts),
-            labels: [(ORIGIN_LABEL.to_owned(), revision.to_string())].into(),
+            labels,
             resource_version: String::new(),
         };
         let secret = record.to_secret("createdAt")?;
@@ -255,23 +290,34 @@ impl Store {
         if status != Status::Deployed {
             return Ok(());
         }
-        // In this order there is always a revision in force; two for a moment, of which Helm takes the newer.
+        self.settle(record.revision).await
+    }
+
+    /// Supersedes what was in force before a revision, and removes the oldest ones. In this order there is always a
+    /// revision in force; two for a moment, of which Helm takes the newer.
+    ///
+    /// # Errors
+    /// `Taken` where someone else changed a revision; where the cluster cannot be asked.
+    pub async fn settle(&self, deployed: u32) -> Result<(), ReleaseError> {
         let revisions = self.list().await?;
-        for older in revisions.iter().filter(|summary| summary.revision < record.revision) {
-            if older.status == Status::Deployed
-                && let Some(mut older) = self.get(older.revision).await?
-            {
-                let description = older.info.description.clone();
-                self.write(&mut older, Status::Superseded, &description).await?;
-            }
+        let older = || revisions.iter().filter(|summary| summary.revision < deployed);
+        for before in older().filter(|summary| summary.status == Status::Deployed) {
+            self.supersede(before.revision).await?;
         }
         let surplus = revisions.len().saturating_sub(HISTORY);
-        for old in
-            revisions.iter().filter(|summary| summary.revision < record.revision).take(surplus)
-        {
-            self.delete(old.revision).await?;
+        for oldest in older().take(surplus) {
+            self.delete(oldest.revision).await?;
         }
         Ok(())
+    }
+
+    /// Writes a revision down again in the state that it is in.
+    ///
+    /// # Errors
+    /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
+    pub async fn update(&self, record: &mut Record) -> Result<(), ReleaseError> {
+        let (status, description) = (record.info.status, record.info.description.clone());
+        self.write(record, status, &description).await
     }
 
     async fn write(
@@ -292,15 +338,45 @@ impl Store {
         Ok(())
     }
 
-    /// The pending revision that was begun at a time, where its creation was carried out.
+    /// The unfinished revision that was begun at a time, where its creation was carried out.
     ///
     /// # Errors
     /// `Unreadable`; where the cluster cannot be asked.
     pub async fn begun_at(&self, begun: Timestamp) -> Result<Option<Record>, ReleaseError> {
-        let newest = self.latest().await?;
+        let newest = self.newest().await?.latest;
         Ok(newest.filter(|record| {
-            record.info.status.is_pending() && record.info.last_deployed == Some(begun)
+            record.info.status.is_unfinished() && record.info.last_deployed == Some(begun)
         }))
+    }
+
+    /// Ends the newest revision of a release that is no more, and keeps its history.
+    ///
+    /// # Errors
+    /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
+    pub async fn retire(&self, record: &mut Record) -> Result<(), ReleaseError> {
+        for older in self.list().await? {
+            if older.status == Status::Deployed && older.revision < record.revision {
+                self.supersede(older.revision).await?;
+            }
+        }
+        self.write(record, Status::Uninstalled, "Uninstallation complete").await
+    }
+
+    /// Removes every revision and the salt, the newest last: while it is there, what was begun can be finished.
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub async fn remove_all(&self) -> Result<(), ReleaseError> {
+        for revision in self.list().await? {
+            self.remove(revision.revision).await?;
+        }
+        Ok(())
+    }
+
+    async fn supersede(&self, revision: u32) -> Result<(), ReleaseError> {
+        let Some(mut older) = self.get(revision).await? else { return Ok(()) };
+        let description = older.info.description.clone();
+        self.write(&mut older, Status::Superseded, &description).await
     }
 
     /// Removes one revision; with the last one the salt goes, too.

@@ -10,7 +10,8 @@ use futures::stream;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{ReleaseError, Takeover, ownership};
+use super::ownership::{self, CREATED_FOR};
+use super::{ReleaseError, Takeover};
 use crate::cluster::{Client, ClusterError};
 use crate::event::{Bus, EventKind, ObjectChange};
 use crate::object::{Object, ObjectRef};
@@ -20,7 +21,7 @@ use crate::secret::Vault;
 pub(super) const PARALLEL: usize = 64;
 
 /// How long an object may take to go away: as long as a pod's usual grace period, and some more.
-pub(super) const GONE_WITHIN: Duration = Duration::from_mins(1);
+pub(crate) const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 /// What is to be done with one object; mirrors `apply.operation` of the WIT.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +72,8 @@ pub struct Done {
     pub kept: Vec<ObjectRef>,
     /// Objects of which nobody knows what became: the answer did not come.
     pub in_doubt: Vec<ObjectRef>,
+    /// Objects of hooks with their uids, in the order in which they were made.
+    pub hooks: Vec<(ObjectRef, String)>,
     /// The namespace was created for it, or may have been.
     pub created_namespace: bool,
 }
@@ -128,7 +131,8 @@ impl Transaction {
         if self.client.has_namespace(&self.namespace).await? {
             return Ok(());
         }
-        let created = self.client.create_namespace(&self.namespace).await;
+        let created_for = [(CREATED_FOR, self.release.as_str())];
+        let created = self.client.create_namespace(&self.namespace, &created_for).await;
         // Without an answer it may be there now, and was not before.
         done.created_namespace =
             created.as_ref().map_or_else(ClusterError::leaves_doubt, |created| *created);

@@ -154,6 +154,23 @@ pub enum RunError {
         #[help]
         help: Option<String>,
     },
+    /// A hook of the chart did not complete.
+    #[error("{event} hook {object} failed: {reason}")]
+    #[diagnostic(code(todohost::hook::failed))]
+    Hook {
+        /// When it ran, e.g. `pre-upgrade`.
+        event: &'static str,
+        /// What did not complete.
+        object: String,
+        /// Why, in one line.
+        reason: String,
+        /// What was found out.
+        #[related]
+        causes: Vec<Clue>,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+    },
     /// The app runs but does not answer as it should.
     #[error("{title} does not answer as it should: {reason}")]
     #[diagnostic(
@@ -202,6 +219,27 @@ pub enum RunError {
         namespace: String,
         /// The target.
         target: String,
+    },
+    /// There is nothing to go back to.
+    #[error("release {release} has no revision {wanted}")]
+    #[diagnostic(
+        code(todohost::release::no_such_revision),
+        help("kept are: {known}; `todohost history` tells of each")
+    )]
+    NoSuchRevision {
+        /// The release.
+        release: String,
+        /// What was asked for.
+        wanted: String,
+        /// Revisions that are kept.
+        known: String,
+    },
+    /// Something that cannot be taken back was asked for, and nobody can be asked.
+    #[error("delete {what}: there is no terminal to ask on")]
+    #[diagnostic(code(todohost::release::unconfirmed), help("say so with --yes"))]
+    Unconfirmed {
+        /// What would be deleted.
+        what: String,
     },
     /// No target was named and none offers itself.
     #[error("{message}")]
@@ -307,9 +345,12 @@ impl RunError {
             Self::Inputs { .. }
             | Self::Chart { .. }
             | Self::PlanFile { .. }
+            | Self::Unconfirmed { .. }
+            | Self::NoSuchRevision { .. }
             | Self::NoTarget { .. } => Exit::Usage,
             Self::Checks { live: true, .. }
             | Self::NotReady { .. }
+            | Self::Hook { .. }
             | Self::Probe { .. }
             | Self::NotDeployed { .. } => Exit::Verify,
             Self::LeftOver { failed, .. } | Self::Stranded { failed, .. } => failed.exit(),

@@ -141,7 +141,12 @@ impl Session {
         let Some(first) = missing.first() else { return Ok(Report::unchanged("all there")) };
         if must_exist {
             let name = self.target.clone().unwrap_or_default();
-            let help = format!("build and deliver it: todohost deploy --target {name}");
+            let help = match self.rendered.get().and_then(|rendered| rendered.goes_back_to) {
+                Some(revision) => format!(
+                    "it was removed since revision {revision}: deploy that revision's sources, or go back to another"
+                ),
+                None => format!("build and deliver it: todohost deploy --target {name}"),
+            };
             return Err(self.image_missing(&first.reference, help));
         }
         let route = target()?.images_via(options.clone()).await?;
@@ -170,7 +175,10 @@ impl Session {
     }
 
     /// An image that nothing names would be built for nothing, and something else deployed in its place.
-    pub(super) fn require_references(&self, objects: &[Object]) -> Result<(), RunError> {
+    pub(super) fn require_references<'a>(
+        &self,
+        objects: impl Iterator<Item = &'a Object>,
+    ) -> Result<(), RunError> {
         let mut named = Vec::new();
         for object in objects {
             collect_images(object, &mut named);
@@ -229,6 +237,21 @@ fn collect_images(value: &Object, named: &mut Vec<String>) {
     }
 }
 
+/// Images of containers that may not be pulled.
+pub(super) fn never_pulled(value: &Object, named: &mut Vec<String>) {
+    match value {
+        Object::Object(fields) => {
+            let text = |key: &str| fields.get(key).and_then(Object::as_str);
+            if let (Some(image), Some("Never")) = (text("image"), text("imagePullPolicy")) {
+                named.push(image.to_owned());
+            }
+            fields.values().for_each(|value| never_pulled(value, named));
+        }
+        Object::Array(items) => items.iter().for_each(|item| never_pulled(item, named)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,5 +268,11 @@ mod tests {
         let mut named = Vec::new();
         collect_images(&object, &mut named);
         assert_eq!(named, ["init:1", "api:2"]);
+
+        let object = serde_json::json!({"spec": {"containers": [
+            {"image": "api:2", "imagePullPolicy": "Never"}, {"image": "proxy:1", "imagePullPolicy": "Always"}]}});
+        let mut named = Vec::new();
+        never_pulled(&object, &mut named);
+        assert_eq!(named, ["api:2"]);
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::error::RunError;
+use super::history::Revision;
 use super::render::for_people;
 use super::session::{Session, lock};
 use crate::difference::Difference;
@@ -45,10 +46,16 @@ pub struct State {
     pub revision: u32,
     /// The revision's state, as recorded.
     pub status: String,
+    /// What its record tells beyond that.
+    pub record: Option<Revision>,
+    /// A newer revision that did not come into force, or not yet.
+    pub newer: Option<Revision>,
     /// Each object with its health.
     pub objects: Vec<ObjectState>,
     /// Where the app answers.
     pub addresses: Vec<String>,
+    /// What the chart has to say to its users.
+    pub notes: String,
 }
 
 /// How an object is right now.

@@ -9,7 +9,7 @@ use crate::cluster::{Client, ClusterError, Connection, Timeouts};
 use crate::event::Bus;
 use crate::plan::Chosen;
 use crate::plugin::wit::target;
-use crate::release::Store;
+use crate::release::{Lease, Newest, Store};
 use crate::secret::{Salt, Vault};
 
 impl Session {
@@ -23,19 +23,23 @@ impl Session {
         let app = &self.run.project.file.app;
         let client = client.until(self.cancel.clone());
         let store = Store::new(client.clone(), &app.namespace, &app.name);
-        let (latest, salt) = self
+        let lease = Lease::new(
+            client.clone(),
+            &app.namespace,
+            &app.name,
+            self.run.environment.person(),
+            self.run.environment.cache_dir().join("leases"),
+        );
+        if self.goal.changes_release() {
+            self.wait_for_others(&lease, &bus).await?;
+        }
+        let (newest, salt) = self
             .or_cancelled(async {
-                let (latest, salt) = tokio::join!(store.latest(), store.salt());
-                Ok::<_, RunError>((latest?, salt?))
+                let (newest, salt) = tokio::join!(store.newest(), store.salt());
+                Ok::<_, RunError>((newest?, salt?))
             })
             .await?;
-        let deployed = match &latest {
-            Some(record) if record.info.status == crate::release::Status::Deployed => {
-                Some(record.clone())
-            }
-            Some(_) => self.or_cancelled(store.deployed()).await?,
-            None => None,
-        };
+        let Newest { latest, deployed, interrupted } = newest;
         let planned = || self.run.saved.as_ref().and_then(|saved| saved.salt());
         let salt = salt.or_else(planned).map_or_else(Salt::random, Ok)?;
         let vault = Arc::new(Vault::new(salt.clone()));
@@ -51,7 +55,8 @@ impl Session {
         let version = client.version().git_version.clone();
         let detail = format!("context {}, Kubernetes {version}, {revision}", client.context());
         let target = chosen.clone();
-        let reached = Reached { target, client, store, latest, deployed, salt, vault };
+        let reached =
+            Reached { target, client, store, lease, latest, deployed, interrupted, salt, vault };
         if self.reached.set(reached).is_err() {
             return Err(RunError::internal("the target was reached twice"));
         }

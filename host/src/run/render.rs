@@ -11,7 +11,7 @@ use crate::event::{Bus, EventKind, Finding, FindingOutcome};
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::render;
-use crate::release::{Document, HookRecord, parse_manifest, print_manifest};
+use crate::release::{Document, HookRecord, output_policies, parse_manifest, print_manifest};
 use crate::secret::{Nonce, SecretFinding};
 use crate::values::{ValuePath, Values};
 
@@ -56,15 +56,10 @@ impl Session {
                 (remembered, true)
             }
         };
-        let objects: Vec<Object> =
-            remembered.documents.iter().map(|(_, object)| object.clone()).collect();
-        self.require_references(&objects)?;
-        let count = objects.len();
-        if !remembered.hooks.is_empty() {
-            let message =
-                format!("{} hooks of the chart are recorded but not run", remembered.hooks.len());
-            self.note(&bus, "warn", message);
-        }
+        let objects = remembered.documents.iter().map(|(_, object)| object);
+        let hooks = remembered.hooks.iter().map(|hook| &hook.object);
+        self.require_references(objects.chain(hooks))?;
+        let count = remembered.documents.len();
         let rendered = self.keep(remembered, chosen.digest.clone(), inputs)?;
         if self.rendered.set(rendered).is_err() {
             return Err(RunError::internal("it was rendered twice"));
@@ -283,6 +278,11 @@ impl Session {
         let original = remembered.clone();
         let hooks = remembered.hooks.into_iter().map(|hook| {
             let name = ObjectRef::of(&hook.object);
+            let mut other = serde_json::Map::new();
+            let outputs = output_policies(&hook.object);
+            if !outputs.is_empty() {
+                other.insert("output_log_policies".to_owned(), outputs.into());
+            }
             let document =
                 Document { source: hook.source.clone(), object: vault.substitute(hook.object)? };
             Ok::<_, RunError>(HookRecord {
@@ -293,7 +293,7 @@ impl Session {
                 events: hook.events,
                 weight: hook.weight,
                 delete_policies: hook.delete_policies,
-                other: serde_json::Map::new(),
+                other,
             })
         });
         let documents = |objects: Vec<(String, Object)>| {
@@ -306,9 +306,10 @@ impl Session {
             notes: remembered.notes,
             chart: remembered.chart,
             config: remembered.config,
-            remembered: original,
+            remembered: Some(original),
             renderer,
             inputs,
+            goes_back_to: None,
         })
     }
 }
@@ -350,16 +351,20 @@ impl Read {
     }
 }
 
-/// Takes the value at a plain path away.
+/// Takes the value at a plain path away, and what then holds nothing any more.
 fn remove(values: &mut Value, path: &str) {
-    let (parents, last) = path.rsplit_once('.').map_or(("", path), |(head, last)| (head, last));
-    let parent = if parents.is_empty() {
-        Some(values)
-    } else {
-        values.pointer_mut(&format!("/{}", parents.replace('.', "/")))
-    };
-    if let Some(Value::Object(fields)) = parent {
-        fields.shift_remove(last);
+    let Value::Object(fields) = values else { return };
+    match path.split_once('.') {
+        None => {
+            fields.shift_remove(path);
+        }
+        Some((first, rest)) => {
+            let Some(below) = fields.get_mut(first) else { return };
+            remove(below, rest);
+            if below.as_object().is_some_and(serde_json::Map::is_empty) {
+                fields.shift_remove(first);
+            }
+        }
     }
 }
 
@@ -397,5 +402,7 @@ mod tests {
         remove(&mut values, "top");
         remove(&mut values, "not.there");
         assert_eq!(values, serde_json::json!({"secrets": {"other": 1}}));
+        remove(&mut values, "secrets.other");
+        assert_eq!(values, serde_json::json!({}));
     }
 }

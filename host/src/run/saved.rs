@@ -228,6 +228,9 @@ impl Session {
             platform: state.image.platform,
             size: state.image.size,
         });
+        let remembered = rendered.remembered.clone();
+        let remembered =
+            remembered.ok_or_else(|| RunError::internal("a plan of an older revision"))?;
         let is_first = self.or_cancelled(reached.store.salt()).await?.is_none();
         Ok(SavedPlan {
             version: VERSION,
@@ -246,7 +249,7 @@ impl Session {
             takeover: self.run.takeover.clone(),
             waves: saved_waves(&vault, intent)?,
             live: intent.prospect.objects.iter().map(|one| saved_live(&vault, one)).collect(),
-            rendered: rendered.remembered.clone(),
+            rendered: remembered,
         })
     }
 

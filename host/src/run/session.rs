@@ -1,6 +1,6 @@
 //! One target's run: what its steps hand to each other, and what they may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,9 @@ use crate::event::{Bus, EventKind, Finding, FindingOutcome};
 use crate::memo::Memo;
 use crate::plan::{Chosen, Goal, Plan, Step, TargetPlan};
 use crate::plugin::{CallContext, EnvironmentSeed, Plugin};
-use crate::release::{Document, Done, HookRecord, Prospect, Record, Store, Transaction};
+use crate::release::{
+    Document, Done, Held, HookRecord, Lease, Prospect, Record, Store, Transaction,
+};
 use crate::secret::{Salt, SecretValue, Vault};
 
 /// Time that one call of a component has.
@@ -53,10 +55,13 @@ pub(super) struct Reached {
     pub target: Chosen,
     pub client: Client,
     pub store: Store,
+    pub lease: Lease,
     /// The newest revision, in whatever state.
     pub latest: Option<Record>,
     /// The revision in force.
     pub deployed: Option<Record>,
+    /// Newer ones that a killed run had begun, or had begun to take away.
+    pub interrupted: Vec<Record>,
     pub salt: Salt,
     pub vault: Arc<Vault>,
 }
@@ -82,10 +87,12 @@ pub(super) struct Rendered {
     pub notes: String,
     pub chart: serde_json::Value,
     pub config: serde_json::Value,
-    /// The same with placeholders in the hooks, too: what may be kept outside of the cluster.
-    pub remembered: Remembered,
+    /// The same with placeholders in the hooks, too: what may be kept outside of the cluster. Not of an older revision.
+    pub remembered: Option<Remembered>,
     pub renderer: String,
     pub inputs: String,
+    /// The older revision that it was taken from, where nothing was rendered.
+    pub goes_back_to: Option<u32>,
 }
 
 /// A revision under way.
@@ -95,11 +102,22 @@ pub(super) struct Pending {
     pub begun: Timestamp,
     /// `None` before it was created, and where nobody knows whether it was.
     pub record: Option<Record>,
+    /// Nobody knows whether the record was created: the answer did not come.
+    pub is_doubted: bool,
     pub done: Done,
     /// What it was going to change.
     pub prospect: Prospect,
     pub previous: Vec<Document>,
     pub is_upgrade: bool,
+    /// Hooks that completed before the last deploy was interrupted.
+    pub through: BTreeSet<usize>,
+}
+
+impl Pending {
+    /// Something may have been changed.
+    pub fn has_begun(&self) -> bool {
+        self.record.is_some() || self.is_doubted || self.done.created_namespace
+    }
 }
 
 /// One target's run.
@@ -120,6 +138,8 @@ pub(super) struct Session {
     /// What a deploy would change, where that was asked for.
     pub difference: OnceLock<Difference>,
     pub addresses: Mutex<Vec<String>>,
+    /// Held while the release is changed.
+    pub held: Mutex<Option<Held>>,
 }
 
 impl Session {
@@ -151,6 +171,7 @@ impl Session {
             pending: Mutex::default(),
             difference: OnceLock::new(),
             addresses: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 

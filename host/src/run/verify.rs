@@ -6,6 +6,8 @@ mod meter;
 mod stuck;
 mod wait;
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +25,9 @@ use crate::plugin::{Role, Verify};
 impl Session {
     pub(super) async fn verify(&self, chosen: &Chosen, bus: Bus) -> Result<Report, RunError> {
         let (objects, refs) = self.release_objects().await?;
-        let judged = self.wait_healthy_with(&self.reached()?.client, chosen, &refs, &bus).await?;
+        let limit = self.run.ready_within.duration();
+        let client = &self.reached()?.client;
+        let judged = self.wait_healthy_with(limit, client, chosen, &refs, &bus).await?;
         let probes = self.probe(chosen, &objects, &bus);
         let (probed, ()) = tokio::join!(probes, self.find_addresses(&objects, &bus));
         let probed = probed?;
@@ -37,11 +41,7 @@ impl Session {
             Some(objects) => objects.clone(),
             None => {
                 let reached = self.reached()?;
-                let record = reached.deployed.as_ref().ok_or_else(|| RunError::NotDeployed {
-                    release: app.name.clone(),
-                    namespace: app.namespace.clone(),
-                    target: self.target.clone().unwrap_or_default(),
-                })?;
+                let record = reached.deployed.as_ref().ok_or_else(|| self.not_deployed())?;
                 let vault = self.vault();
                 let documents = record.documents()?.into_iter();
                 let objects = documents.map(|document| vault.tokenise(document.object)).collect();
@@ -76,7 +76,21 @@ impl Session {
     ) -> Result<usize, RunError> {
         let planner = Planner { project: &self.run.project, registry: &self.run.registry };
         let chosen = planner.step_plugin(Role::Verify)?;
-        self.wait_healthy_with(client, &chosen, refs, bus).await
+        let limit = self.run.ready_within.duration();
+        self.wait_healthy_with(limit, client, &chosen, refs, bus).await
+    }
+
+    /// The same with a time limit of its own.
+    pub(super) async fn wait_healthy_within(
+        &self,
+        limit: Duration,
+        client: &Client,
+        refs: &[ObjectRef],
+        bus: &Bus,
+    ) -> Result<usize, RunError> {
+        let planner = Planner { project: &self.run.project, registry: &self.run.registry };
+        let chosen = planner.step_plugin(Role::Verify)?;
+        self.wait_healthy_with(limit, client, &chosen, refs, bus).await
     }
 
     /// What a rollback put back must run again. The user's Ctrl-C does not cut this short.
@@ -119,7 +133,14 @@ impl Session {
             target: self.target.clone().unwrap_or_default(),
             revision: record.map_or(0, |record| record.revision),
             status: record.map_or("unknown", |record| record.info.status.as_str()).to_owned(),
+            record: record.map(|record| self.told(record)),
+            newer: reached
+                .latest
+                .as_ref()
+                .filter(|latest| record.is_some_and(|record| latest.revision > record.revision))
+                .map(|latest| self.told(latest)),
             objects: states,
+            notes: record.map(|it| self.vault().redact(&it.info.notes)).unwrap_or_default(),
             addresses: lock(&self.addresses).clone(),
         })
     }

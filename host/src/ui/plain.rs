@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::text::{clean, duration};
 use super::{Detail, Renderer, line, waiting};
 use crate::event::{
-    Event, EventKind, Finding, FindingOutcome, ObjectChange, Readiness, StepOutcome,
+    Event, EventKind, Finding, FindingOutcome, HookPhase, ObjectChange, Readiness, StepOutcome,
 };
 
 /// Lines of evidence that are shown of one finding.
@@ -99,6 +99,15 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
                 Readiness::Failed => format!("failed: {}", clean(message)),
             };
             format!("    {}{count} {end}", clean(&object))
+        }
+        EventKind::Hook { object, moment, phase, elapsed_ms } => {
+            let object = object.to_string();
+            let end = match phase {
+                HookPhase::Running => "runs".to_owned(),
+                HookPhase::Succeeded => format!("completed ({})", duration(*elapsed_ms)),
+                HookPhase::Failed => format!("failed ({})", duration(*elapsed_ms)),
+            };
+            format!("    {} {moment} hook {end}", clean(&object))
         }
         EventKind::Note { level, message } if level == "warn" => {
             format!("warning: {}", clean(message))

@@ -187,6 +187,22 @@ impl Running {
         self.signal(rustix::process::Signal::KILL);
     }
 
+    /// Kills it once it has run for so long, unless it ended by itself; gives what it printed until then.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    #[cfg(unix)]
+    pub fn kill_after(mut self, time: Duration) -> String {
+        let until = Instant::now() + time;
+        while Instant::now() < until && self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.kill();
+        }
+        self.finish().output()
+    }
+
     #[cfg(unix)]
     fn signal(&self, signal: rustix::process::Signal) {
         let process = i32::try_from(self.child.id())

@@ -48,6 +48,7 @@ struct Waiting<'a> {
 impl Session {
     pub(super) async fn wait_healthy_with(
         &self,
+        limit: Duration,
         client: &Client,
         chosen: &Chosen,
         refs: &[ObjectRef],
@@ -62,7 +63,7 @@ impl Session {
             options: chosen.options.to_string(),
             judged: BTreeMap::new(),
         };
-        let deadline = Instant::now() + self.run.ready_within.duration();
+        let deadline = Instant::now() + limit;
         let mut watch = client.watch(refs, client.stop()).await?;
         let wait = async {
             loop {

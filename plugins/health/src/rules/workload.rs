@@ -162,10 +162,17 @@ pub fn pod(object: &Value) -> Verdict {
             let reason = or(text(object, "/status/reason"), "PodFailed");
             failed(reason, or(text(object, "/status/message"), "one of its containers failed"))
         }
+        // A hook has an end; ready is not it.
+        "Running" if is_hook(object) => progressing("Running", "it has not completed yet"),
         "Running" if condition_is(object, "Ready", "True") => healthy("it is ready"),
         "Running" => progressing("Waiting", "it runs and is not ready yet"),
         _ => progressing("Pending", "it does not run yet"),
     }
+}
+
+/// A pod that a chart runs at a moment of its deploy, and not for as long as the release is there.
+fn is_hook(object: &Value) -> bool {
+    object.pointer("/metadata/annotations/helm.sh~1hook").is_some()
 }
 
 #[cfg(test)]
@@ -177,6 +184,17 @@ mod tests {
     fn deployment_with(status: &Value) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "generation": 2},
             "spec": {"replicas": 2}, "status": status})
+    }
+
+    #[test]
+    fn the_pod_of_a_hook_is_waited_for_to_its_end() {
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        assert_eq!(super::pod(&pod).health, Health::Healthy);
+        pod["metadata"]["annotations"] = json!({"helm.sh/hook": "test"});
+        assert_eq!(super::pod(&pod).health, Health::Progressing);
+        pod["status"]["phase"] = json!("Succeeded");
+        assert_eq!(super::pod(&pod).health, Health::Healthy);
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! `history`: the revisions that are kept.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::Cli;
+use super::arguments::{Common, OutputFormat, StatusOptions};
+use crate::release::Takeover;
+use crate::run::{self, Revision, RunError};
+use crate::ui;
+
+impl Cli {
+    pub(super) async fn history(
+        &self,
+        common: &Common,
+        options: &StatusOptions,
+    ) -> Result<(), RunError> {
+        let run = Arc::new(self.open(common, &[], Takeover::default())?);
+        for target in self.named_targets(&run, &options.target).await? {
+            let revisions = run::history(&run, &target).await?;
+            let text = match common.output {
+                OutputFormat::Name => names(&revisions),
+                _ => table(&revisions),
+            };
+            self.show(common, &revisions, &text)?;
+        }
+        Ok(())
+    }
+}
+
+fn names(revisions: &[Revision]) -> String {
+    revisions.iter().fold(String::new(), |mut text, revision| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", revision.revision);
+        text
+    })
+}
+
+fn table(revisions: &[Revision]) -> String {
+    let heads = ["REVISION", "DEPLOYED", "STATUS", "CHART", "APP", "DESCRIPTION", "MADE BY"];
+    let mut rows = vec![heads.map(str::to_owned)];
+    rows.extend(revisions.iter().map(|one| {
+        [
+            one.revision.to_string(),
+            one.deployed.clone(),
+            one.status.clone(),
+            one.chart.clone(),
+            one.app_version.clone(),
+            one.description.clone(),
+            one.made_by.clone(),
+        ]
+        .map(|cell| ui::clean(&cell).into_owned())
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or(0)).collect();
+    rows.iter().fold(String::new(), |mut text, row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them_and_hold_no_escapes() {
+        let revision = Revision {
+            revision: 12,
+            deployed: "2026-11-21 05:00:00Z".into(),
+            status: "superseded".into(),
+            chart: "todo-0.1.0".into(),
+            app_version: "1".into(),
+            description: "Upgrade \u{1b}[2J complete".into(),
+            made_by: "helm".into(),
+        };
+        let text = table(std::slice::from_ref(&revision));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find("DEPLOYED"), lines[1].find("2026"));
+        assert_eq!(lines[0].find("MADE BY"), lines[1].find("helm"));
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert_eq!(names(&[revision]), "12\n");
+    }
+}

@@ -1,0 +1,56 @@
+//! One deploy of a release at a time: waiting for others, and being the one.
+
+use super::error::RunError;
+use super::session::{Session, lock};
+use crate::event::{Bus, EventKind};
+use crate::release::{Holder, Lease, ReleaseError};
+
+impl Session {
+    /// Waits until no other deploy of the release is under way; what it made is then there to be read.
+    pub(super) async fn wait_for_others(&self, lease: &Lease, bus: &Bus) -> Result<(), RunError> {
+        self.or_cancelled(lease.wait_until_free(&|holder| tell(bus, holder))).await
+    }
+
+    /// Makes this run the one that changes the release. The namespace must exist.
+    ///
+    /// # Errors
+    /// `Taken` where someone else made a revision since this run read the newest one: what it is about to do was
+    /// decided without knowing of that.
+    pub(super) async fn take_lease(&self, bus: &Bus) -> Result<(), RunError> {
+        let reached = self.reached()?;
+        let tell = |holder: &Holder| tell(bus, holder);
+        let held = self.or_cancelled(reached.lease.take(&tell, self.cancel.clone())).await?;
+        *lock(&self.held) = Some(held);
+        let newest = reached.store.list().await?.last().map(|summary| summary.revision);
+        if newest == reached.latest.as_ref().map(|record| record.revision) {
+            return Ok(());
+        }
+        let release = self.run.project.file.app.name.clone();
+        Err(ReleaseError::Taken { release, revision: newest.unwrap_or_default() }.into())
+    }
+
+    /// The error for a run that was taken for dead while it could not reach the cluster.
+    pub(super) fn lost_lease(&self) -> Option<RunError> {
+        let is_lost = lock(&self.held).as_ref().is_some_and(crate::release::Held::is_lost);
+        let release = self.run.project.file.app.name.clone();
+        is_lost.then(|| ReleaseError::Lost { release }.into())
+    }
+
+    /// Others may change the release again.
+    pub(super) async fn give_lease_back(&self) {
+        let held = lock(&self.held).take();
+        let Some(held) = held else { return };
+        if let Err(error) = held.give_back().await {
+            let message = format!(
+                "the next deploy waits a moment, since the lease could not be given back: {error}"
+            );
+            self.note(&self.bus, "warn", self.vault().redact(&message));
+        }
+    }
+}
+
+fn tell(bus: &Bus, holder: &Holder) {
+    let message =
+        format!("waiting for {}, who has been deploying since {}", holder.person, holder.since);
+    bus.send(EventKind::Note { level: "info".to_owned(), message });
+}

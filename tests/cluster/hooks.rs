@@ -1,0 +1,86 @@
+//! Hooks of a chart on a real cluster: run, waited for, shown, and able to stop a deploy.
+
+use todohost_tests::real::Real;
+
+fn job(real: &Real, name: &str) -> serde_json::Value {
+    real.object("job", name)
+}
+
+#[test]
+fn a_hook_runs_before_the_objects_and_its_output_is_shown() {
+    let real = Real::parcel("hook-runs");
+    let finished = real.deploy_parcel(&[]).args(["--verbose"]).run().expect_code(0);
+    for part in ["migrated by hello", "Job/parcel-migrate pre-install hook completed"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.stderr);
+    }
+    let before = finished.stderr.find("hook completed").unwrap();
+    let applied = finished.stderr.find("Deployment/parcel created").unwrap();
+    assert!(before < applied, "{}", finished.stderr);
+    assert_eq!(job(&real, "parcel-migrate")["status"]["succeeded"], 1);
+
+    // The same again is no upgrade, so nothing runs; a changed one is.
+    let first = job(&real, "parcel-migrate")["metadata"]["uid"].clone();
+    let _ = real.deploy_parcel(&[]).run().expect_code(0);
+    assert_eq!(job(&real, "parcel-migrate")["metadata"]["uid"], first);
+    let second = real.deploy_parcel(&["greeting=again"]).run().expect_code(0);
+    assert!(second.stderr.contains("pre-upgrade hook completed"), "{}", second.stderr);
+    assert_ne!(job(&real, "parcel-migrate")["metadata"]["uid"], first);
+    // A hook alone is a change, too.
+    let third = real.deploy_parcel(&["greeting=again", "migrate=echo other"]).run().expect_code(0);
+    assert_eq!(
+        real.revisions(),
+        ["1 superseded", "2 superseded", "3 deployed"],
+        "{}",
+        third.stderr
+    );
+}
+
+#[test]
+fn a_hook_that_fails_stops_a_first_install_and_nothing_is_left() {
+    let real = Real::parcel("hook-install");
+    let finished =
+        real.deploy_parcel(&["migrate=echo no table here; exit 3"]).run().expect_code(11);
+    for part in ["pre-install hook Job/parcel-migrate failed", "no table here", "exit code 3"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.stderr);
+    }
+    assert!(!finished.stderr.contains("Deployment/parcel created"), "{}", finished.stderr);
+    real.assert_nothing_left();
+}
+
+#[test]
+fn a_hook_that_fails_stops_an_upgrade_and_the_revision_before_stays() {
+    let real = Real::parcel("hook-upgrade");
+    let _ = real.deploy_parcel(&[]).run().expect_code(0);
+    let serving = || -> Vec<String> {
+        let pods = real.pods("parcel-").into_iter();
+        pods.filter(|pod| !pod.starts_with("parcel-migrate")).collect()
+    };
+    let pods = serving();
+    let finished = real
+        .deploy_parcel(&["greeting=bye", "migrate=echo cannot migrate; exit 4"])
+        .run()
+        .expect_code(11);
+    assert!(finished.stderr.contains("cannot migrate"), "{}", finished.stderr);
+    assert_eq!(real.revisions(), ["1 deployed", "2 failed"]);
+    let settings = real.object("configmap", "parcel-settings");
+    assert_eq!(settings["data"]["greeting"], "hello");
+    assert_eq!(serving(), pods);
+    let _ = real.deploy_parcel(&["greeting=bye"]).run().expect_code(0);
+    assert_eq!(real.object("configmap", "parcel-settings")["data"]["greeting"], "bye");
+}
+
+#[test]
+fn the_tests_of_a_chart_run_when_asked_for() {
+    let real = Real::parcel("hook-test");
+    let _ = real.deploy_parcel(&[]).run().expect_code(0);
+    assert_eq!(real.object("pod", "parcel-check"), serde_json::Value::Null);
+    let verify = || real.host().args(["verify", "--tests", "--target", real.target()]);
+    let finished = verify().args(["--verbose"]).run().expect_code(0);
+    for part in ["checked", "1 tests passed"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.stderr);
+    }
+    let _ = real.deploy_parcel(&["check=echo too heavy; exit 2"]).run().expect_code(0);
+    let finished = verify().run().expect_code(11);
+    assert!(finished.stderr.contains("too heavy"), "{}", finished.stderr);
+    assert_eq!(real.revisions(), ["1 superseded", "2 deployed"]);
+}

@@ -1,0 +1,129 @@
+//! Killed at any moment, the next deploy ends well with no hand work, and everything agrees.
+//!
+//! `TODOHOST_KILLS` says how many points, `TODOHOST_SEED` which ones; both are printed.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use todohost_testkit::Finished;
+use todohost_tests::real::Real;
+use todohost_tests::variable;
+
+/// Points of the suite; `make soak` takes more.
+const POINTS: u64 = 20;
+
+/// What is killed.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Install,
+    Upgrade,
+    Rollback,
+}
+
+/// The generator of Knuth's MMIX: good enough to pick moments, and the same everywhere.
+struct Moments(u64);
+
+impl Moments {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    variable(name).map(|text| text.parse().unwrap())
+}
+
+fn todohost(real: &Real, line: &str) -> todohost_testkit::Host {
+    real.host().args(line.split_whitespace()).args(["--target", real.target()])
+}
+
+fn value(greeting: &str) -> String {
+    format!("greeting={greeting}")
+}
+
+/// Brings about what an operation starts from.
+fn prepare(real: &Real, operation: Operation, point: u64) {
+    if matches!(operation, Operation::Install) {
+        let _ = todohost(real, "delete --yes --with-namespace").run().expect_code(0);
+        return;
+    }
+    let before = value(&format!("before-{point}"));
+    let _ = real.deploy_parcel(&[&before]).run().expect_code(0);
+    if matches!(operation, Operation::Rollback) {
+        let between = value(&format!("between-{point}"));
+        let _ = real.deploy_parcel(&[&between]).run().expect_code(0);
+    }
+}
+
+fn start(real: &Real, operation: Operation, point: u64) -> todohost_testkit::Host {
+    match operation {
+        Operation::Install | Operation::Upgrade => {
+            let wanted = value(&format!("wanted-{point}"));
+            real.deploy_parcel(&[&wanted, "motto=killed"])
+        }
+        Operation::Rollback => todohost(real, "rollback"),
+    }
+}
+
+/// Records, objects and lease say the same.
+fn assert_agreed(real: &Real, point: u64, what: &str, finished: &Finished) {
+    let told = || format!("{what}\n{}\n{:#?}", finished.output(), real.revisions());
+    let history = todohost(real, "history -o json").run().expect_code(0);
+    let history: Value = serde_json::from_str(&history.stdout).unwrap();
+    let status: Vec<&str> =
+        history.as_array().unwrap().iter().filter_map(|one| one["status"].as_str()).collect();
+    assert_eq!(status.last(), Some(&"deployed"), "{}", told());
+    let in_force = status.iter().filter(|status| **status == "deployed").count();
+    assert_eq!(in_force, 1, "{}", told());
+    let unfinished = status.iter().any(|status| status.contains("ing"));
+    assert!(!unfinished, "{}", told());
+
+    let settings = real.object("configmap", "parcel-settings");
+    let wanted = serde_json::json!({ "greeting": format!("after-{point}") });
+    assert_eq!(settings["data"], wanted, "{}", told());
+    let deployment = real.object("deployment", "parcel");
+    assert_eq!(deployment["status"]["availableReplicas"], 1, "{}", told());
+    assert_eq!(real.kubectl("get leases -o name"), "", "{}", told());
+
+    // What is recorded is what is there: a deploy of the same finds nothing to do.
+    let after = value(&format!("after-{point}"));
+    let again = real.deploy_parcel(&[&after]).run().expect_code(0);
+    assert!(again.stderr.contains("nothing changed"), "{}\n{}", told(), again.output());
+}
+
+#[test]
+fn the_next_deploy_after_a_kill_ends_well() {
+    let points = number("TODOHOST_KILLS").unwrap_or(POINTS);
+    let seed = number("TODOHOST_SEED").unwrap_or(20_261_121);
+    println!("{points} points, TODOHOST_SEED={seed}");
+    let real = Real::parcel("kills");
+    let mut moments = Moments(seed);
+
+    // How long each takes when nobody kills it.
+    let mut lengths = Vec::new();
+    for operation in [Operation::Install, Operation::Upgrade, Operation::Rollback] {
+        if !lengths.is_empty() {
+            prepare(&real, operation, 0);
+        }
+        let began = Instant::now();
+        let _ = start(&real, operation, 0).run().expect_code(0);
+        lengths.push((operation, began.elapsed()));
+    }
+
+    for point in 1..=points {
+        let chosen = usize::try_from(moments.below(3)).unwrap();
+        let (operation, length) = lengths[chosen];
+        let length = u64::try_from(length.as_millis()).unwrap();
+        let delay = Duration::from_millis(moments.below(length + length / 10));
+        let what = format!("point {point}: {operation:?} killed after {delay:?}");
+        println!("{what}");
+        prepare(&real, operation, point);
+        let killed = start(&real, operation, point).spawn().kill_after(delay);
+        let after = value(&format!("after-{point}"));
+        let finished = real.deploy_parcel(&[&after]).run();
+        assert_eq!(finished.code(), Some(0), "{what}\n{}\n{}", killed, finished.output());
+        assert_agreed(&real, point, &what, &finished);
+    }
+}

@@ -1,0 +1,174 @@
+//! The app `parcel`: no image to build, nothing to wait long for, and one of everything that a release can have.
+//!
+//! Owns its files. A test that asks what becomes of a release needs no more than this.
+
+use todohost_testkit::Project;
+
+use super::real::Real;
+
+/// The secret that every deploy of it needs.
+pub const TOKEN: &str = "canary-5e1f33d0";
+
+const PROJECT: &str = r#"[app]
+name = "parcel"
+namespace = "NAMESPACE"
+chart = "chart"
+
+[secrets]
+"secrets.token" = { required = true }
+"#;
+
+const CHART: &str = "apiVersion: v2\nname: parcel\nversion: 0.3.0\nappVersion: '7'\n";
+
+const VALUES: &str = r"replicas: 1
+greeting: hello
+# python is the image that every other test builds on, so it is there already
+image: python:3.13-slim-bookworm
+migrate: echo migrated by $GREETING
+farewell: echo farewell
+check: echo checked
+secrets:
+  token: ''
+";
+
+const SECRET: &str = r#"apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ .Release.Name }}-token
+data:
+  TOKEN: {{ required "secrets.token is required" .Values.secrets.token | b64enc | quote }}
+"#;
+
+const SETTINGS: &str = r"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}-settings
+data:
+  greeting: {{ .Values.greeting | quote }}
+  {{- with .Values.motto }}
+  motto: {{ . | quote }}
+  {{- end }}
+";
+
+const KEPT: &str = r"apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}-kept
+  annotations:
+    helm.sh/resource-policy: keep
+data:
+  of: parcel
+";
+
+const DEPLOYMENT: &str = r"apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector:
+    matchLabels: { app: {{ .Release.Name }} }
+  template:
+    metadata:
+      labels: { app: {{ .Release.Name }} }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: parcel
+          image: {{ .Values.image }}
+          imagePullPolicy: IfNotPresent
+          command: [sleep, infinity]
+          env:
+            - name: GREETING
+              value: {{ .Values.greeting | quote }}
+          envFrom:
+            - secretRef: { name: {{ .Release.Name }}-token }
+";
+
+const SERVICE: &str = r"apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  selector: { app: {{ .Release.Name }} }
+  ports:
+    - port: 80
+";
+
+const HOOKS: &str = r#"{{- range $name, $at := dict "migrate" "pre-install,pre-upgrade" "farewell" "pre-delete" }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ $.Release.Name }}-{{ $name }}
+  annotations:
+    helm.sh/hook: {{ $at }}
+    {{- if eq $name "farewell" }}
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+    {{- end }}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: hook
+          image: {{ $.Values.image }}
+          imagePullPolicy: IfNotPresent
+          command: [sh, -c, {{ index $.Values $name | quote }}]
+          env:
+            - name: GREETING
+              value: {{ $.Values.greeting | quote }}
+{{- end }}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ .Release.Name }}-check
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: check
+      image: {{ .Values.image }}
+      imagePullPolicy: IfNotPresent
+      command: [sh, -c, {{ .Values.check | quote }}]
+"#;
+
+const NOTES: &str = "revision {{ .Release.Revision }} says {{ .Values.greeting }}\n";
+
+impl Real {
+    /// The app `parcel` in a namespace called `parcel-NAME`.
+    pub fn parcel(name: &str) -> Self {
+        let namespace = format!("parcel-{name}");
+        let project = Project::empty();
+        for (path, content) in [
+            ("todohost.toml", PROJECT.replace("NAMESPACE", &namespace).as_str()),
+            ("chart/Chart.yaml", CHART),
+            ("chart/values.yaml", VALUES),
+            ("chart/templates/secret.yaml", SECRET),
+            ("chart/templates/settings.yaml", SETTINGS),
+            ("chart/templates/kept.yaml", KEPT),
+            ("chart/templates/deployment.yaml", DEPLOYMENT),
+            ("chart/templates/service.yaml", SERVICE),
+            ("chart/templates/hooks.yaml", HOOKS),
+            ("chart/templates/NOTES.txt", NOTES),
+        ] {
+            project.write(path, content);
+        }
+        Self::new(project, &namespace)
+    }
+
+    /// `deploy` of the app `parcel`, with its secret and more values.
+    pub fn deploy_parcel(&self, values: &[&str]) -> todohost_testkit::Host {
+        let mut host = self.deploy().args(["--set", &format!("secrets.token={TOKEN}")]);
+        for value in values {
+            host = host.args(["--set", value]);
+        }
+        host
+    }
+}
