@@ -18,7 +18,7 @@ use crate::event::{Bus, EventKind, Failure};
 use crate::exit::Exit;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile};
-use crate::run::{Run, RunError, time_now};
+use crate::run::{AfterFailure, Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
 use arguments::{Arguments, Command, Common, OutputFormat, PluginCommand, TargetCommand};
@@ -107,13 +107,16 @@ impl Cli {
     async fn command(&self, arguments: &Arguments) -> Result<(), RunError> {
         let common = &arguments.common;
         match &arguments.command {
-            Command::Deploy(options)
-            | Command::Build(options)
+            Command::Deploy(options) | Command::Apply(options) => {
+                let after = options.after_failure();
+                self.carry_out(arguments.command.goal(), common, &options.run, after).await
+            }
+            Command::Build(options)
             | Command::Render(options)
-            | Command::Apply(options)
             | Command::Verify(options)
             | Command::Check(options) => {
-                self.carry_out(arguments.command.goal(), common, options).await
+                let after = AfterFailure::default();
+                self.carry_out(arguments.command.goal(), common, options, after).await
             }
             Command::Status(options) => self.status(common, options).await,
             Command::Plugin { command } => match command {
@@ -149,6 +152,7 @@ impl Cli {
             bus: self.bus.clone(),
             cancel: self.cancel.clone(),
             force,
+            after_failure: AfterFailure::default(),
             now: time_now(),
         })
     }

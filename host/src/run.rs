@@ -7,7 +7,9 @@ mod apply;
 mod candidates;
 mod check;
 mod error;
+mod evidence;
 mod images;
+mod leave;
 mod outcome;
 mod reach;
 mod render;
@@ -30,6 +32,7 @@ use crate::values::Values;
 
 pub use candidates::{Candidate, candidates};
 pub use error::{Clue, RunError};
+pub use leave::AfterFailure;
 pub use outcome::{Outcome, State};
 use schedule::{Report, StepRunner};
 use session::Session;
@@ -52,6 +55,8 @@ pub struct Run {
     pub cancel: CancellationToken,
     /// Take fields from other managers.
     pub force: bool,
+    /// What becomes of the cluster where the run fails.
+    pub after_failure: AfterFailure,
     /// The time of the run, in nanoseconds since the Unix epoch: every component has the same.
     pub now: u64,
 }

@@ -15,6 +15,7 @@ mod output;
 mod plugins;
 mod project;
 mod render;
+mod rollback;
 mod target;
 mod values;
 mod verify;

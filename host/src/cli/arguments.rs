@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::plan::Goal;
+use crate::run::AfterFailure;
 use crate::values::ValueArgument;
 
 /// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
@@ -68,13 +69,13 @@ Examples:
 
 A value given with --set stays in the shell's history; --secret does not.
 A first deploy that fails is taken away again; a later one goes back to the revision before.")]
-    Deploy(RunOptions),
+    Deploy(ChangeOptions),
     /// Build the images that changed
     Build(RunOptions),
     /// Print the objects that a deploy would apply; values of secrets are left out
     Render(RunOptions),
     /// Apply and verify, with images that are already there
-    Apply(RunOptions),
+    Apply(ChangeOptions),
     /// Wait until what is deployed is healthy, and probe it
     Verify(RunOptions),
     /// Run all checks without changing anything
@@ -122,6 +123,27 @@ pub(super) struct RunOptions {
     pub force: bool,
     #[command(flatten)]
     pub values: ValueOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChangeOptions {
+    /// Go back to the revision in force where an upgrade fails: what happens anyway
+    #[arg(long, overrides_with = "no_rollback")]
+    rollback: bool,
+    /// Leave a failed upgrade as it is, to be looked at
+    #[arg(long, overrides_with = "rollback")]
+    no_rollback: bool,
+    /// Leave what a failed first deploy made, to be looked at
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+impl ChangeOptions {
+    pub fn after_failure(&self) -> AfterFailure {
+        AfterFailure { roll_back: self.rollback || !self.no_rollback, keep: self.keep }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -210,10 +232,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_on_going_back_counts() {
+        let rolls_back = |words: &[&str]| {
+            let line = ["todohost", "deploy"].iter().chain(words);
+            let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
+            options.after_failure().roll_back
+        };
+        assert!(rolls_back(&[]));
+        assert!(!rolls_back(&["--no-rollback"]));
+        assert!(rolls_back(&["--no-rollback", "--rollback"]));
+        assert!(!rolls_back(&["--rollback", "--no-rollback"]));
+    }
+
+    #[test]
     fn several_targets_and_values_are_taken() {
         let line = ["todohost", "deploy", "--target", "a", "--target", "b", "--set", "x=1"];
         let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
-        assert_eq!(options.target, ["a", "b"]);
-        assert!(options.values.arguments() == [ValueArgument::Set("x=1".into())]);
+        assert_eq!(options.run.target, ["a", "b"]);
+        assert!(options.run.values.arguments() == [ValueArgument::Set("x=1".into())]);
     }
 }

@@ -6,7 +6,7 @@ use super::Cli;
 use super::arguments::{Common, OutputFormat, RunOptions};
 use crate::event::EventKind;
 use crate::plan::{self, Goal, Planner};
-use crate::run::{self, Outcome, RunError};
+use crate::run::{self, AfterFailure, Outcome, RunError};
 use crate::ui;
 
 impl Cli {
@@ -15,9 +15,11 @@ impl Cli {
         goal: Goal,
         common: &Common,
         options: &RunOptions,
+        after_failure: AfterFailure,
     ) -> Result<(), RunError> {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
-        let run = self.open(common, &options.values.arguments(), options.force)?;
+        let mut run = self.open(common, &options.values.arguments(), options.force)?;
+        run.after_failure = after_failure;
         let needs_secrets = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Check);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
 use crate::project::{Project, ProjectFile};
-use crate::run::{self, Candidate, Run, RunError, time_now};
+use crate::run::{self, AfterFailure, Candidate, Run, RunError, time_now};
 use crate::ui;
 use crate::values::Values;
 
@@ -72,6 +72,7 @@ impl Cli {
                     bus: self.bus.clone(),
                     cancel: self.cancel.clone(),
                     force: false,
+                    after_failure: AfterFailure::default(),
                     now: time_now(),
                 })
             }

@@ -30,8 +30,10 @@ impl Session {
         let previous_documents = base.map(Record::documents).transpose()?.unwrap_or_default();
         let mut previous: Vec<Object> =
             previous_documents.iter().map(|document| document.object.clone()).collect();
-        if let Some(begun) = begun {
-            previous.extend(begun.documents()?.into_iter().map(|document| document.object));
+        let failed = reached.latest.as_ref().filter(|record| record.info.status == Status::Failed);
+        // What a failed one was allowed to leave is, too.
+        for left in begun.into_iter().chain(failed) {
+            previous.extend(left.documents()?.into_iter().map(|document| document.object));
         }
         let previous = self.or_cancelled(reached.client.place(previous, &app.namespace)).await?;
         let waves = self.plan_waves(chosen, &bus, &desired, previous).await?;
@@ -190,6 +192,12 @@ impl Session {
             return if error.is_cancelled() { RunError::cancelled() } else { error };
         };
         let bus = self.bus.for_step("rollback");
+        if let (Some(record), false) = (&pending.record, error.is_cancelled()) {
+            self.keep_evidence(record.revision, &error).await;
+        }
+        if self.is_left(&pending) {
+            return self.leave(pending, error, &bus).await;
+        }
         let what = if pending.is_upgrade {
             "going back to the previous revision"
         } else {
@@ -212,6 +220,9 @@ impl Session {
     async fn roll_back(&self, pending: Pending, why: &RunError) -> Result<String, RunError> {
         let reached = self.reached()?;
         let Pending { transaction, record, done, previous, is_upgrade } = pending;
+        if let (true, Some(base)) = (is_upgrade, &reached.deployed) {
+            self.bring_images_back(base, &self.bus.for_step("rollback")).await;
+        }
         let undone = transaction.roll_back(&done, &previous).await;
         if is_upgrade {
             if let Some(mut record) = record {

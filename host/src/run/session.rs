@@ -97,6 +97,8 @@ pub(super) struct Session {
     pub objects: OnceLock<Vec<crate::object::Object>>,
     pub pending: Mutex<Option<Pending>>,
     pub addresses: Mutex<Vec<String>>,
+    /// What was found to be wrong.
+    pub findings: Mutex<Vec<Finding>>,
 }
 
 impl Session {
@@ -127,6 +129,7 @@ impl Session {
             objects: OnceLock::new(),
             pending: Mutex::default(),
             addresses: Mutex::default(),
+            findings: Mutex::default(),
         }
     }
 
@@ -210,6 +213,7 @@ impl Session {
             finding.evidence.iter_mut().for_each(|line| *line = vault.redact(line));
             finding.help = finding.help.map(|help| vault.redact(&help));
             if finding.outcome == FindingOutcome::Failed {
+                lock(&self.findings).push(finding.clone());
                 failed.push(finding.clone());
             }
             bus.send(EventKind::Finding(finding));
