@@ -1,5 +1,7 @@
 //! Applying: what the apply step plans, the API server's opinion of it, and a new revision if it matters.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::error::RunError;
@@ -35,7 +37,11 @@ impl Session {
         for left in begun.into_iter().chain(failed) {
             previous.extend(left.documents()?.into_iter().map(|document| document.object));
         }
-        let previous = self.or_cancelled(reached.client.place(previous, &app.namespace)).await?;
+        let mut previous =
+            self.or_cancelled(reached.client.place(previous, &app.namespace)).await?;
+        // Most are in both revisions.
+        let mut seen = BTreeSet::new();
+        previous.retain(|object| seen.insert(ObjectRef::of(object)));
         let waves = self.plan_waves(chosen, &bus, &desired, previous).await?;
 
         let transaction = Transaction {
