@@ -16,6 +16,7 @@ mod target;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
+use self::deploy::Particulars;
 use crate::environment::Environment;
 use crate::event::{Bus, EventKind, Failure};
 use crate::exit::Exit;
@@ -23,7 +24,7 @@ use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{Run, RunError, time_now};
+use crate::run::{AfterFailure, Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
 use arguments::{
@@ -116,24 +117,30 @@ impl Cli {
     async fn command(&self, arguments: &Arguments) -> Result<Exit, RunError> {
         let common = &arguments.common;
         match &arguments.command {
-            Command::Deploy(DeployOptions { plan: Some(file), run }) => {
-                return self.carry_out_plan(common, file, run).await;
+            Command::Deploy(DeployOptions { plan: Some(file), change }) => {
+                return self.carry_out_plan(common, file, change).await;
             }
             Command::Plan(PlanOptions { file, run, .. }) => {
-                let file = Some(file.clone());
-                return self.carry_out(Goal::Plan, common, run, file).await;
+                let particulars =
+                    Particulars { plan_file: Some(file.clone()), ..Particulars::default() };
+                return self.carry_out(Goal::Plan, common, run, particulars).await;
             }
-            Command::Deploy(DeployOptions { run: options, plan: None })
-            | Command::Build(options)
+            Command::Deploy(DeployOptions { change, plan: None }) | Command::Apply(change) => {
+                let after_failure = change.after_failure();
+                let particulars = Particulars { after_failure, ..Particulars::default() };
+                let goal = arguments.command.goal();
+                return self.carry_out(goal, common, &change.run, particulars).await;
+            }
+            Command::Build(options)
             | Command::Render(options)
-            | Command::Apply(options)
             | Command::Diff(options)
             | Command::Check(options) => {
-                return self.carry_out(arguments.command.goal(), common, options, None).await;
+                let goal = arguments.command.goal();
+                return self.carry_out(goal, common, options, Particulars::default()).await;
             }
             Command::Verify(options) => {
                 let goal = arguments.command.goal();
-                return self.carry_out(goal, common, &options.run, None).await;
+                return self.carry_out(goal, common, &options.run, Particulars::default()).await;
             }
             Command::Status(options) => self.status(common, options).await?,
             Command::History(options) => self.history(common, options).await?,
@@ -175,6 +182,7 @@ impl Cli {
             runtime: self.runtime()?,
             bus: self.bus.clone(),
             cancel: self.cancel.clone(),
+            after_failure: AfterFailure::default(),
             takeover,
             plan_file: None,
             saved: None,

@@ -3,6 +3,7 @@
 //! Data goes one way: arguments → Plan → steps → capabilities → events.
 
 // run, plan, project, values, digest, ui, cli, environment: the frame
+pub mod bundle;
 pub mod cli;
 pub mod difference;
 pub mod digest;

@@ -9,10 +9,12 @@ mod check;
 mod delete;
 mod diff;
 mod error;
+mod evidence;
 mod exclusive;
 mod history;
 mod hook;
 mod images;
+mod leave;
 mod left_behind;
 mod outcome;
 mod reach;
@@ -42,6 +44,7 @@ use crate::values::Values;
 pub use candidates::{Candidate, candidates};
 pub use error::{Clue, RunError};
 pub use history::Revision;
+pub use leave::AfterFailure;
 pub use outcome::{Outcome, State};
 pub use saved::SavedPlan;
 use schedule::{Report, StepRunner};
@@ -70,6 +73,8 @@ pub struct Run {
     pub takeover: Takeover,
     /// How long objects may take to become ready: those of a wave, all of them, and what a rollback put back.
     pub ready_within: TimeLimit,
+    /// What becomes of the cluster where the run fails.
+    pub after_failure: AfterFailure,
     /// Where a plan is written to, where that was asked for.
     pub plan_file: Option<PathBuf>,
     /// The plan that is carried out, where there is one.

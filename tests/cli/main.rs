@@ -20,6 +20,7 @@ mod plan;
 mod plugins;
 mod project;
 mod render;
+mod rollback;
 mod target;
 mod values;
 mod verify;

@@ -8,6 +8,7 @@ use crate::field::FieldPattern;
 use crate::plan::Goal;
 use crate::project::TimeLimit;
 use crate::release::{Adoption, Takeover};
+use crate::run::AfterFailure;
 use crate::values::ValueArgument;
 
 /// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
@@ -87,7 +88,7 @@ The deploy applies exactly what is in the file, or refuses and says what moved s
     /// Print the objects that a deploy would apply; values of secrets are left out
     Render(RunOptions),
     /// Apply and verify, with images that are already there
-    Apply(RunOptions),
+    Apply(ChangeOptions),
     /// Wait until what is deployed is healthy, and probe it
     Verify(VerifyOptions),
     /// Show what a deploy would change, object by object; values of secrets are left out
@@ -164,7 +165,7 @@ pub(super) struct DeployOptions {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "set_string", "set_json", "set_file", "take", "force", "adopt", "dry_run"])]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
-    pub run: RunOptions,
+    pub change: ChangeOptions,
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +249,27 @@ pub(super) struct DeleteOptions {
     /// Delete the namespace, too, where it was created for this app and nothing else is in it
     #[arg(long)]
     pub with_namespace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChangeOptions {
+    /// Go back to the revision in force where an upgrade fails: what happens anyway
+    #[arg(long, overrides_with = "no_rollback")]
+    rollback: bool,
+    /// Leave a failed upgrade as it is, to be looked at
+    #[arg(long, overrides_with = "rollback")]
+    no_rollback: bool,
+    /// Leave what a failed first deploy made, to be looked at
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+impl ChangeOptions {
+    pub fn after_failure(&self) -> AfterFailure {
+        AfterFailure { roll_back: self.rollback || !self.no_rollback, keep: self.keep }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -348,10 +370,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_on_going_back_counts() {
+        let rolls_back = |words: &[&str]| {
+            let line = ["todohost", "deploy"].iter().chain(words);
+            let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
+            options.change.after_failure().roll_back
+        };
+        assert!(rolls_back(&[]));
+        assert!(!rolls_back(&["--no-rollback"]));
+        assert!(rolls_back(&["--no-rollback", "--rollback"]));
+        assert!(!rolls_back(&["--rollback", "--no-rollback"]));
+    }
+
+    #[test]
     fn several_targets_and_values_are_taken() {
         let line = ["todohost", "deploy", "--target", "a", "--target", "b", "--set", "x=1"];
         let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
-        let options = options.run;
+        let options = options.change.run;
         assert_eq!(options.target, ["a", "b"]);
         assert!(options.values.arguments() == [ValueArgument::Set("x=1".into())]);
     }

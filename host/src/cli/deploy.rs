@@ -4,14 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Cli;
-use super::arguments::{Common, OutputFormat, RunOptions};
+use super::arguments::{ChangeOptions, Common, OutputFormat, RunOptions};
 use crate::difference::Difference;
 use crate::event::EventKind;
 use crate::exit::Exit;
 use crate::plan::{self, Deletion, Goal, Planner};
 use crate::release::Takeover;
-use crate::run::{self, Outcome, Run, RunError, SavedPlan};
+use crate::run::{self, AfterFailure, Outcome, Run, RunError, SavedPlan};
 use crate::ui;
+
+/// What only some goals have.
+#[derive(Default)]
+pub(super) struct Particulars {
+    /// Where the plan is written to.
+    pub plan_file: Option<PathBuf>,
+    /// What becomes of the cluster where it fails.
+    pub after_failure: AfterFailure,
+}
 
 impl Cli {
     pub(super) async fn carry_out(
@@ -19,13 +28,14 @@ impl Cli {
         goal: Goal,
         common: &Common,
         options: &RunOptions,
-        plan_file: Option<PathBuf>,
+        particulars: Particulars,
     ) -> Result<Exit, RunError> {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
         let run = self.open(common, &options.values.arguments(), options.takeover())?;
+        let Particulars { plan_file, after_failure } = particulars;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
-        let run = Run { ready_within, plan_file, ..run };
-        let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify);
+        let run = Run { ready_within, after_failure, plan_file, ..run };
+        let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify | Goal::Test);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
         }
@@ -54,9 +64,10 @@ impl Cli {
         &self,
         common: &Common,
         file: &Path,
-        options: &RunOptions,
+        change: &ChangeOptions,
     ) -> Result<Exit, RunError> {
         let goal = Goal::Reviewed;
+        let options = &change.run;
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
         let saved = SavedPlan::read(file)?;
         let run = self.open(common, &options.values.arguments(), Takeover::default())?;
@@ -72,7 +83,9 @@ impl Cli {
             return Err(wrong(format!("it is for target {}, not for {other}", saved.target)));
         }
         let targets = [saved.target.clone()];
-        let run = Run { saved: Some(Arc::new(saved)), ..run };
+        let ready_within = options.ready_within.unwrap_or(run.ready_within);
+        let after_failure = change.after_failure();
+        let run = Run { ready_within, after_failure, saved: Some(Arc::new(saved)), ..run };
         self.pursue(common, run, goal, &targets).await
     }
 

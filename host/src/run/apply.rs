@@ -13,7 +13,7 @@ use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::apply;
 use crate::release::{
-    Document, Done, HookRecord, LeftField, Operation, Prospect, Record, Transaction, Wave,
+    Document, Done, HookRecord, LeftField, Operation, Prospect, Record, Status, Transaction, Wave,
 };
 
 /// What a revision would be made of, and what would become of the cluster.
@@ -85,9 +85,10 @@ impl Session {
         let previous = previous.unwrap_or_default();
         let mut known: Vec<Object> =
             previous.iter().map(|document| document.object.clone()).collect();
-        // What killed runs had begun is what has to be cleared away now.
-        for interrupted in &reached.interrupted {
-            known.extend(interrupted.documents()?.into_iter().map(|document| document.object));
+        // What killed runs had begun, and what a failed one was allowed to leave, is what has to be cleared away now.
+        let failed = reached.latest.as_ref().filter(|latest| latest.info.status == Status::Failed);
+        for left in reached.interrupted.iter().chain(failed) {
+            known.extend(left.documents()?.into_iter().map(|document| document.object));
         }
         let mut known = self.or_cancelled(reached.client.place(known, &app.namespace)).await?;
         let mut seen = HashSet::new();

@@ -157,12 +157,15 @@ impl Session {
             return if error.is_cancelled() { RunError::cancelled() } else { error };
         };
         let bus = self.bus.for_step("rollback");
-        let what = if pending.is_upgrade {
-            "going back to the previous revision"
-        } else {
-            "taking away what was begun"
-        };
-        self.note(&bus, "warn", format!("{what}; press Ctrl-C again to stop at once"));
+        let is_left = self.is_left(&pending);
+        if !is_left {
+            let what = if pending.is_upgrade {
+                "going back to the previous revision"
+            } else {
+                "taking away what was begun"
+            };
+            self.note(&bus, "warn", format!("{what}; press Ctrl-C again to stop at once"));
+        }
         let was_cancelled = error.is_cancelled();
         let Ok(reached) = self.reached() else { return error };
         let client = if was_cancelled {
@@ -175,6 +178,12 @@ impl Session {
         } else {
             reached.client.regardless(Timeouts::default())
         };
+        if let (Some(record), false) = (&pending.record, was_cancelled) {
+            self.keep_evidence(record.revision, &error).await;
+        }
+        if is_left {
+            return self.leave(pending, &reached.store.by(client), error, &bus).await;
+        }
         match self.roll_back(pending, client, &error).await {
             Ok(left) if was_cancelled => RunError::Cancelled { left },
             Ok(left) => {
@@ -240,6 +249,7 @@ impl Session {
         let (mut made, through) = (Done::default(), BTreeSet::new());
         let mut stage =
             Stage { transaction, record: &mut base, done: &mut made, through: &through, bus: &bus };
+        self.bring_images_back(stage.record, &bus).await;
         let before = self.run_hooks(HookEvent::PreRollback, &mut stage).await;
         let undone = transaction.roll_back(done, previous).await;
         let description = self.vault().redact(&why.failure().message);

@@ -140,6 +140,8 @@ pub(super) struct Session {
     pub addresses: Mutex<Vec<String>>,
     /// Held while the release is changed.
     pub held: Mutex<Option<Held>>,
+    /// What was found to be wrong.
+    pub findings: Mutex<Vec<Finding>>,
 }
 
 impl Session {
@@ -172,6 +174,7 @@ impl Session {
             difference: OnceLock::new(),
             addresses: Mutex::default(),
             held: Mutex::default(),
+            findings: Mutex::default(),
         }
     }
 
@@ -253,6 +256,7 @@ impl Session {
             finding.evidence.iter_mut().for_each(|line| *line = vault.redact(line));
             finding.help = finding.help.map(|help| vault.redact(&help));
             if finding.outcome == FindingOutcome::Failed {
+                lock(&self.findings).push(finding.clone());
                 failed.push(finding.clone());
             }
             bus.send(EventKind::Finding(finding));

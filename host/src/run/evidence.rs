@@ -1,0 +1,180 @@
+//! The evidence of a revision that failed, kept in a bundle before the cluster goes back: its objects, what was
+//! reported about them, what its containers printed, and what was found out.
+//!
+//! Owns what goes in and that no secret does. The archive itself is `bundle`'s.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use serde_json::Value;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::error::RunError;
+use super::session::{Session, lock};
+use crate::bundle::Bundle;
+use crate::cluster::{LogRequest, Snapshot};
+use crate::object::{Object, ObjectRef};
+use crate::ui;
+
+/// Going back does not wait longer than this for evidence.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Logs that are read at the same time, and at most.
+const PARALLEL: usize = 8;
+const MOST_LOGS: usize = 60;
+/// Last lines of each container.
+const LINES: u32 = 2000;
+/// An annotation in which clients repeat the whole object.
+const REPETITION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl Session {
+    /// Keeps what can be found out within a moment, and says where. That nothing can be kept is no failure.
+    pub(super) async fn keep_evidence(&self, revision: u32, why: &RunError) {
+        let mut bundle = Bundle::default();
+        bundle.add(&["summary.txt"], &self.evidence_summary(revision, why));
+        let findings = serde_json::to_string_pretty(&*lock(&self.findings)).unwrap_or_default();
+        bundle.add(&["findings.json"], &findings);
+        // What is not read in time is left out.
+        let _ = timeout(WITHIN, self.gather(&mut bundle)).await;
+        let app = &self.run.project.file.app;
+        let name =
+            format!("{}-{}-{revision}-{}", app.name, app.namespace, self.run.now / 1_000_000_000);
+        let folder = self.run.environment.state_dir().join("failed");
+        let written = tokio::task::spawn_blocking(move || bundle.write(&folder, &name)).await;
+        let (level, message) = match written {
+            Ok(Ok(path)) => ("info", kept(revision, &path)),
+            Ok(Err(error)) => ("warn", format!("the evidence could not be kept: {error}")),
+            Err(error) => ("warn", format!("the evidence could not be kept: {error}")),
+        };
+        self.note(&self.bus.for_step("rollback"), level, message);
+    }
+
+    fn evidence_summary(&self, revision: u32, why: &RunError) -> String {
+        let app = &self.run.project.file.app;
+        let failure = why.failure();
+        let error = self.vault().redact(&ui::render_failure(&failure, why, false));
+        let target = self.target.as_deref().unwrap_or_default();
+        let context = self.reached().map(|reached| reached.client.context()).unwrap_or_default();
+        format!(
+            "release    {}\nnamespace  {}\nrevision   {revision}\ntarget     {target}\ncontext    {context}\ntodohost   {}\n\n{error}\n",
+            app.name,
+            app.namespace,
+            env!("CARGO_PKG_VERSION"),
+        )
+    }
+
+    async fn gather(&self, bundle: &mut Bundle) {
+        let (Ok(reached), Some(objects)) = (self.reached(), self.objects.get()) else { return };
+        let refs: Vec<ObjectRef> = objects.iter().filter_map(ObjectRef::of).collect();
+        let Ok(mut watch) = reached.client.watch(&refs, CancellationToken::new()).await else {
+            return;
+        };
+        let Ok(Some(snapshots)) = watch.next().await else { return };
+        drop(watch);
+        let mut parts: Vec<&Object> = Vec::new();
+        for part in snapshots.iter().flat_map(|one| one.object.iter().chain(&one.related)) {
+            if parts.iter().all(|known| known["metadata"]["uid"] != part["metadata"]["uid"]) {
+                parts.push(part);
+            }
+        }
+        for part in &parts {
+            let text = serde_json::to_string_pretty(&self.masked(part)).unwrap_or_default();
+            let word = |pointer: &str| part.pointer(pointer).and_then(Value::as_str).unwrap_or("_");
+            let file = format!("{}.json", word("/metadata/name"));
+            bundle.add(&["objects", word("/kind"), &file], &text);
+        }
+        bundle.add(&["events.txt"], &self.vault().redact(&reports(&snapshots)));
+        let pods: Vec<&Object> = parts.into_iter().filter(|part| part["kind"] == "Pod").collect();
+        for (pod, file, text) in self.all_logs(&pods).await {
+            bundle.add(&["logs", &pod, &file], &text);
+        }
+    }
+
+    /// What every container printed in this run and the one before, as pod, file and text.
+    async fn all_logs(&self, pods: &[&Object]) -> Vec<(String, String, String)> {
+        let Ok(reached) = self.reached() else { return Vec::new() };
+        let mut wanted = Vec::new();
+        for pod in pods {
+            let Some(name) = ObjectRef::of(pod) else { continue };
+            for list in ["initContainers", "containers"] {
+                for container in pod["spec"][list].as_array().into_iter().flatten() {
+                    let Some(container) = container["name"].as_str() else { continue };
+                    wanted.push((name.clone(), container.to_owned(), false));
+                    wanted.push((name.clone(), container.to_owned(), true));
+                }
+            }
+        }
+        wanted.truncate(MOST_LOGS);
+        let asked = wanted.into_iter().map(|(pod, container, previous)| async move {
+            let name = pod.name.clone();
+            let ending = if previous { "previous.log" } else { "log" };
+            let file = format!("{container}.{ending}");
+            let request =
+                LogRequest { pod, container: Some(container), previous, tail_lines: LINES };
+            let text = reached.client.logs(&request).await.ok()?;
+            (!text.is_empty()).then(|| (name, file, self.vault().redact(&text)))
+        });
+        stream::iter(asked).buffered(PARALLEL).filter_map(std::future::ready).collect().await
+    }
+
+    /// The object without anything secret: of a Secret only what it is, of others no value that is known as one.
+    fn masked(&self, object: &Object) -> Object {
+        let mut object = object.clone();
+        if object["kind"] == "Secret"
+            && let Some(members) = object.as_object_mut()
+        {
+            members.retain(|name, _| {
+                ["apiVersion", "kind", "metadata", "type"].contains(&name.as_str())
+            });
+        }
+        if let Some(annotations) =
+            object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+        {
+            annotations.shift_remove(REPETITION);
+        }
+        let vault = self.vault();
+        redact(&mut object, &|text| vault.redact(text));
+        object
+    }
+}
+
+fn kept(revision: u32, path: &PathBuf) -> String {
+    format!("what is known of the failed revision {revision} is kept in {}", path.display())
+}
+
+fn redact(value: &mut Value, clean: &dyn Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = clean(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, clean)),
+        Value::Object(members) => members.values_mut().for_each(|value| redact(value, clean)),
+        _ => {}
+    }
+}
+
+/// What was reported, one line each, oldest first.
+fn reports(snapshots: &[Snapshot]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for event in snapshots.iter().flat_map(|one| &one.events) {
+        let word = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
+        let time = match word("/lastTimestamp") {
+            "-" => word("/eventTime"),
+            time => time,
+        };
+        let count = event.pointer("/count").and_then(Value::as_u64).unwrap_or(1);
+        let line = format!(
+            "{time} {} {}/{} {}: {} ({count})",
+            word("/type"),
+            word("/involvedObject/kind"),
+            word("/involvedObject/name"),
+            word("/reason"),
+            word("/message").split_whitespace().collect::<Vec<_>>().join(" "),
+        );
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.sort();
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
