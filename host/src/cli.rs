@@ -142,8 +142,8 @@ impl Cli {
                 let goal = arguments.command.goal();
                 return self.carry_out(goal, common, &options.run, Particulars::default()).await;
             }
-            Command::Status(options) => self.status(common, options).await?,
-            Command::History(options) => self.history(common, options).await?,
+            Command::Status(options) => Box::pin(self.status(common, options)).await?,
+            Command::History(options) => Box::pin(self.history(common, options)).await?,
             Command::Rollback(options) => return self.rollback(common, options).await,
             Command::Delete(options) => return self.delete(common, options).await,
             Command::Plugin { command } => match command {

@@ -39,8 +39,7 @@ fn bundles(world: &World) -> Vec<PathBuf> {
 
 /// What `tar` reads in a bundle.
 fn content(bundle: &PathBuf) -> String {
-    let output =
-        std::process::Command::new("tar").arg("-xzOf").arg(bundle).output().expect("tar is there");
+    let output = std::process::Command::new("tar").arg("-xzOf").arg(bundle).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

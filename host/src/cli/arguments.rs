@@ -253,6 +253,8 @@ pub(super) struct DeleteOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct ChangeOptions {
+    #[command(flatten)]
+    pub run: RunOptions,
     /// Go back to the revision in force where an upgrade fails: what happens anyway
     #[arg(long, overrides_with = "no_rollback")]
     rollback: bool,
@@ -262,8 +264,6 @@ pub(super) struct ChangeOptions {
     /// Leave what a failed first deploy made, to be looked at
     #[arg(long)]
     keep: bool,
-    #[command(flatten)]
-    pub run: RunOptions,
 }
 
 impl ChangeOptions {

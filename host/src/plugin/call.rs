@@ -144,7 +144,11 @@ impl<E: Export> Session<E> {
                 if E::ROLE.is_pure() && E::ROLE != Role::Render {
                     self.live = Some(live);
                 }
-                return answer.map_err(|error| self.answered(export, error));
+                return match answer {
+                    // It was told that a call of its own was given up: that is no failure of its own.
+                    Err(_) if self.context.cancel.is_cancelled() => Err(self.cancelled(export)),
+                    answer => answer.map_err(|error| self.answered(export, error)),
+                };
             }
             Ok(Ended::Cancelled) => return Err(self.cancelled(export)),
             Ok(Ended::Failed(fault, last_words)) => (fault, last_words),

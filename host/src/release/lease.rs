@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ReleaseError;
-use crate::cluster::{Client, ClusterError};
+use crate::cluster::{Client, ClusterError, Timeouts};
 use crate::object::{Object, ObjectRef};
 use crate::secret::Salt;
 
@@ -145,8 +145,10 @@ impl Lease {
             };
             let uid = text(&taken, "/metadata/uid").to_owned();
             let lost = CancellationToken::new();
+            // A run that is stopped still takes back what it began, and holds the lease until then.
+            let lease = Self { client: self.client.regardless(Timeouts::BRIEF), ..self.clone() };
             let renewal = Renewal {
-                client: self.client.clone(),
+                client: lease.client.clone(),
                 named: self.named.clone(),
                 lease: taken,
                 lost: lost.clone(),
@@ -154,7 +156,7 @@ impl Lease {
             };
             let done = CancellationToken::new();
             tokio::spawn(done.clone().run_until_cancelled_owned(renewal.run()));
-            return Ok(Held { lease: self.clone(), uid, stop: done, lost, lock, _file: file });
+            return Ok(Held { lease, uid, stop: done, lost, lock, _file: file });
         }
     }
 

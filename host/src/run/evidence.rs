@@ -3,7 +3,7 @@
 //!
 //! Owns what goes in and that no secret does. The archive itself is `bundle`'s.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -140,7 +140,7 @@ impl Session {
     }
 }
 
-fn kept(revision: u32, path: &PathBuf) -> String {
+fn kept(revision: u32, path: &Path) -> String {
     format!("what is known of the failed revision {revision} is kept in {}", path.display())
 }
 
@@ -176,5 +176,6 @@ fn reports(snapshots: &[Snapshot]) -> String {
         }
     }
     lines.sort();
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.push(String::new());
+    lines.join("\n")
 }

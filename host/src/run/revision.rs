@@ -184,7 +184,7 @@ impl Session {
         if is_left {
             return self.leave(pending, &reached.store.by(client), error, &bus).await;
         }
-        match self.roll_back(pending, client, &error).await {
+        match Box::pin(self.roll_back(pending, client, &error)).await {
             Ok(left) if was_cancelled => RunError::Cancelled { left },
             Ok(left) => {
                 self.note(&bus, "info", left);

@@ -299,6 +299,15 @@ impl Call {
                 })
             }
             Method::PUT => self.write(state, kind, key, &self.document()?, &Write::Replace),
+            Method::PATCH if self.content_type.contains("json-patch") => {
+                let live = state.store().get(key).cloned();
+                let mut object = live.ok_or_else(|| not_found(&self.path))?;
+                let wrong = |message: String| Failure::new(400, "BadRequest", message);
+                let patch = serde_json::from_value::<json_patch::Patch>(self.document()?)
+                    .map_err(|error| wrong(error.to_string()))?;
+                json_patch::patch(&mut object, &patch).map_err(|error| wrong(error.to_string()))?;
+                self.write(state, kind, key, &object, &Write::Patched)
+            }
             Method::PATCH => {
                 let how = if self.content_type.contains("apply-patch") {
                     if !self.query.contains_key("fieldManager") {

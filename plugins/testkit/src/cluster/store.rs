@@ -78,6 +78,8 @@ pub enum Write {
     Replace,
     /// JSON merge patch: must be there.
     Merge,
+    /// What a JSON patch made of it, who manages what included: must be there.
+    Patched,
 }
 
 /// Everything in the cluster.
@@ -205,7 +207,7 @@ impl Store {
             (Write::Create, Some(_)) => {
                 return Err(Failure::new(409, "AlreadyExists", format!("{named} already exists")));
             }
-            (Write::Replace | Write::Merge, None) => {
+            (Write::Replace | Write::Merge | Write::Patched, None) => {
                 return Err(Failure::new(404, "NotFound", format!("{named} not found")));
             }
             (Write::Apply { force }, live) => {
@@ -246,6 +248,7 @@ impl Store {
                 merge::own_update(Some(live), &mut object, manager, &now);
                 object
             }
+            (Write::Patched, Some(_)) => body.clone(),
             (Write::Merge, Some(live)) => {
                 let mut object = live.clone();
                 merge::merge_patch(&mut object, &body);
