@@ -9,6 +9,9 @@ from machine.kind_node import FILES, MODULE, VERSION
 from machine.place import STATE, cached, write
 from machine.process import logged, run, say, succeeds, wait_until
 
+# The engine's question for the nodes of every cluster.
+NODES = ("ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster")
+
 
 def folder() -> Path:
     """The folder with the program that users call."""
@@ -20,12 +23,11 @@ def up() -> None:
     image = kind_node.up()
     script = (FILES / "kind").read_text()
     write(folder() / "kind", script.replace("@IMAGE@", image).replace("@KIND@", str(_program())), 0o755)
-    nodes = ("ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster")
-    for node in docker(*nodes, "--filter", "status=exited").split():
+    for node in docker(*NODES, "--filter", "status=exited").split():
         say(f"starting kind's node {node}")
         docker("start", node)
     # The engine starts some again by itself.
-    for node in docker(*nodes).split():
+    for node in docker(*NODES).split():
         wait_until(partial(_serves, node), "kind's node to serve", 120)
 
 
@@ -45,11 +47,16 @@ def _program() -> Path:
 
 def down() -> None:
     """Removes the nodes of every cluster: their engine is about to stop."""
+    if not succeeds("docker", "version", env=environment()):
+        return
+    # The kubeconfig that users are given is the one that kind wrote into.
+    own = {**environment(), "KUBECONFIG": str(STATE / "kubeconfig")}
     program = folder() / "kind"
-    if program.exists() and succeeds("docker", "version", env=environment()):
-        # The kubeconfig that users are given is the one that kind wrote into.
-        own = {**environment(), "KUBECONFIG": str(STATE / "kubeconfig")}
+    if program.exists() and succeeds(program, "version"):
         for name in run(program, "get", "clusters", env=own).split():
             say(f"removing the kind cluster {name}")
             run(program, "delete", "cluster", "--name", name, env=own)
-        succeeds("docker", "network", "rm", "kind", env=own)
+    # The program is called out of the cache: where that was cleared, the engine removes the nodes.
+    for node in docker(*NODES).split():
+        docker("rm", "--force", "--volumes", node)
+    succeeds("docker", "network", "rm", "kind", env=own)
