@@ -1,5 +1,6 @@
 //! Rules of the house that a program can check.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Products that only plugins may know (invariant I1).
@@ -67,4 +68,76 @@ fn only_one_place_reads_the_environment() {
         })
         .collect();
     assert_eq!(readers, Vec::<PathBuf>::new());
+}
+
+/// What stands on one line between `before` and `after`, wherever it does.
+fn between<'a>(text: &'a str, before: &str, after: char) -> Vec<&'a str> {
+    let parts = text.lines().flat_map(|line| line.split(before).skip(1));
+    parts.filter_map(|rest| Some(rest.split_once(after)?.0)).collect()
+}
+
+/// The sources of a folder without their tests, in one text.
+fn shipped(folder: &str) -> String {
+    let files = sources(&todohost_tests::workspace().join(folder));
+    let files = files.iter().filter(|path| !path.ends_with("tests.rs"));
+    files.fold(String::new(), |text, path| {
+        let file = std::fs::read_to_string(path).unwrap();
+        text + file.split("#[cfg(test)]").next().unwrap_or_default()
+    })
+}
+
+/// What the user reads about errors.
+fn troubleshooting() -> String {
+    std::fs::read_to_string(todohost_tests::workspace().join("docs/troubleshooting.md")).unwrap()
+}
+
+#[test]
+fn every_error_code_is_explained_and_no_other() {
+    let host = shipped("host/src");
+    let raised: BTreeSet<&str> = between(&host, "code(todohost::", ')').into_iter().collect();
+    assert!(raised.contains("cluster::unreachable"), "this test no longer finds the codes");
+    let document = troubleshooting();
+    let sections: Vec<(&str, &str)> = document
+        .split("\n#")
+        .filter_map(|section| section.strip_prefix("## `todohost::")?.split_once("`\n"))
+        .collect();
+    let explained: BTreeSet<&str> = sections.iter().map(|(code, _)| *code).collect();
+    let missing: Vec<&&str> = raised.difference(&explained).collect();
+    assert!(missing.is_empty(), "docs/troubleshooting.md has no section for {missing:?}");
+    assert_eq!(sections.len(), explained.len(), "a code has two sections");
+    for code in between(&document, "`todohost::", '`') {
+        assert!(raised.contains(code), "docs/troubleshooting.md: no error has the code {code}");
+    }
+    for (code, text) in sections {
+        let is_whole = text.contains("*Shown:* ") && text.contains("*Do:* ");
+        assert!(is_whole, "docs/troubleshooting.md: {code} lacks what is shown or what to do");
+    }
+}
+
+#[test]
+fn every_exit_code_is_explained_and_no_other() {
+    let file = todohost_tests::workspace().join("host/src/exit.rs");
+    let text = std::fs::read_to_string(file).unwrap();
+    let numbers = between(&text, " = ", ',').into_iter().filter_map(|number| number.parse().ok());
+    let given: BTreeSet<u8> = numbers.collect();
+    assert!(given.contains(&130), "this test no longer finds the exit codes");
+    let document = troubleshooting();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let explained: BTreeSet<u8> = rows.filter_map(|(number, _)| number.parse().ok()).collect();
+    assert_eq!(explained, given, "docs/troubleshooting.md and host/src/exit.rs differ");
+}
+
+#[test]
+fn no_code_of_a_plugin_is_explained_that_none_has() {
+    let plugins = shipped("plugins");
+    let document = troubleshooting();
+    let codes: Vec<&str> = document
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
+        .collect();
+    assert!(!codes.is_empty(), "this test no longer finds the codes");
+    for code in codes {
+        let is_there = plugins.contains(&format!("\"{code}\""));
+        assert!(is_there, "docs/troubleshooting.md: no plugin has the code {code}");
+    }
 }

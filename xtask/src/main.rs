@@ -1,9 +1,10 @@
-//! Builds what cargo alone cannot: `cargo run --release -p xtask -- plugins`.
+//! Makes what cargo alone cannot: `cargo run --release -p xtask -- plugins`, and `-- documents`.
 
 #![expect(clippy::print_stdout, reason = "a build tool reports progress on standard output")]
 
 mod component;
 mod digest;
+mod documents;
 mod engine;
 mod manifest;
 mod plugins;
@@ -12,7 +13,7 @@ mod workspace;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Builds what cargo alone cannot")]
+#[command(about = "Makes what cargo alone cannot")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -26,11 +27,18 @@ enum Task {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Write the documents that are made of other files
+    Documents {
+        /// Only say whether that would change them
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> miette::Result<()> {
     match Arguments::parse().task {
         Task::Plugins { only } => plugins::build(only.as_deref())?,
+        Task::Documents { check } => documents::make(check)?,
     }
     Ok(())
 }
