@@ -1,0 +1,237 @@
+//! What is installed while an image is built: in which layer, and whether development tools stay in the image.
+
+use super::image::each;
+use crate::install::{self, Ecosystem, Install};
+use crate::judgement::Judgement;
+use crate::project::{Image, Project, join};
+use crate::recipe::{Action, Recipe, Stage, Step, Variables, shown};
+use globset::Glob;
+
+/// Files that show that there is something to install.
+const LOCKS: [&str; 12] = [
+    "package-lock.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "bun.lock",
+    "uv.lock",
+    "poetry.lock",
+    "requirements.txt",
+    "Pipfile.lock",
+    "go.sum",
+    "Cargo.lock",
+    "Gemfile.lock",
+    "composer.lock",
+];
+/// Folders that an installation itself needs.
+const NEEDED: [&str; 4] = ["prisma", "patches", ".yarn", "vendor"];
+/// Where Python's packages are, besides the folder that they were installed in.
+const PYTHON_FOLDERS: [&str; 7] =
+    ["venv", "site-packages", "dist-packages", "/usr/local", "/root/.local", "/opt", "wheels"];
+
+/// An installation in a chain of stages.
+struct Found<'a> {
+    step: &'a Step,
+    /// The command, as findings show it.
+    line: String,
+    install: Install,
+    folder: String,
+    /// What was copied from the context before it.
+    copied: Vec<(&'a Step, &'a str)>,
+}
+
+/// All of a chain, in order.
+fn installations<'a>(recipe: &Recipe, chain: &[&'a Stage]) -> Vec<Found<'a>> {
+    let (mut variables, mut folder) = (Variables::new(), String::new());
+    let (mut copied, mut found) = (Vec::new(), Vec::new());
+    for step in chain.iter().flat_map(|stage| &stage.steps) {
+        recipe.apply(step, &mut variables);
+        match &step.action {
+            Action::Folder(path) if path.starts_with('/') => folder = join("", path),
+            Action::Folder(path) => folder = join(&folder, path),
+            Action::Copy { from: None, sources } => {
+                copied.extend(sources.iter().map(|source| (step, source.as_str())));
+            }
+            Action::Run(commands) => {
+                for command in commands {
+                    let Some(install) = install::of(command, &variables) else { continue };
+                    found.push(Found {
+                        step,
+                        line: shown(&command.words.join(" ")),
+                        install,
+                        folder: folder.clone(),
+                        copied: copied.clone(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Dependencies are installed before the sources are copied, so that a change of these installs nothing.
+pub fn layer(project: &Project) -> Judgement {
+    each(project, |image, recipe, judgement| {
+        let mut told: Vec<&Step> = Vec::new();
+        let mut installs_project = false;
+        for stage in 0..recipe.stages.len() {
+            let found = installations(recipe, &recipe.chain(stage));
+            let of_project =
+                found.iter().find(|found| !found.install.named && !found.install.prunes);
+            installs_project |= of_project.is_some();
+            let Some(first) = of_project.or_else(|| found.first()) else { continue };
+            if told.iter().any(|step| std::ptr::eq(*step, first.step)) {
+                continue;
+            }
+            told.push(first.step);
+            let sources = first.copied.iter().find(|(_, source)| is_tree(project, image, source));
+            match sources {
+                Some((step, source)) => judgement.fault(
+                    &first.step.place,
+                    format!("installs after the sources are copied ({source}, {})", step.place),
+                ),
+                None => judgement.evidence(&first.step.place, first.line.clone()),
+            }
+        }
+        if installs_project {
+            return;
+        }
+        match lock(project, image, recipe) {
+            Some((step, lock)) => judgement.fault(
+                &step.place,
+                format!("{lock} comes with the sources, and no step before installs what it names"),
+            ),
+            None if told.is_empty() => {
+                judgement.evidence(&image.place(), "there is nothing to install");
+            }
+            None => {}
+        }
+    })
+}
+
+/// Whether a source of `COPY` is more than files that are named one by one.
+fn is_tree(project: &Project, image: &Image, source: &str) -> bool {
+    let source = join("", source);
+    if NEEDED.contains(&source.as_str()) {
+        return false;
+    }
+    let inside = format!("{source}/");
+    matches!(source.as_str(), "" | "*")
+        || project.context(image).any(|path| path.starts_with(&inside))
+}
+
+/// A list of dependencies that a step copies.
+fn lock<'a>(
+    project: &Project,
+    image: &Image,
+    recipe: &'a Recipe,
+) -> Option<(&'a Step, &'static str)> {
+    let lock = LOCKS.into_iter().find(|lock| project.context(image).any(|path| path == *lock))?;
+    let steps = recipe.stages.iter().flat_map(|stage| &stage.steps);
+    let step = steps.into_iter().find(|step| match &step.action {
+        Action::Copy { from: None, sources } => sources.iter().any(|source| takes(source, lock)),
+        _ => false,
+    })?;
+    Some((step, lock))
+}
+
+/// Whether a source of `COPY` takes a file of the context.
+pub fn takes(source: &str, path: &str) -> bool {
+    let source = join("", source);
+    source.is_empty()
+        || path == source
+        || path.strip_prefix(&source).is_some_and(|rest| rest.starts_with('/'))
+        || Glob::new(&source).is_ok_and(|glob| {
+            let glob = glob.compile_matcher();
+            glob.is_match(path)
+                || path.split_once('/').is_some_and(|(first, _)| glob.is_match(first))
+        })
+}
+
+/// Development tools are left behind.
+pub fn production(project: &Project) -> Judgement {
+    each(project, |image, recipe, judgement| {
+        let mut reached = false;
+        let mut tell = |left: &Found<'_>, at: &Step, message: String| {
+            reached = true;
+            if left.install.production {
+                judgement.evidence(&left.step.place, left.line.clone());
+            } else {
+                judgement.fault(&at.place, message);
+            }
+        };
+        for left in left_by(recipe, &recipe.image()) {
+            let message = format!("{} gets development tools: {}", image.name, left.line);
+            tell(&left, left.step, message);
+        }
+        for step in recipe.image_steps() {
+            let Action::Copy { from: Some(from), sources } = &step.action else { continue };
+            let Some(stage) = recipe.find(from) else { continue };
+            for left in left_by(recipe, &recipe.chain(stage)) {
+                if let Some(source) = sources.iter().find(|source| carries(source, &left)) {
+                    let message = format!(
+                        "{source} brings the development tools that {} installs",
+                        left.step.place
+                    );
+                    tell(&left, step, message);
+                }
+            }
+        }
+        if !reached {
+            judgement.evidence(&image.place(), "no installed package is copied into the image");
+        }
+    })
+}
+
+/// What the last installation of each ecosystem left in a chain.
+fn left_by<'a>(recipe: &Recipe, chain: &[&'a Stage]) -> Vec<Found<'a>> {
+    let mut left: Vec<Found<'a>> = Vec::new();
+    for found in installations(recipe, chain) {
+        let ecosystem = found.install.ecosystem;
+        if found.install.named || ecosystem == Ecosystem::Compiled {
+            continue;
+        }
+        left.retain(|other| other.install.ecosystem != ecosystem);
+        left.push(found);
+    }
+    left
+}
+
+/// Whether a folder of a stage holds what was installed there.
+fn carries(source: &str, found: &Found<'_>) -> bool {
+    let path = join("", source);
+    let is_around = path.is_empty()
+        || found.folder == path
+        || found.folder.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/'));
+    let named = |name: &str| path.split('/').any(|part| part == name);
+    is_around
+        || match found.install.ecosystem {
+            Ecosystem::Node => named("node_modules"),
+            Ecosystem::Php => named("vendor"),
+            Ecosystem::Python => {
+                let path = format!("/{path}");
+                PYTHON_FOLDERS.iter().any(|folder| path.contains(folder))
+            }
+            Ecosystem::Compiled => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_takes_itself_what_is_below_it_and_what_it_matches() {
+        for (source, path) in [
+            (".", "a"),
+            ("./src/", "src/a"),
+            ("package*.json", "package-lock.json"),
+            ("*", "src/a"),
+        ] {
+            assert!(takes(source, path), "{source} {path}");
+        }
+        for (source, path) in [("src", "srcs/a"), ("package.json", "package-lock.json")] {
+            assert!(!takes(source, path), "{source} {path}");
+        }
+    }
+}
