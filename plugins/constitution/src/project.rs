@@ -98,13 +98,12 @@ pub type Document = std::result::Result<Value, String>;
 pub struct Image {
     /// Its name in the project.
     pub name: String,
-    /// The folder that the build sees.
-    context: String,
     /// The recipe's file.
     pub path: String,
     /// The recipe, or why there is none.
     pub recipe: std::result::Result<Recipe, Unreadable>,
-    ignore: Ignore,
+    /// What the builder sees of the context, relative to it.
+    pub files: Vec<String>,
 }
 
 impl Project {
@@ -114,14 +113,18 @@ impl Project {
     /// When the project's own file cannot be read; any other file is a matter of findings.
     pub fn read(files: Vec<String>, read: Read<'_>) -> Result<Self> {
         let declared = Declared::read(read)?;
-        let images = declared.images.iter().map(|(name, image)| Image::read(name, image, read));
+        let images: Vec<Image> = declared
+            .images
+            .iter()
+            .map(|(name, image)| Image::read(name, image, &files, read))
+            .collect();
         let document = |name: &str| match read(&join(&declared.app.chart, name)) {
             Ok(None) => None,
             Ok(Some(text)) => Some(yaml(&text)),
             Err(error) => Some(Err(error.message)),
         };
         Ok(Self {
-            images: images.collect(),
+            images,
             description: document("Chart.yaml"),
             values: document("values.yaml"),
             files,
@@ -134,21 +137,9 @@ impl Project {
         join(&self.declared.app.chart, name)
     }
 
-    /// Paths below a folder of the project, relative to it.
-    pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
-        let folder = folder.trim_end_matches('/');
-        self.files.iter().filter_map(move |path| {
-            let path = path.trim_start_matches("./");
-            match folder {
-                "" | "." => Some(path),
-                folder => path.strip_prefix(folder)?.strip_prefix('/'),
-            }
-        })
-    }
-
-    /// Files of an image's context that the builder sees, relative to it.
-    pub fn context<'a>(&'a self, image: &'a Image) -> impl Iterator<Item = &'a str> {
-        self.below(&image.context).filter(|path| !image.ignore.leaves_out(path))
+    /// How many files are below a folder of the project.
+    pub fn count_below(&self, folder: &str) -> usize {
+        below(&self.files, folder).count()
     }
 
     /// Images with a recipe that can be judged.
@@ -158,7 +149,7 @@ impl Project {
 }
 
 impl Image {
-    fn read(name: &str, declared: &DeclaredImage, read: Read<'_>) -> Self {
+    fn read(name: &str, declared: &DeclaredImage, files: &[String], read: Read<'_>) -> Self {
         let path = join(&declared.context, &declared.dockerfile);
         let recipe = match read(&path) {
             Ok(Some(text)) => {
@@ -168,23 +159,33 @@ impl Image {
             Err(error) => Err(Unreadable { reason: error.message }),
         };
         // The builder takes the recipe's own list where there is one.
-        let ignore = [format!("{path}.dockerignore"), join(&declared.context, ".dockerignore")]
+        let ignored = [format!("{path}.dockerignore"), join(&declared.context, ".dockerignore")]
             .iter()
             .find_map(|path| read(path).ok().flatten())
-            .map(|text| Ignore::read(&text));
-        Self {
-            name: name.to_owned(),
-            context: join("", &declared.context),
-            path,
-            recipe,
-            ignore: ignore.unwrap_or_default(),
-        }
+            .map(|text| Ignore::read(&text))
+            .unwrap_or_default();
+        let files = below(files, &join("", &declared.context))
+            .filter(|file| !ignored.leaves_out(file))
+            .map(str::to_owned)
+            .collect();
+        Self { name: name.to_owned(), path, recipe, files }
     }
 
     /// The recipe as a place.
     pub fn place(&self) -> Place {
         Place::file(&self.path)
     }
+}
+
+/// Those files that are below a folder, relative to it.
+fn below<'a>(files: &'a [String], folder: &'a str) -> impl Iterator<Item = &'a str> {
+    files.iter().filter_map(move |path| {
+        let path = path.trim_start_matches("./");
+        match folder {
+            "" => Some(path),
+            folder => path.strip_prefix(folder)?.strip_prefix('/'),
+        }
+    })
 }
 
 /// A YAML document as Helm reads it.

@@ -86,6 +86,8 @@ impl Recipe {
         stage: Option<&str>,
         arguments: &Variables,
     ) -> Result<Self, Unreadable> {
+        // The parser counts from behind a byte order mark.
+        let text = text.trim_start_matches('\u{feff}');
         let parsed = parse_dockerfile::parse(text)
             .map_err(|error| Unreadable { reason: error.to_string() })?;
         let mut defaults = Variables::new();

@@ -84,7 +84,8 @@ impl<'a> Workload<'a> {
 
     /// Whether its pods are meant to stay.
     pub fn stays(&self) -> bool {
-        !matches!(self.object["kind"].as_str(), Some("Job" | "CronJob" | "Pod"))
+        !matches!(self.object["kind"].as_str(), Some("Job" | "CronJob"))
+            && !matches!(self.pod()["restartPolicy"].as_str(), Some("Never" | "OnFailure"))
     }
 
     /// Where the pod's specification is.

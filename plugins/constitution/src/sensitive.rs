@@ -79,7 +79,7 @@ pub fn file(path: &str) -> bool {
 
 /// A value that names where the secret is.
 fn is_reference(value: &str) -> bool {
-    value.starts_with("$(") || value.starts_with("${")
+    value.starts_with('$')
 }
 
 /// `databasePassword`, `DATABASE_PASSWORD` and `database-password` are the same words.

@@ -15,7 +15,7 @@ pub fn secrets(project: &Project) -> Judgement {
     let mut judgement =
         Judgement::unless("there is no Dockerfile to judge, and no secret is declared");
     for (image, recipe) in project.recipes() {
-        of_image(project, image, recipe, &mut judgement);
+        of_image(image, recipe, &mut judgement);
     }
     for (name, image) in &project.declared.images {
         for (argument, value) in &image.arguments {
@@ -30,7 +30,7 @@ pub fn secrets(project: &Project) -> Judgement {
     judgement
 }
 
-fn of_image(project: &Project, image: &Image, recipe: &Recipe, judgement: &mut Judgement) {
+fn of_image(image: &Image, recipe: &Recipe, judgement: &mut Judgement) {
     let mut is_clean = true;
     let mut fault = |step: &Step, message: String| {
         is_clean = false;
@@ -65,7 +65,7 @@ fn of_image(project: &Project, image: &Image, recipe: &Recipe, judgement: &mut J
             }
             Action::Copy { from: None, sources } => {
                 let file = sources.iter().find_map(|source| {
-                    let mut inside = project.context(image).filter(|path| takes(source, path));
+                    let mut inside = image.files.iter().filter(|path| takes(source, path));
                     let found = inside.find(|path| sensitive::file(path));
                     found.or_else(|| sensitive::file(source).then_some(source))
                 });
@@ -74,8 +74,10 @@ fn of_image(project: &Project, image: &Image, recipe: &Recipe, judgement: &mut J
                 }
             }
             Action::Run(commands) => {
-                let words = commands.iter().flat_map(|command| &command.words);
-                if words.into_iter().any(|word| sensitive::address(word)) {
+                let texts = commands.iter().flat_map(|command| {
+                    command.words.iter().chain(command.variables.iter().map(|(_, value)| value))
+                });
+                if texts.into_iter().any(|text| sensitive::address(text)) {
                     fault(step, "a command has an address with a password in it".to_owned());
                 }
             }

@@ -14,7 +14,7 @@ pub fn structure(project: &Project) -> Judgement {
     description(project, &mut judgement);
     values(project, &mut judgement);
     let templates = project.chart("templates");
-    match project.below(&templates).count() {
+    match project.count_below(&templates) {
         0 => judgement.fault(&Place::file(&templates), "the chart has no templates"),
         count => judgement.evidence(&Place::file(&templates), format!("files: {count}")),
     }

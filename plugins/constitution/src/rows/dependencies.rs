@@ -84,7 +84,7 @@ pub fn layer(project: &Project) -> Judgement {
                 continue;
             }
             told.push(first.step);
-            let sources = first.copied.iter().find(|(_, source)| is_tree(project, image, source));
+            let sources = first.copied.iter().find(|(_, source)| is_tree(image, source));
             match sources {
                 Some((step, source)) => judgement.fault(
                     &first.step.place,
@@ -96,7 +96,7 @@ pub fn layer(project: &Project) -> Judgement {
         if installs_project {
             return;
         }
-        match lock(project, image, recipe) {
+        match lock(image, recipe) {
             Some((step, lock)) => judgement.fault(
                 &step.place,
                 format!("{lock} comes with the sources, and no step before installs what it names"),
@@ -110,23 +110,18 @@ pub fn layer(project: &Project) -> Judgement {
 }
 
 /// Whether a source of `COPY` is more than files that are named one by one.
-fn is_tree(project: &Project, image: &Image, source: &str) -> bool {
+fn is_tree(image: &Image, source: &str) -> bool {
     let source = join("", source);
     if NEEDED.contains(&source.as_str()) {
         return false;
     }
     let inside = format!("{source}/");
-    matches!(source.as_str(), "" | "*")
-        || project.context(image).any(|path| path.starts_with(&inside))
+    matches!(source.as_str(), "" | "*") || image.files.iter().any(|path| path.starts_with(&inside))
 }
 
 /// A list of dependencies that a step copies.
-fn lock<'a>(
-    project: &Project,
-    image: &Image,
-    recipe: &'a Recipe,
-) -> Option<(&'a Step, &'static str)> {
-    let lock = LOCKS.into_iter().find(|lock| project.context(image).any(|path| path == *lock))?;
+fn lock<'a>(image: &Image, recipe: &'a Recipe) -> Option<(&'a Step, &'static str)> {
+    let lock = LOCKS.into_iter().find(|lock| image.files.iter().any(|path| path == *lock))?;
     let steps = recipe.stages.iter().flat_map(|stage| &stage.steps);
     let step = steps.into_iter().find(|step| match &step.action {
         Action::Copy { from: None, sources } => sources.iter().any(|source| takes(source, lock)),
@@ -141,11 +136,12 @@ pub fn takes(source: &str, path: &str) -> bool {
     source.is_empty()
         || path == source
         || path.strip_prefix(&source).is_some_and(|rest| rest.starts_with('/'))
-        || Glob::new(&source).is_ok_and(|glob| {
-            let glob = glob.compile_matcher();
-            glob.is_match(path)
-                || path.split_once('/').is_some_and(|(first, _)| glob.is_match(first))
-        })
+        || (source.contains(['*', '?', '['])
+            && Glob::new(&source).is_ok_and(|glob| {
+                let glob = glob.compile_matcher();
+                let first = path.split('/').next().unwrap_or_default();
+                glob.is_match(path) || glob.is_match(first)
+            }))
 }
 
 /// Development tools are left behind.

@@ -65,12 +65,17 @@ pub fn base(project: &Project) -> Judgement {
 
 fn is_small(reference: &str) -> bool {
     let reference = reference.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    let last = reference.rsplit('/').next().unwrap_or_default();
-    let name = last.split(':').next().unwrap_or_default();
+    // What a registry is called says nothing of its images.
+    let path = match reference.split_once('/') {
+        Some((registry, path)) if registry.contains(['.', ':']) => path,
+        _ => reference.as_str(),
+    };
+    let name = path.rsplit('/').next().unwrap_or_default().split(':').next().unwrap_or_default();
+    let mut words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
     SMALL.contains(&name)
-        || reference
-            .split(|letter: char| !letter.is_ascii_alphanumeric())
-            .any(|word| SMALL_WORDS.iter().any(|small| word.starts_with(small)))
+        || words.any(|word| {
+            SMALL_WORDS.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()))
+        })
 }
 
 /// The image says where it listens.
@@ -149,8 +154,17 @@ mod tests {
         ] {
             assert!(is_small(small), "{small}");
         }
-        for large in ["python:3.13", "golang:1.26", "ubuntu", "slimmer/app:1", "node:22-bookworm"] {
-            assert_eq!(is_small(large), large.starts_with("slim"), "{large}");
+        for large in [
+            "python:3.13",
+            "golang:1.26",
+            "ubuntu",
+            "slimmer/app:1",
+            "node:22-bookworm",
+            "mcr.microsoft.com/dotnet/sdk:9.0",
+            "slim.example.com/python:3.13",
+            "alpine/git:2",
+        ] {
+            assert_eq!(is_small(large), large.starts_with("alpine"), "{large}");
         }
     }
 }

@@ -105,6 +105,7 @@ fn no_baked_secrets() {
     );
     assert_breaks(row, &[Replace(API, "ENV PYTHONUNBUFFERED=1", "ARG NPM_TOKEN")]);
     assert_breaks(row, &[Replace(API, "COPY src ./src", "COPY .env src ./")]);
+    assert_breaks(row, &[Replace(API, "RUN uv", "RUN UV_INDEX=https://me:pw@example.com uv")]);
     assert_breaks(row, &[Write("api/src/server.key", "x")]);
     assert_breaks(
         row,
