@@ -30,8 +30,11 @@ impl Command {
         if let Some(first) = words.first_mut() {
             *first = first.trim_start_matches('(').to_owned();
         }
-        if let Some(last) = words.last_mut() {
-            *last = last.trim_end_matches(')').to_owned();
+        // The end of a subshell, not of a `$(...)` inside the word.
+        if let Some(last) = words.last_mut()
+            && last.matches(')').count() > last.matches('(').count()
+        {
+            last.pop();
         }
         (!words.is_empty()).then_some(Self { variables, words })
     }
@@ -109,6 +112,10 @@ mod tests {
             ["npm ci --omit=dev", "true"]
         );
         assert_eq!(words("if [ -f a ]; then npm ci; fi"), ["[ -f a ]", "npm ci", "fi"]);
+        assert_eq!(
+            words("uv sync --python \"$(command -v python)\""),
+            ["uv sync --python $(command -v python)"]
+        );
         assert_eq!(words("echo \"open"), [""; 0]);
     }
 

@@ -147,8 +147,8 @@ fn the_schema_of_the_options_knows_every_row() {
     let manifest: toml::Table = toml::from_str(include_str!("../plugin.toml")).unwrap();
     let schema: serde_json::Value =
         serde_json::from_str(manifest["options"]["schema"].as_str().unwrap()).unwrap();
-    let names = schema["properties"]["skip"]["propertyNames"]["enum"].as_array().unwrap();
-    let mut named: Vec<&str> = names.iter().filter_map(serde_json::Value::as_str).collect();
+    let rows = schema["properties"]["skip"]["properties"].as_object().unwrap();
+    let mut named: Vec<&str> = rows.keys().map(String::as_str).collect();
     let of_project = crate::rows::OF_PROJECT.iter().map(|row| row.id);
     let mut known: Vec<&str> =
         of_project.chain(crate::rows::OF_RELEASE.iter().map(|row| row.id)).collect();
