@@ -17,7 +17,7 @@ pub struct Recipe {
     /// In the order of the file.
     pub stages: Vec<Stage>,
     /// The one that becomes the image.
-    target: usize,
+    pub target: usize,
     /// `ARG` in front of the first stage.
     defaults: Variables,
     /// What the project gives for `ARG`.

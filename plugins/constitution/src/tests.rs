@@ -1,6 +1,7 @@
 //! Whole projects, judged: a good one and one edit for each row, two of other shapes, and this repository's own.
 
 mod edits;
+mod recipes;
 mod world;
 
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::image::each;
 use crate::install::{self, Ecosystem, Install};
 use crate::judgement::Judgement;
 use crate::project::{Image, Project, join};
-use crate::recipe::{Action, Recipe, Stage, Step, Variables, shown};
+use crate::recipe::{Action, Recipe, Step, Variables, shown};
 use globset::Glob;
 
 /// Files that show that there is something to install.
@@ -23,14 +23,17 @@ const LOCKS: [&str; 12] = [
     "composer.lock",
 ];
 /// Folders that an installation itself needs.
-const NEEDED: [&str; 4] = ["prisma", "patches", ".yarn", "vendor"];
+const NEEDED: [&str; 7] = ["prisma", "patches", ".yarn", "vendor", ".mvn", "gradle", ".cargo"];
 /// Where Python's packages are, besides the folder that they were installed in.
 const PYTHON_FOLDERS: [&str; 7] =
     ["venv", "site-packages", "dist-packages", "/usr/local", "/root/.local", "/opt", "wheels"];
 
-/// An installation in a chain of stages.
+/// An installation that a stage has.
 struct Found<'a> {
+    /// Where it is run.
     step: &'a Step,
+    /// What brings it into the stage: itself, or the `COPY` of what another stage installed.
+    brought: &'a Step,
     /// The command, as findings show it.
     line: String,
     install: Install,
@@ -39,11 +42,18 @@ struct Found<'a> {
     copied: Vec<(&'a Step, &'a str)>,
 }
 
-/// All of a chain, in order.
-fn installations<'a>(recipe: &Recipe, chain: &[&'a Stage]) -> Vec<Found<'a>> {
+impl Found<'_> {
+    /// Whether the stage runs it itself.
+    fn is_own(&self) -> bool {
+        std::ptr::eq(self.step, self.brought)
+    }
+}
+
+/// All of a stage and what it builds on, in order.
+fn installations(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
     let (mut variables, mut folder) = (Variables::new(), String::new());
     let (mut copied, mut found) = (Vec::new(), Vec::new());
-    for step in chain.iter().flat_map(|stage| &stage.steps) {
+    for step in recipe.chain(stage).into_iter().flat_map(|stage| &stage.steps) {
         recipe.apply(step, &mut variables);
         match &step.action {
             Action::Folder(path) if path.starts_with('/') => folder = join("", path),
@@ -51,11 +61,27 @@ fn installations<'a>(recipe: &Recipe, chain: &[&'a Stage]) -> Vec<Found<'a>> {
             Action::Copy { from: None, sources } => {
                 copied.extend(sources.iter().map(|source| (step, source.as_str())));
             }
+            Action::Copy { from: Some(from), sources } => {
+                // A stage can take from earlier ones alone, so this ends.
+                let Some(other) = recipe.find(from).filter(|other| *other < stage) else {
+                    continue;
+                };
+                let carried = left_by(recipe, other)
+                    .into_iter()
+                    .filter(|left| sources.iter().any(|source| carries(source, left)));
+                found.extend(carried.map(|left| Found {
+                    brought: step,
+                    folder: folder.clone(),
+                    copied: Vec::new(),
+                    ..left
+                }));
+            }
             Action::Run(commands) => {
                 for command in commands {
                     let Some(install) = install::of(command, &variables) else { continue };
                     found.push(Found {
                         step,
+                        brought: step,
                         line: shown(&command.words.join(" ")),
                         install,
                         folder: folder.clone(),
@@ -75,7 +101,8 @@ pub fn layer(project: &Project) -> Judgement {
         let mut told: Vec<&Step> = Vec::new();
         let mut installs_project = false;
         for stage in 0..recipe.stages.len() {
-            let found = installations(recipe, &recipe.chain(stage));
+            let mut found = installations(recipe, stage);
+            found.retain(Found::is_own);
             let of_project =
                 found.iter().find(|found| !found.install.named && !found.install.prunes);
             installs_project |= of_project.is_some();
@@ -147,47 +174,34 @@ pub fn takes(source: &str, path: &str) -> bool {
 /// Development tools are left behind.
 pub fn production(project: &Project) -> Judgement {
     each(project, |image, recipe, judgement| {
-        let mut reached = false;
-        let mut tell = |left: &Found<'_>, at: &Step, message: String| {
-            reached = true;
-            if left.install.production {
-                judgement.evidence(&left.step.place, left.line.clone());
+        let left = left_by(recipe, recipe.target);
+        for found in &left {
+            let (place, line) = (&found.brought.place, &found.line);
+            if found.install.production {
+                judgement.evidence(&found.step.place, line.as_str());
+            } else if found.is_own() {
+                judgement.fault(place, format!("{} gets development tools: {line}", image.name));
             } else {
-                judgement.fault(&at.place, message);
-            }
-        };
-        for left in left_by(recipe, &recipe.image()) {
-            let message = format!("{} gets development tools: {}", image.name, left.line);
-            tell(&left, left.step, message);
-        }
-        for step in recipe.image_steps() {
-            let Action::Copy { from: Some(from), sources } = &step.action else { continue };
-            let Some(stage) = recipe.find(from) else { continue };
-            for left in left_by(recipe, &recipe.chain(stage)) {
-                if let Some(source) = sources.iter().find(|source| carries(source, &left)) {
-                    let message = format!(
-                        "{source} brings the development tools that {} installs",
-                        left.step.place
-                    );
-                    tell(&left, step, message);
-                }
+                let origin = format!("{line} ({})", found.step.place);
+                judgement.fault(place, format!("this brings development tools: {origin}"));
             }
         }
-        if !reached {
+        if left.is_empty() {
             judgement.evidence(&image.place(), "no installed package is copied into the image");
         }
     })
 }
 
-/// What the last installation of each ecosystem left in a chain.
-fn left_by<'a>(recipe: &Recipe, chain: &[&'a Stage]) -> Vec<Found<'a>> {
-    let mut left: Vec<Found<'a>> = Vec::new();
-    for found in installations(recipe, chain) {
-        let ecosystem = found.install.ecosystem;
-        if found.install.named || ecosystem == Ecosystem::Compiled {
+/// What the last installation of each folder left in a stage.
+fn left_by(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
+    let mut left: Vec<Found<'_>> = Vec::new();
+    for found in installations(recipe, stage) {
+        if found.install.named || found.install.ecosystem == Ecosystem::Compiled {
             continue;
         }
-        left.retain(|other| other.install.ecosystem != ecosystem);
+        left.retain(|other| {
+            other.install.ecosystem != found.install.ecosystem || other.folder != found.folder
+        });
         left.push(found);
     }
     left
