@@ -23,6 +23,7 @@ fn the_core_plugins_are_listed_with_their_roles() {
         ("helm", "render"),
         ("server-side-apply", "apply"),
         ("health", "verify"),
+        ("constitution", "check"),
         ("helm-values", "check"),
     ] {
         let line = finished.stdout.lines().find(|line| line.contains(id) && line.contains(role));

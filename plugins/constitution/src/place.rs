@@ -1,0 +1,97 @@
+//! Where something is written, so that a finding leads there.
+
+use std::fmt;
+use todohost_plugin::{Finding, ObjectRef};
+
+/// A line of a file, a value in a file, or a field of a rendered object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    file: Option<String>,
+    /// From one on.
+    line: Option<usize>,
+    span: Option<(u32, u32)>,
+    pointer: Option<String>,
+    object: Option<ObjectRef>,
+}
+
+impl Place {
+    /// The whole file.
+    pub fn file(path: &str) -> Self {
+        Self { file: Some(path.to_owned()), ..Self::default() }
+    }
+
+    /// The line of a file that has this byte.
+    pub fn line(path: &str, text: &str, byte: usize) -> Self {
+        let before = text.get(..byte).unwrap_or_default();
+        let end =
+            text.get(byte..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| byte + at);
+        let span = u32::try_from(byte).ok().zip(u32::try_from(end).ok());
+        Self { line: Some(before.matches('\n').count() + 1), span, ..Self::file(path) }
+    }
+
+    /// A value in a file, by its JSON pointer.
+    pub fn value(path: &str, pointer: String) -> Self {
+        Self { pointer: Some(pointer), ..Self::file(path) }
+    }
+
+    /// A field of a rendered object, and the template that it came from where that is known.
+    pub fn field(object: ObjectRef, pointer: String, template: Option<Self>) -> Self {
+        Self { object: Some(object), pointer: Some(pointer), ..template.unwrap_or_default() }
+    }
+
+    /// The file with its line, or the object: enough for a list of places.
+    pub fn short(&self) -> String {
+        match (&self.object, &self.file, self.line) {
+            (Some(object), ..) => format!("{}/{}", object.kind, object.name),
+            (None, Some(file), Some(line)) => format!("{file}:{line}"),
+            (None, file, _) => file.clone().unwrap_or_default(),
+        }
+    }
+
+    /// A finding that leads here.
+    pub fn mark(&self, mut finding: Finding) -> Finding {
+        finding.file.clone_from(&self.file);
+        finding.span = self.span;
+        finding.pointer.clone_from(&self.pointer);
+        finding.object.clone_from(&self.object);
+        finding
+    }
+}
+
+/// `backend/Dockerfile:3`, `values.yaml /a/b`, `Deployment/web /spec/x (templates/web.yaml:2)`.
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.short())?;
+        if let Some(pointer) = &self.pointer {
+            write!(out, " {pointer}")?;
+        }
+        match (&self.object, &self.file, self.line) {
+            (Some(_), Some(file), Some(line)) => write!(out, " ({file}:{line})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_as_people_write_it() {
+        let line = Place::line("a/Dockerfile", "FROM x\nUSER y\nCMD z\n", 7);
+        assert_eq!(line.to_string(), "a/Dockerfile:2");
+        assert_eq!(line.span, Some((7, 13)));
+        assert_eq!(Place::value("v.yaml", "/a/b".into()).to_string(), "v.yaml /a/b");
+        let object = ObjectRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            namespace: None,
+            name: "web".into(),
+        };
+        let field = Place::field(object, "/spec".into(), Some(line));
+        assert_eq!(field.to_string(), "Deployment/web /spec (a/Dockerfile:2)");
+        let finding = field.mark(Finding::failed("a.b", "c"));
+        assert_eq!(finding.file.as_deref(), Some("a/Dockerfile"));
+        assert_eq!(finding.pointer.as_deref(), Some("/spec"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Whole projects, judged: a good one and one edit for each row, two of other shapes, and this repository's own.
+
+mod edits;
+mod recipes;
+mod world;
+
+use std::path::Path;
+use todohost_plugin::{Finding, Outcome};
+use world::World;
+
+/// Rows of the outcome, in the table's order.
+fn rows(findings: &[Finding], outcome: Outcome) -> Vec<&str> {
+    findings
+        .iter()
+        .filter(|finding| finding.outcome == outcome)
+        .map(|finding| finding.code.trim_start_matches("constitution."))
+        .collect()
+}
+
+const THIRTEEN: [&str; 13] = [
+    "dockerfile",
+    "multi-stage",
+    "slim-base",
+    "dependency-layer",
+    "no-dev-dependencies",
+    "no-baked-secrets",
+    "expose",
+    "chart",
+    "non-root",
+    "resources",
+    "probes",
+    "services",
+    "secrets",
+];
+
+/// Every row passes, and what no program can judge is told so.
+fn assert_holds(findings: &[Finding], not_judged: &[&str]) {
+    let passed: Vec<&str> = THIRTEEN
+        .into_iter()
+        .chain(["simplicity", "security"])
+        .filter(|row| !not_judged.contains(row))
+        .collect();
+    assert_eq!(rows(findings, Outcome::Passed), passed, "{findings:#?}");
+    let mut untold = rows(findings, Outcome::NotJudged);
+    untold.retain(|row| !not_judged.contains(row));
+    assert_eq!(untold, ["spec-driven", "clean-code"]);
+    let with_evidence = |finding: &&Finding| finding.outcome == Outcome::Passed;
+    for finding in findings.iter().filter(with_evidence) {
+        assert!(!finding.evidence.is_empty(), "{finding:?}");
+    }
+}
+
+#[test]
+fn a_good_project_passes_every_row() {
+    assert_holds(&World::fixture("shop").judge(), &[]);
+}
+
+#[test]
+fn one_go_program_without_a_database_passes() {
+    let findings = World::fixture("service").judge();
+    assert_holds(&findings, &[]);
+    let secrets = findings.iter().find(|finding| finding.code.ends_with(".secrets")).unwrap();
+    assert!(secrets.evidence[0].ends_with("no variable holds a secret"), "{secrets:?}");
+}
+
+#[test]
+fn another_layout_with_other_names_passes() {
+    assert_holds(&World::fixture("studio").judge(), &[]);
+}
+
+#[test]
+fn this_repository_passes_what_its_files_show() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let project = World::at(&root, &["backend", "frontend", "helm"]).project();
+    let findings = crate::of_project(&project, &crate::Skipped::new());
+    assert_eq!(rows(&findings, Outcome::Passed), THIRTEEN[..9], "{findings:#?}");
+}
+
+#[test]
+fn a_fault_leads_to_its_line_and_says_what_to_change() {
+    let mut world = World::fixture("shop");
+    world.replace("api/Dockerfile", "USER 10001:10001", "USER root");
+    let findings = world.judge();
+    let found = findings.iter().find(|finding| finding.outcome == Outcome::Failed).unwrap();
+    assert_eq!(found.code, "constitution.non-root");
+    assert_eq!(found.message, "XI. Non-root user: shop-api runs as root");
+    assert_eq!(found.file.as_deref(), Some("api/Dockerfile"));
+    assert_eq!(found.evidence, ["api/Dockerfile:12: shop-api runs as root"]);
+    assert!(found.help.as_ref().unwrap().contains("USER 10001"));
+    let (start, end) = found.span.unwrap();
+    let text = world.text("api/Dockerfile");
+    assert_eq!(&text[start as usize..end as usize], "USER root");
+}
+
+#[test]
+fn a_fault_of_an_object_leads_to_its_field_and_its_template() {
+    let mut world = World::fixture("shop");
+    world.replace("rendered.yaml", "type: ClusterIP", "type: NodePort");
+    let findings = world.judge();
+    let found = findings.iter().find(|finding| finding.outcome == Outcome::Failed).unwrap();
+    assert_eq!(found.object.as_ref().unwrap().name, "shop-api");
+    assert_eq!(found.pointer.as_deref(), Some("/spec/type"));
+    assert_eq!(found.file.as_deref(), Some("chart/templates/api.yaml"));
+    assert_eq!(
+        found.evidence,
+        [
+            "Service/shop-api /spec/type (chart/templates/api.yaml:8): NodePort opens it to the outside, and only shop-web calls it"
+        ]
+    );
+}
+
+#[test]
+fn a_row_that_a_project_skips_does_not_fail_it() {
+    let mut world = World::fixture("shop");
+    world.replace("api/Dockerfile", "EXPOSE 8000\n", "");
+    let skipped = crate::Skipped::from([("expose".to_owned(), "a worker".to_owned())]);
+    let findings = crate::of_project(&world.project(), &skipped);
+    assert_eq!(rows(&findings, Outcome::Failed), [""; 0]);
+    assert!(
+        findings
+            .iter()
+            .any(|found| found.message == "XI. EXPOSE directive: skipped by the project: a worker")
+    );
+}
+
+#[test]
+fn a_chart_of_another_renderer_and_a_project_without_images_are_not_judged() {
+    let mut world = World::fixture("shop");
+    world.replace(
+        "todohost.toml",
+        "[secrets]",
+        "[plugins]\nrender = \"kustomize.wasm\"\n\n[secrets]",
+    );
+    world.remove("chart/Chart.yaml");
+    let not_judged = rows(&world.judge(), Outcome::NotJudged).join(" ");
+    assert_eq!(not_judged, "chart spec-driven clean-code");
+
+    let mut bare = World::empty();
+    bare.write("todohost.toml", "[app]\nname = \"a\"\nnamespace = \"a\"\nchart = \"c\"\n");
+    bare.write("rendered.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n");
+    let findings = bare.judge();
+    assert_eq!(rows(&findings, Outcome::Passed), [""; 0]);
+    assert_eq!(rows(&findings, Outcome::Failed), ["chart"]);
+}
+
+#[test]
+fn the_schema_of_the_options_knows_every_row() {
+    let manifest: toml::Table = toml::from_str(include_str!("../plugin.toml")).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_str(manifest["options"]["schema"].as_str().unwrap()).unwrap();
+    let rows = schema["properties"]["skip"]["properties"].as_object().unwrap();
+    let mut named: Vec<&str> = rows.keys().map(String::as_str).collect();
+    let of_project = crate::rows::OF_PROJECT.iter().map(|row| row.id);
+    let mut known: Vec<&str> =
+        of_project.chain(crate::rows::OF_RELEASE.iter().map(|row| row.id)).collect();
+    named.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(named, known);
+}
