@@ -58,8 +58,25 @@ pub fn commands(text: &str) -> Vec<Command> {
     pieces(&joined.join("\n").replace("\\\n", " "))
         .iter()
         .filter_map(|piece| shlex::split(piece))
+        .map(without_redirections)
         .filter_map(Command::new)
         .collect()
+}
+
+/// Words without `> file`, `2>&1` and the like.
+fn without_redirections(words: Vec<String>) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let behind = word.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        if !behind.starts_with(['<', '>']) {
+            kept.push(word);
+        } else if behind.trim_matches(['<', '>']).is_empty() {
+            // The file is a word of its own.
+            words.next();
+        }
+    }
+    kept
 }
 
 /// Cut at `&&`, `||`, `;`, `|`, `&` and ends of lines that no quote encloses.
@@ -68,8 +85,10 @@ fn pieces(text: &str) -> Vec<String> {
     let mut quote = None;
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
+        let is_redirection =
+            letter == '&' && pieces.last().is_some_and(|piece| piece.ends_with(['<', '>']));
         let is_end = quote.is_none() && matches!(letter, '&' | '|' | ';' | '\n');
-        if is_end {
+        if is_end && !is_redirection {
             pieces.push(String::new());
             continue;
         }
@@ -116,6 +135,7 @@ mod tests {
             words("uv sync --python \"$(command -v python)\""),
             ["uv sync --python $(command -v python)"]
         );
+        assert_eq!(words("npm install >/dev/null 2>&1 && ls 2> log"), ["npm install", "ls"]);
         assert_eq!(words("echo \"open"), [""; 0]);
     }
 

@@ -153,3 +153,12 @@ CMD python -m app
 ";
     assert_eq!(failing(recipe, &["requirements.txt"]), ["multi-stage"]);
 }
+
+#[test]
+fn no_beginning_of_a_recipe_ends_the_check() {
+    for end in (0..NEXT.len()).step_by(5) {
+        let mut world = World::fixture("shop");
+        world.write("web/Dockerfile", &NEXT[..end]);
+        assert_eq!(world.judge().len(), 17);
+    }
+}
