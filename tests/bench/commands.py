@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Rounds that are run and not counted: files are read from the disk once.
 WARM_UP = 1
 
-type Command = Callable[[int], list[str]]
+Command = Callable[[int], list[str]]
 
 
 def seconds(command: list[str]) -> float:
