@@ -85,6 +85,7 @@ pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
     for (directory, manifest) in &wanted {
         built += usize::from(make(&workspace, &builder, directory, manifest)?);
     }
+    remove_others(&out, &all)?;
     write_list(&out, &all)?;
     println!(
         "{} plugins in {}: {built} built, {} unchanged ({:.1} s)",
@@ -181,6 +182,20 @@ fn make(
     Ok(true)
 }
 
+/// Removes the components of plugins that the workspace does not have: the directory is kept between checkouts, and
+/// the host offers every component in it.
+fn remove_others(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsError> {
+    for entry in fs_err::read_dir(out)? {
+        let file = entry?.path();
+        let is_component = file.extension().is_some_and(|kind| kind == "wasm" || kind == "inputs");
+        let is_ours = |id: &str| all.iter().any(|(_, manifest)| manifest.id == id);
+        if is_component && !file.file_stem().and_then(|stem| stem.to_str()).is_some_and(is_ours) {
+            fs_err::remove_file(&file)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `core.json` over what is there. A component that it does not list is no core plugin, whatever its name.
 fn write_list(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsError> {
     let mut core = Core { plugins: Vec::new() };
@@ -213,6 +228,24 @@ fn file_name(id: &str) -> String {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_component_that_another_checkout_left_is_removed() {
+        let manifest: Manifest =
+            toml::from_str("id = \"health\"\nversion = \"0.1.0\"\nroles = [\"verify\"]\n").unwrap();
+        let out = std::env::current_exe().unwrap().with_file_name("left-components-test");
+        fs_err::create_dir_all(&out).unwrap();
+        for file in ["core.json", "health.inputs", "health.wasm", "other.inputs", "other.wasm"] {
+            fs_err::write(out.join(file), "").unwrap();
+        }
+        remove_others(&out, &[(PathBuf::new(), manifest)]).unwrap();
+        let mut left: Vec<_> = fs_err::read_dir(&out)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["core.json", "health.inputs", "health.wasm"]);
+    }
 
     /// Runs twice: as a test, and inside of a copy of the test's program, which it removes.
     #[test]
