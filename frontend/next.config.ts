@@ -8,6 +8,8 @@ const config: NextConfig = {
   // No page has pictures to resize, so the native library for it stays out of the image.
   images: { unoptimized: true },
   outputFileTracingExcludes: { "*": ["node_modules/sharp/**", "node_modules/@img/**"] },
+  // Where browsers look for the icon when a page has not told them yet.
+  rewrites: () => Promise.resolve([{ source: "/favicon.ico", destination: "/icon.svg" }]),
   headers: () =>
     Promise.resolve([
       {

@@ -11,7 +11,7 @@ const PUBLIC = new Set(["/login", "/register"]);
 
 export const config = {
   // Not for files that are the same for everybody, nor for the cluster's probes.
-  matcher: "/((?!_next/static|api/health$|icon.svg$).*)",
+  matcher: "/((?!_next/static|api/health$|icon.svg$|favicon.ico$).*)",
 };
 
 export async function proxy(request: NextRequest): Promise<NextResponse> {

@@ -23,6 +23,7 @@ Command = Callable[[int], list[str]]
 
 
 def seconds(command: list[str]) -> float:
+    """How long a command takes, from its start to its end."""
     began = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - began
@@ -32,6 +33,7 @@ def seconds(command: list[str]) -> float:
 
 
 def figure(times: list[float]) -> str:
+    """The least and the median of some times, in milliseconds."""
     return f"{min(times) * 1000:8.0f} {statistics.median(times) * 1000:8.0f}"
 
 
@@ -62,6 +64,7 @@ def project(folder: Path, chart: Path) -> Path:
 
 
 def main() -> None:
+    """Prints each command's figures beside its peer's."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--todohost", required=True)
     parser.add_argument("--helm", required=True)
@@ -87,11 +90,11 @@ def main() -> None:
         lambda _: [helm, "version"],
         rounds * 2,
     )
+    upgrade = [helm, "upgrade", "--install", "--wait", "--create-namespace", "bench", "helm/todo-app", *context, *same]
     pair(
         "no-change deploy | helm upgrade --wait",
         lambda _: [todohost, "deploy", "--target", arguments.target, *secrets],
-        lambda _: [helm, "upgrade", "--install", "--wait", "--create-namespace", "bench"]
-        + ["helm/todo-app", *context, *same],
+        lambda _: upgrade,
         rounds,
     )
     subprocess.run([helm, "uninstall", "bench", *context], check=True, capture_output=True)
@@ -103,14 +106,14 @@ def main() -> None:
     pair(
         "render the Todo chart, unchanged | template",
         lambda _: [todohost, "render"],
-        lambda _: [helm, "template", "todo-app", str(todo_chart), *same],
+        lambda _: template_todo,
         rounds,
     )
+    template_todo = [helm, "template", "todo-app", str(todo_chart), *same]
     pair(
         "render the Todo chart, changed | template",
         lambda number: [todohost, "render", "--set", f"backend.replicaCount={time.time_ns() % 10**9}"],
-        lambda number: [helm, "template", "todo-app", str(todo_chart), *same]
-        + ["--set", f"backend.replicaCount={number + 1}"],
+        lambda number: [*template_todo, "--set", f"backend.replicaCount={number + 1}"],
         rounds,
     )
     with tempfile.TemporaryDirectory() as scratch:
@@ -123,8 +126,7 @@ def main() -> None:
         )
         pair(
             "render 150 objects, changed | template",
-            lambda _: [todohost, "render", "--project", str(many)]
-            + ["--set", f"parts=30,round={time.time_ns()}"],
+            lambda _: [todohost, "render", "--project", str(many), "--set", f"parts=30,round={time.time_ns()}"],
             template(many / "chart", ["--set", "parts=30"]),
             rounds,
         )

@@ -223,3 +223,9 @@ test("a person's todos are her own", async () => {
     });
   });
 });
+
+test("the icon is where a browser looks that has not read the page yet", async () => {
+  const answer = await fetch(new URL("/favicon.ico", address), { redirect: "manual" });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "image/svg+xml");
+});

@@ -57,7 +57,7 @@ export async function inWindow(use, { expected = [], ...options } = {}) {
   const failures = [];
   context.on("weberror", (error) => failures.push(String(error.error())));
   context.on("console", (message) => {
-    if (message.type() === "error") failures.push(message.text());
+    if (message.type() === "error") failures.push(`${message.text()} ${message.location().url}`);
   });
   try {
     await use(await context.newPage(), context);
