@@ -24,7 +24,7 @@ use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{AfterFailure, Run, RunError, time_now};
+use crate::run::{AfterFailure, LOCK_TIMEOUT, Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
 use arguments::{
@@ -126,8 +126,11 @@ impl Cli {
                 return self.carry_out(Goal::Plan, common, run, particulars).await;
             }
             Command::Deploy(DeployOptions { change, plan: None }) | Command::Apply(change) => {
-                let after_failure = change.after_failure();
-                let particulars = Particulars { after_failure, ..Particulars::default() };
+                let particulars = Particulars {
+                    after_failure: change.after_failure(),
+                    lock_timeout: change.lock.timeout(),
+                    ..Particulars::default()
+                };
                 let goal = arguments.command.goal();
                 return self.carry_out(goal, common, &change.run, particulars).await;
             }
@@ -159,6 +162,18 @@ impl Cli {
         Ok(Exit::Success)
     }
 
+    /// Tells that a run begins, and opens what it needs.
+    fn begin(
+        &self,
+        goal: Goal,
+        common: &Common,
+        values: &[ValueArgument],
+        takeover: Takeover,
+    ) -> Result<Run, RunError> {
+        self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
+        self.open(common, values, takeover)
+    }
+
     /// The project, the components and everything else that a run needs.
     fn open(
         &self,
@@ -182,6 +197,7 @@ impl Cli {
             runtime: self.runtime()?,
             bus: self.bus.clone(),
             cancel: self.cancel.clone(),
+            lock_timeout: LOCK_TIMEOUT,
             after_failure: AfterFailure::default(),
             takeover,
             plan_file: None,

@@ -22,7 +22,6 @@ pub(crate) use hook::{continue_hooks, output_policies};
 pub use lease::{Held, Holder, Lease};
 pub use manifest::{Document, parse_manifest, print_manifest};
 pub use ownership::Adoption;
-pub(crate) use prospect::UNCHANGED;
 pub use prospect::{Prospect, Prospective};
 pub use record::{Facts, HookRecord, Info, Record, Status};
 pub use rollback::RolledBack;

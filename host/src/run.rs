@@ -43,6 +43,7 @@ use crate::values::Values;
 
 pub use candidates::{Candidate, candidates};
 pub use error::{Clue, RunError};
+pub use exclusive::LOCK_TIMEOUT;
 pub use history::Revision;
 pub use leave::AfterFailure;
 pub use outcome::{Outcome, State};
@@ -73,6 +74,8 @@ pub struct Run {
     pub takeover: Takeover,
     /// How long objects may take to become ready: those of a wave, all of them, and what a rollback put back.
     pub ready_within: TimeLimit,
+    /// How long another deploy of the release is waited for.
+    pub lock_timeout: TimeLimit,
     /// What becomes of the cluster where the run fails.
     pub after_failure: AfterFailure,
     /// Where a plan is written to, where that was asked for.

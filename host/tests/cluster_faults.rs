@@ -221,6 +221,7 @@ type Fits = fn(&ClusterError) -> bool;
 
 const PATH: &str = "/api/v1/namespaces/lab/configmaps/a";
 const LIST: &str = "/api/v1/namespaces/lab/configmaps";
+const PATHS: &str = "/api/v1/namespaces/lab/configmaps/";
 
 #[tokio::test]
 async fn a_passing_fault_is_not_seen() {
@@ -383,6 +384,85 @@ async fn a_list_that_goes_stale_between_pages_is_asked_for_whole() {
         ..Query::default()
     };
     assert_eq!(server.client().await.list(&query).await.unwrap().len(), 2);
+}
+
+fn numbered(number: usize) -> ObjectRef {
+    ObjectRef { name: format!("n{number}"), ..named() }
+}
+
+/// Twenty objects of which only the even ones are there, asked for together.
+async fn every_other_of_twenty(
+    answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+) -> Server {
+    let server = Server::start(move |asked, _| answer(asked)).await;
+    let wanted: Vec<ObjectRef> = (0..20).map(numbered).collect();
+    let found = server.client().await.get_many(&wanted).await.unwrap();
+    let names: Vec<Option<&str>> = found
+        .iter()
+        .map(|one| one.as_ref().and_then(|one| one.pointer("/metadata/name")?.as_str()))
+        .collect();
+    for (number, name) in names.into_iter().enumerate() {
+        let expected = format!("n{number}");
+        assert_eq!(name, (number % 2 == 0).then_some(expected.as_str()));
+    }
+    server
+}
+
+fn one_of_twenty(asked: &Asked) -> Answer {
+    let name = asked.path.rsplit('/').next().unwrap();
+    let number: usize = name[1..].parse().unwrap();
+    if number % 2 == 1 {
+        return Answer::Json(404, status(404, "NotFound", "no"));
+    }
+    let mut object = config_map("1", "x");
+    object["metadata"]["name"] = name.into();
+    Answer::Json(200, object)
+}
+
+/// A list of those below a number, and whether there are more.
+fn list_of_twenty(below: usize, next: &str) -> Answer {
+    let items = (0..below).step_by(2).map(|number| {
+        let mut object = config_map("1", "x");
+        object["metadata"]["name"] = format!("n{number}").into();
+        object
+    });
+    let items: Vec<Value> = items.collect();
+    Answer::Json(200, json!({ "metadata": { "continue": next }, "items": items }))
+}
+
+#[tokio::test]
+async fn many_objects_of_a_kind_are_asked_for_by_one_list() {
+    let server = every_other_of_twenty(|asked| match asked.path.starts_with(PATHS) {
+        true => one_of_twenty(asked),
+        false => list_of_twenty(20, ""),
+    })
+    .await;
+    // The list alone, which is no object's path.
+    assert_eq!((server.count("GET", LIST), server.count("GET", PATHS)), (1, 0));
+}
+
+#[tokio::test]
+async fn what_a_long_list_does_not_begin_with_is_asked_for_by_name() {
+    let server = every_other_of_twenty(|asked| match asked.path.starts_with(PATHS) {
+        true => one_of_twenty(asked),
+        false => list_of_twenty(10, "more"),
+    })
+    .await;
+    // Five were in the list.
+    assert_eq!(server.count("GET", PATHS), 15);
+}
+
+#[tokio::test]
+async fn who_may_not_list_asks_by_name() {
+    let server = every_other_of_twenty(|asked| match asked.path.starts_with(PATHS) {
+        true => one_of_twenty(asked),
+        false => Answer::Json(
+            403,
+            status(403, "Forbidden", "configmaps is forbidden: User \"a\" cannot list"),
+        ),
+    })
+    .await;
+    assert_eq!(server.count("GET", PATHS), 20);
 }
 
 /// The list of the watched kind at each version, and no events about anything.

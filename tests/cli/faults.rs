@@ -11,20 +11,6 @@ fn struck(world: &World, strike: Strike) -> FaultProxy {
     proxy
 }
 
-fn in_force(world: &World) -> Vec<String> {
-    let secrets = world.cluster.list("secrets", "shop");
-    let records = secrets.iter().filter(|secret| secret["type"] == "helm.sh/release.v1");
-    let mut states: Vec<String> = records
-        .map(|record| {
-            let labels = &record["metadata"]["labels"];
-            let label = |name: &str| labels[name].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", label("version"), label("status"))
-        })
-        .collect();
-    states.sort();
-    states
-}
-
 fn survives(strike: Strike) {
     let world = World::new();
     // Not ready at first sight, so that watches are needed.
@@ -34,17 +20,17 @@ fn survives(strike: Strike) {
     let strikes = proxy.struck();
     assert_eq!(first.code(), Some(0), "{strike:?}\n{}\n{strikes:#?}", first.output());
     assert!(!strikes.is_empty(), "{strike:?} struck nothing");
-    assert_eq!(in_force(&world), ["1 deployed"], "{strike:?}\n{}", first.output());
+    assert_eq!(world.revisions(), ["1 deployed"], "{strike:?}\n{}", first.output());
 
     world.project.write("web/server", "serve otherwise\n");
     let proxy = struck(&world, strike);
     let second = world.deploy().run();
     assert_eq!(second.code(), Some(0), "{strike:?}\n{}\n{:#?}", second.output(), proxy.struck());
-    assert_eq!(in_force(&world), ["1 superseded", "2 deployed"], "{}", second.output());
+    assert_eq!(world.revisions(), ["1 superseded", "2 deployed"], "{}", second.output());
     world.assert_no_leak(&second);
 
     let third = world.deploy().run().expect_code(0);
-    assert_eq!(in_force(&world), ["1 superseded", "2 deployed"], "{}", third.output());
+    assert_eq!(world.revisions(), ["1 superseded", "2 deployed"], "{}", third.output());
 }
 
 /// A version that fails for its own reason is taken back, with that reason, on a wire that fails, too.
@@ -65,7 +51,7 @@ fn takes_back(strike: Strike) {
     assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"], "{strike:?}\n{}", finished.output());
-    assert_eq!(in_force(&world), ["1 deployed", "2 failed"], "{strike:?}\n{}", finished.output());
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"], "{strike:?}\n{}", finished.output());
 }
 
 macro_rules! strikes {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 
 mod adoption;
+mod bad_moments;
 mod build;
 mod conflicts;
 mod definitions;
@@ -13,14 +14,18 @@ mod deploy;
 mod diff;
 mod faults;
 mod help;
+mod hooks;
 mod house;
 mod interrupt;
+#[cfg(unix)]
+mod lease;
 mod output;
 mod plan;
 mod plugins;
 mod project;
 mod render;
 mod rollback;
+mod secrecy;
 mod target;
 mod values;
 mod verify;

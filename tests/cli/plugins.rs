@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use todohost_testkit::Sandbox;
 
-use super::world::{World, assert_refusal, outside_check, share_compiled};
+use super::world::{World, assert_refusal, outside_plugin, share_compiled};
 
 fn with_check(name: &str) -> World {
     let world = World::new();
@@ -143,7 +143,7 @@ fn a_check_from_outside_reads_what_it_was_allowed_to() {
 fn consent_is_to_one_component_and_not_to_its_name() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
-    let greedy = outside_check("greedy-labels-check");
+    let greedy = outside_plugin("greedy-labels-check");
     std::fs::copy(greedy, world.project.root().join("checks/labels-check.wasm")).unwrap();
     let finished = world.deploy().run().expect_code(12);
     world.assert_no_leak(&finished);
@@ -200,9 +200,9 @@ fn a_file_that_is_no_component() {
 
 #[test]
 fn an_author_sees_findings_in_a_sandbox() {
-    let component = outside_check("labels-check");
+    let component = outside_plugin("labels-check");
     let sandbox = Sandbox::new(&todohost_tests::binary(), &todohost_tests::plugins(), &component);
-    share_compiled(sandbox.project());
+    share_compiled(&sandbox.project().home().join(".cache"));
     sandbox.project().write("labels.txt", "team\n");
     let refused = sandbox.check(&[]);
     assert_eq!(refused.finished.code(), Some(12), "{}", refused.finished.output());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use todohost_testkit::{Behaviour, Finished, leak};
 
-use super::world::{API_KEY, CANARY, World};
+use super::world::{API_KEY, CANARY, World, assert_refusal};
 
 fn breaks(world: &World) {
     world.cluster.behaviour("shop-web", Behaviour::Exits { code: 3, log: "no schema\n".into() });
@@ -16,19 +16,6 @@ fn keeps_good(world: &World) {
     let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
     world.cluster.behaviour_of_image("shop-web", image, Behaviour::Ready);
-}
-
-fn revisions(world: &World) -> Vec<String> {
-    let secrets = world.cluster.list("secrets", "shop");
-    let records = secrets.iter().filter(|secret| secret["type"] == "helm.sh/release.v1");
-    let label = |record: &serde_json::Value, name: &str| {
-        record["metadata"]["labels"][name].as_str().unwrap_or_default().to_owned()
-    };
-    let mut states: Vec<String> = records
-        .map(|record| format!("{} {}", label(record, "version"), label(record, "status")))
-        .collect();
-    states.sort();
-    states
 }
 
 fn bundles(world: &World) -> Vec<PathBuf> {
@@ -70,7 +57,7 @@ fn the_evidence_of_a_failed_revision_is_kept_without_its_secrets() {
     let finished = world.deploy().run().expect_code(11);
     world.assert_no_leak(&finished);
     assert_evidence(&world, &finished);
-    assert_eq!(revisions(&world), ["1 deployed", "2 failed"]);
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
 }
 
 #[test]
@@ -98,7 +85,7 @@ fn a_failed_upgrade_stays_where_the_user_wants_that_and_the_next_deploy_mends_it
     assert!(finished.stderr.contains("is left as it is"), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_ne!(before["spec"], after["spec"]);
-    assert_eq!(revisions(&world), ["1 deployed", "2 failed"]);
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
 
     // Back to what it was: what only the failed revision had goes, too.
     world.project.write("web/server", &good);
@@ -115,11 +102,11 @@ fn a_failed_first_deploy_stays_where_the_user_wants_that_and_the_next_deploy_men
     breaks(&world);
     let _ = world.deploy().args(["--keep"]).run().expect_code(11);
     assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
-    assert_eq!(revisions(&world), ["1 failed"]);
+    assert_eq!(world.revisions(), ["1 failed"]);
     world.cluster.behaviour("shop-web", Behaviour::Ready);
     world.project.write("web/server", "serve well\n");
     let finished = world.deploy().run().expect_code(0);
-    assert_eq!(revisions(&world), ["1 failed", "2 deployed"], "{}", finished.output());
+    assert_eq!(world.revisions(), ["1 failed", "2 deployed"], "{}", finished.output());
 }
 
 #[test]
@@ -134,4 +121,57 @@ fn an_image_that_went_before_a_rollback_is_told() {
     let finished = world.deploy().run().expect_code(11);
     let told = format!("{image} of revision 1 is no longer there");
     assert!(finished.stderr.contains(&told), "{}", finished.output());
+}
+
+/// Two revisions, and the image of the first.
+fn twice_deployed() -> (World, String) {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    world.project.write("web/server", "serve otherwise\n");
+    let _ = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(0);
+    (world, image.to_owned())
+}
+
+#[test]
+fn an_older_revision_comes_back_as_a_new_one() {
+    let (world, image) = twice_deployed();
+    let builds = || world.tools.lines().iter().filter(|it| it.contains("buildx build")).count();
+    let before = builds();
+    let finished = world.run("rollback --target docker-desktop").expect_code(0);
+    world.assert_no_leak(&finished);
+    assert!(finished.stderr.contains("as revision 3"), "{}", finished.output());
+    assert_eq!(world.revisions(), ["1 superseded", "2 superseded", "3 deployed"]);
+    let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], image.as_str());
+    assert_eq!(container["env"][0]["value"], "hello");
+    let secret = world.cluster.get("secrets", "shop", "shop-secrets").unwrap();
+    assert!(leak::find(secret.to_string().as_bytes(), CANARY).is_some());
+    assert_eq!(builds(), before, "nothing is built");
+
+    // By its number, and what is not kept is told.
+    let _ = world.run("rollback 2 --target docker-desktop").expect_code(0);
+    let finished = world.run("rollback 9 --target docker-desktop");
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn a_rollback_to_what_is_in_force_changes_nothing() {
+    let (world, _) = twice_deployed();
+    let before = world.cluster.writes().len();
+    let finished = world.run("rollback 2 --target docker-desktop").expect_code(0);
+    assert!(finished.stderr.contains("revision 2 stays"), "{}", finished.output());
+    assert_eq!(world.cluster.writes().len(), before);
+}
+
+#[test]
+fn a_rollback_whose_image_went_is_refused_before_anything_is_touched() {
+    let (world, image) = twice_deployed();
+    world.tools.unset(&image);
+    let before = world.cluster.writes().len();
+    let finished = world.run("rollback --target docker-desktop");
+    assert_refusal!(world, finished);
+    assert_eq!(world.cluster.writes().len(), before);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use todohost_testkit::{FakeCluster, FakeTools, Finished, Host, Project, Rule, filter, leak};
 use todohost_tests as under_test;
 
@@ -56,7 +56,7 @@ impl World {
         cluster.write_kubeconfig(&project.kubeconfig(), context);
         let tools = FakeTools::new(Path::new(env!("CARGO_BIN_EXE_fake-tool")));
         tools.program("docker", &[rules, &docker()].concat());
-        share_compiled(&project);
+        share_compiled(&project.home().join(".cache"));
         Self { project, cluster, tools }
     }
 
@@ -82,6 +82,33 @@ impl World {
             .args(["--set", &format!("secrets.apiKey={API_KEY}")])
     }
 
+    /// The same command on another machine, as another person: nothing is shared but the project and the cluster.
+    pub fn elsewhere(&self, host: Host) -> Host {
+        let home = self.project.folder().join("elsewhere");
+        let cache = home.join(".cache");
+        if !cache.exists() {
+            share_compiled(&cache);
+        }
+        host.variable("HOME", &home)
+            .variable("XDG_CONFIG_HOME", home.join(".config"))
+            .variable("XDG_CACHE_HOME", cache)
+            .variable("USER", "bob")
+    }
+
+    /// Numbers and states of the release's revisions, as `1 deployed`.
+    pub fn revisions(&self) -> Vec<String> {
+        let secrets = self.cluster.list("secrets", "shop");
+        let records = secrets.iter().filter(|secret| secret["type"] == "helm.sh/release.v1");
+        let label = |record: &Value, name: &str| {
+            record["metadata"]["labels"][name].as_str().unwrap_or_default().to_owned()
+        };
+        let mut states: Vec<String> = records
+            .map(|record| format!("{} {}", label(record, "version"), label(record, "status")))
+            .collect();
+        states.sort();
+        states
+    }
+
     /// Somebody gives the Deployment an autoscaler.
     pub fn autoscale(&self) {
         self.cluster.write_as(
@@ -95,11 +122,26 @@ impl World {
 
     /// Adds a check of `tests/plugins` to the project; `options` is what follows in its table.
     pub fn add_check(&self, name: &str, options: &str) {
-        std::fs::create_dir_all(self.project.root().join("checks")).unwrap();
-        let file = format!("checks/{name}.wasm");
-        std::fs::copy(outside_check(name), self.project.root().join(&file)).unwrap();
+        let file = self.add_component(name);
         let table = format!("\n[checks.labels]\nplugin = \"{file}\"\n{options}");
         self.project.append("todohost.toml", &table);
+    }
+
+    /// Puts a component of `tests/plugins` into the project; gives its path there.
+    fn add_component(&self, name: &str) -> String {
+        std::fs::create_dir_all(self.project.root().join("checks")).unwrap();
+        let file = format!("checks/{name}.wasm");
+        std::fs::copy(outside_plugin(name), self.project.root().join(&file)).unwrap();
+        file
+    }
+
+    /// Lets a component of `tests/plugins` take steps, e.g. `render`; the user consents to it.
+    pub fn give_steps_to(&self, name: &str, steps: &[&str]) {
+        let file = self.add_component(name);
+        let steps = steps.iter().map(|step| format!("{step} = \"{file}\"\n"));
+        let table = format!("\n[plugins]\n{}", steps.collect::<String>());
+        self.project.append("todohost.toml", &table);
+        let _ = self.run(&format!("plugin allow {file}")).expect_code(0);
     }
 
     /// The same, and the user consents to what it asks for.
@@ -114,13 +156,26 @@ impl World {
         assert_eq!(self.cluster.get("namespaces", "", "shop"), None);
     }
 
-    /// No secret is in what was printed, nor in any file of home or project.
+    /// No secret is in what was printed, in any file of home or project, in what tools were called with, or in the
+    /// cluster anywhere but in Secrets.
     pub fn assert_no_leak(&self, finished: &Finished) {
         for secret in [CANARY, API_KEY] {
             let printed = leak::find(finished.output().as_bytes(), secret);
             assert_eq!(printed, None, "{secret} was printed:\n{}", finished.output());
-            let kept = leak::find_in_files(self.project.folder(), secret);
-            assert_eq!(kept, [], "{secret} was kept");
+            for folder in [self.project.folder(), self.tools.path()] {
+                assert_eq!(leak::find_in_files(folder, secret), [], "{secret} was kept");
+            }
+            for (key, object) in self.cluster.objects() {
+                let way = leak::find(object.to_string().as_bytes(), secret);
+                let may_have = key.resource == "secrets";
+                assert!(may_have || way.is_none(), "{secret} is in {key:?} as {way:?}");
+            }
+            for request in self.cluster.requests() {
+                let whole = format!("{}?{}\n", request.path, request.query).into_bytes();
+                let way = leak::find(&[whole, request.body].concat(), secret);
+                let may_have = request.path.contains("/secrets");
+                assert!(may_have || way.is_none(), "{secret} is in {} as {way:?}", request.path);
+            }
         }
     }
 
@@ -168,8 +223,8 @@ fn docker() -> Vec<Rule> {
     ]
 }
 
-/// A check of `tests/plugins`, built as a stranger would build it.
-pub fn outside_check(name: &str) -> PathBuf {
+/// A component of `tests/plugins`, built as a stranger would build it.
+pub fn outside_plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let target = todohost_tests::target_folder().join("outside");
@@ -197,8 +252,8 @@ pub fn refusal(finished: &Finished) -> String {
 }
 
 /// Compiling a component takes seconds: all worlds share what is compiled, and nothing else.
-pub fn share_compiled(project: &Project) {
-    let cache = project.home().join(".cache").join("todohost");
+pub fn share_compiled(cache: &Path) {
+    let cache = cache.join("todohost");
     std::fs::create_dir_all(&cache).unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink(under_test::compiled_cache(), cache.join("compiled")).unwrap();

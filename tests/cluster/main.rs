@@ -10,6 +10,8 @@ mod hooks;
 mod interop;
 #[cfg(unix)]
 mod kills;
+#[cfg(unix)]
+mod lease;
 mod refusals;
 mod shop;
 mod todo;

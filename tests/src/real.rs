@@ -57,11 +57,7 @@ impl Real {
              `tests/machine/machine up` makes it and `eval \"$(tests/machine/machine env)\"` names it",
             missing.join(", ")
         );
-        let cache = project.home().join(".cache").join("todohost");
-        std::fs::create_dir_all(&cache).expect("a folder can be made");
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(super::compiled_cache(), cache.join("compiled"))
-            .expect("a link can be made");
+        share_compiled(&project.home());
         let target = super::variable("TODOHOST_TEST_TARGET").unwrap_or_default();
         // The context that the target plugin uses unless told otherwise.
         let context = if target == "kind" { "kind-todohost".to_owned() } else { target.clone() };
@@ -123,6 +119,20 @@ impl Real {
     /// `deploy` with this target; the secrets are the caller's.
     pub fn deploy(&self) -> Host {
         self.host().args(["deploy", "--target", &self.target])
+    }
+
+    /// The same command on another machine, as another person: nothing is shared but the project and the cluster.
+    ///
+    /// # Panics
+    /// Where no folder can be made.
+    #[must_use]
+    pub fn elsewhere(&self, host: Host) -> Host {
+        let home = self.project.folder().join("elsewhere");
+        share_compiled(&home);
+        host.variable("HOME", &home)
+            .variable("XDG_CONFIG_HOME", home.join(".config"))
+            .variable("XDG_CACHE_HOME", home.join(".cache"))
+            .variable("USER", "bob")
     }
 
     /// What `kubectl` answers; empty where what is asked for is not there.
@@ -209,6 +219,17 @@ impl Real {
 impl Drop for Real {
     fn drop(&mut self) {
         self.delete_namespace("--wait=false");
+    }
+}
+
+/// Compiling a component takes seconds: all homes share what is compiled, and nothing else.
+fn share_compiled(home: &Path) {
+    let cache = home.join(".cache").join("todohost");
+    std::fs::create_dir_all(&cache).expect("a folder can be made");
+    let compiled = cache.join("compiled");
+    if !compiled.exists() {
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(super::compiled_cache(), compiled).expect("a link can be made");
     }
 }
 

@@ -14,10 +14,12 @@ impl From<ClusterError> for Error {
             ClusterError::NoKubeconfig { .. } | ClusterError::ContextMissing { .. } => {
                 ErrorKind::NotFound
             }
-            ClusterError::Forbidden { .. } | ClusterError::Unauthorised { .. } => ErrorKind::Denied,
-            ClusterError::Conflict { .. } | ClusterError::Precondition { .. } => {
-                ErrorKind::Conflict
-            }
+            ClusterError::Forbidden { .. }
+            | ClusterError::Denied { .. }
+            | ClusterError::Unauthorised { .. } => ErrorKind::Denied,
+            ClusterError::Conflict { .. }
+            | ClusterError::Terminating { .. }
+            | ClusterError::Precondition { .. } => ErrorKind::Conflict,
             ClusterError::UnknownKind { .. } => ErrorKind::Unsupported,
             ClusterError::Timeout { .. } => ErrorKind::Timeout,
             ClusterError::Stopped { .. } => ErrorKind::Cancelled,

@@ -8,7 +8,7 @@ use crate::field::FieldPattern;
 use crate::plan::Goal;
 use crate::project::TimeLimit;
 use crate::release::{Adoption, Takeover};
-use crate::run::AfterFailure;
+use crate::run::{AfterFailure, LOCK_TIMEOUT};
 use crate::values::ValueArgument;
 
 /// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
@@ -233,6 +233,8 @@ pub(super) struct RollbackOptions {
     /// Where it is deployed [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
+    #[command(flatten)]
+    pub lock: LockOptions,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +251,21 @@ pub(super) struct DeleteOptions {
     /// Delete the namespace, too, where it was created for this app and nothing else is in it
     #[arg(long)]
     pub with_namespace: bool,
+    #[command(flatten)]
+    pub lock: LockOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LockOptions {
+    /// How long another deploy of the same app is waited for, e.g. 30s [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    lock_timeout: Option<TimeLimit>,
+}
+
+impl LockOptions {
+    pub fn timeout(&self) -> TimeLimit {
+        self.lock_timeout.unwrap_or(LOCK_TIMEOUT)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +281,8 @@ pub(super) struct ChangeOptions {
     /// Leave what a failed first deploy made, to be looked at
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    pub lock: LockOptions,
 }
 
 impl ChangeOptions {

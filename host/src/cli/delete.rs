@@ -2,11 +2,10 @@
 
 use super::Cli;
 use super::arguments::{Common, DeleteOptions};
-use crate::event::EventKind;
 use crate::exit::Exit;
 use crate::plan::{Deletion, Goal};
 use crate::release::Takeover;
-use crate::run::RunError;
+use crate::run::{Run, RunError};
 use crate::ui;
 
 impl Cli {
@@ -15,8 +14,11 @@ impl Cli {
         common: &Common,
         options: &DeleteOptions,
     ) -> Result<Exit, RunError> {
-        self.bus.send(EventKind::RunStarted { command: "delete".to_owned() });
-        let run = self.open(common, &[], Takeover::default())?;
+        let deletion =
+            Deletion { keep_history: options.keep_history, with_namespace: options.with_namespace };
+        let goal = Goal::Delete(deletion);
+        let run = self.begin(goal, common, &[], Takeover::default())?;
+        let run = Run { lock_timeout: options.lock.timeout(), ..run };
         let targets = self.named_targets(&run, &options.target).await?;
         let app = &run.project.file.app;
         let what = format!(
@@ -32,8 +34,6 @@ impl Cli {
                 None => return Err(RunError::Unconfirmed { what }),
             }
         }
-        let deletion =
-            Deletion { keep_history: options.keep_history, with_namespace: options.with_namespace };
-        self.pursue(common, run, Goal::Delete(deletion), &targets).await
+        self.pursue(common, run, goal, &targets).await
     }
 }

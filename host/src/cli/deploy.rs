@@ -9,17 +9,26 @@ use crate::difference::Difference;
 use crate::event::EventKind;
 use crate::exit::Exit;
 use crate::plan::{self, Deletion, Goal, Planner};
+use crate::project::TimeLimit;
 use crate::release::Takeover;
-use crate::run::{self, AfterFailure, Outcome, Run, RunError, SavedPlan};
+use crate::run::{self, AfterFailure, LOCK_TIMEOUT, Outcome, Run, RunError, SavedPlan};
 use crate::ui;
 
 /// What only some goals have.
-#[derive(Default)]
 pub(super) struct Particulars {
     /// Where the plan is written to.
     pub plan_file: Option<PathBuf>,
     /// What becomes of the cluster where it fails.
     pub after_failure: AfterFailure,
+    /// How long another deploy is waited for.
+    pub lock_timeout: TimeLimit,
+}
+
+impl Default for Particulars {
+    fn default() -> Self {
+        let after_failure = AfterFailure::default();
+        Self { plan_file: None, after_failure, lock_timeout: LOCK_TIMEOUT }
+    }
 }
 
 impl Cli {
@@ -30,11 +39,10 @@ impl Cli {
         options: &RunOptions,
         particulars: Particulars,
     ) -> Result<Exit, RunError> {
-        self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
-        let run = self.open(common, &options.values.arguments(), options.takeover())?;
-        let Particulars { plan_file, after_failure } = particulars;
+        let run = self.begin(goal, common, &options.values.arguments(), options.takeover())?;
+        let Particulars { plan_file, after_failure, lock_timeout } = particulars;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
-        let run = Run { ready_within, after_failure, plan_file, ..run };
+        let run = Run { ready_within, lock_timeout, after_failure, plan_file, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify | Goal::Test);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
@@ -68,9 +76,9 @@ impl Cli {
     ) -> Result<Exit, RunError> {
         let goal = Goal::Reviewed;
         let options = &change.run;
-        self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
+        let values = options.values.arguments();
+        let run = self.begin(goal, common, &values, Takeover::default())?;
         let saved = SavedPlan::read(file)?;
-        let run = self.open(common, &options.values.arguments(), Takeover::default())?;
         let wrong =
             |reason: String| RunError::PlanFile { file: file.display().to_string(), reason };
         // The project's own values files are in the plan already.
@@ -85,7 +93,9 @@ impl Cli {
         let targets = [saved.target.clone()];
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
         let after_failure = change.after_failure();
-        let run = Run { ready_within, after_failure, saved: Some(Arc::new(saved)), ..run };
+        let lock_timeout = change.lock.timeout();
+        let saved = Some(Arc::new(saved));
+        let run = Run { ready_within, lock_timeout, after_failure, saved, ..run };
         self.pursue(common, run, goal, &targets).await
     }
 

@@ -2,11 +2,10 @@
 
 use super::Cli;
 use super::arguments::{Common, RollbackOptions};
-use crate::event::EventKind;
 use crate::exit::Exit;
 use crate::plan::Goal;
 use crate::release::Takeover;
-use crate::run::RunError;
+use crate::run::{Run, RunError};
 
 impl Cli {
     pub(super) async fn rollback(
@@ -14,10 +13,10 @@ impl Cli {
         common: &Common,
         options: &RollbackOptions,
     ) -> Result<Exit, RunError> {
-        self.bus.send(EventKind::RunStarted { command: "rollback".to_owned() });
-        let run = self.open(common, &[], Takeover::default())?;
-        let targets = self.named_targets(&run, &options.target).await?;
         let goal = Goal::Rollback { revision: options.revision };
+        let run = self.begin(goal, common, &[], Takeover::default())?;
+        let run = Run { lock_timeout: options.lock.timeout(), ..run };
+        let targets = self.named_targets(&run, &options.target).await?;
         self.pursue(common, run, goal, &targets).await
     }
 }

@@ -7,7 +7,7 @@ use super::Cli;
 use super::arguments::{Common, OutputFormat};
 use crate::project::{Project, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{self, AfterFailure, Candidate, Run, RunError, time_now};
+use crate::run::{self, AfterFailure, Candidate, LOCK_TIMEOUT, Run, RunError, time_now};
 use crate::ui;
 use crate::values::Values;
 
@@ -92,6 +92,7 @@ impl Cli {
                     cancel: self.cancel.clone(),
                     takeover: Takeover::default(),
                     ready_within: READY_WITHIN,
+                    lock_timeout: LOCK_TIMEOUT,
                     after_failure: AfterFailure::default(),
                     plan_file: None,
                     saved: None,

@@ -119,6 +119,35 @@ pub enum ClusterError {
         #[source]
         cause: Cause,
     },
+    /// A policy of the cluster is against it, whoever asks.
+    #[error("a policy of the cluster is against it: {action}")]
+    #[diagnostic(
+        code(todohost::cluster::denied),
+        help(
+            "change in the chart or its values what the policy names, or ask whoever runs the policy"
+        )
+    )]
+    Denied {
+        /// E.g. `apply Deployment/api`.
+        action: String,
+        /// What the policy said, with its name.
+        #[source]
+        cause: Cause,
+    },
+    /// The namespace is going away, and takes nothing new.
+    #[error("cannot {action}: namespace {namespace} is being deleted")]
+    #[diagnostic(
+        code(todohost::cluster::terminating),
+        help(
+            "wait until it is gone: kubectl wait --for=delete namespace/{namespace} --timeout=5m; then run the command again"
+        )
+    )]
+    Terminating {
+        /// E.g. `apply Deployment/api`.
+        action: String,
+        /// Its name.
+        namespace: String,
+    },
     /// The cluster has no such kind.
     #[error("the cluster does not know the kind {kind} of {api_version}")]
     #[diagnostic(
@@ -300,6 +329,8 @@ impl ClusterError {
             | Self::Timeout { .. }
             | Self::Answer { .. } => Exit::Unreachable,
             Self::Forbidden { .. }
+            | Self::Denied { .. }
+            | Self::Terminating { .. }
             | Self::UnknownKind { .. }
             | Self::Conflict { .. }
             | Self::Precondition { .. }
@@ -307,6 +338,11 @@ impl ClusterError {
             | Self::Nameless { .. } => Exit::Apply,
             Self::Stopped { .. } => Exit::Cancelled,
         }
+    }
+
+    /// A webhook has effects of its own, so that nobody can tell beforehand what would become of the object.
+    pub fn is_no_dry_run(&self) -> bool {
+        matches!(self, Self::Refused { status: 400, message, .. } if message.contains("does not support dry run"))
     }
 
     /// The answer did not come: what was asked may have been done all the same.

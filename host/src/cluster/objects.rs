@@ -1,5 +1,7 @@
 //! Reading, applying and deleting objects.
 
+use std::collections::HashMap;
+
 use futures::future::try_join_all;
 use http::Method;
 use serde_json::{Value, json};
@@ -19,6 +21,23 @@ const ATTEMPTS_IN_DOUBT: usize = 4;
 
 /// Asks for the metadata of objects and nothing else.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+/// From so many of one kind and namespace on, objects are listed and not asked for one by one.
+const WORTH_A_LIST: usize = 8;
+
+/// Kind and namespace.
+type Group<'a> = (&'a str, &'a str, Option<&'a str>);
+
+fn group_of(object: &ObjectRef) -> Group<'_> {
+    (&object.api_version, &object.kind, object.namespace.as_deref())
+}
+
+/// What a list begins with, by name.
+struct FirstPage {
+    objects: HashMap<String, Object>,
+    /// What is not in it is not there.
+    is_whole: bool,
+}
 
 /// Which objects to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,13 +101,55 @@ impl Client {
         &self,
         objects: &[ObjectRef],
     ) -> Result<Vec<Option<Object>>, ClusterError> {
-        try_join_all(objects.iter().map(|object| async move {
+        let mut groups: HashMap<Group, usize> = HashMap::new();
+        for object in objects {
+            *groups.entry(group_of(object)).or_default() += 1;
+        }
+        let large = groups.into_iter().filter(|(_, count)| *count >= WORTH_A_LIST);
+        let lists = try_join_all(large.map(|(group, _)| self.first_page(group))).await?;
+        let lists: HashMap<Group, FirstPage> = lists.into_iter().flatten().collect();
+        try_join_all(objects.iter().map(|object| async {
+            if let Some(page) = lists.get(&group_of(object)) {
+                let found = page.objects.get(&object.name);
+                if found.is_some() || page.is_whole {
+                    return Ok(found.cloned());
+                }
+            }
             match self.get(object).await {
                 Err(ClusterError::UnknownKind { .. }) => Ok(None),
                 result => result,
             }
         }))
         .await
+    }
+
+    /// The first objects of a kind and namespace; nothing where they may not be listed.
+    async fn first_page<'a>(
+        &self,
+        group: Group<'a>,
+    ) -> Result<Option<(Group<'a>, FirstPage)>, ClusterError> {
+        let (api_version, kind, namespace) = group;
+        let kind = match self.kind(api_version, kind).await {
+            Err(ClusterError::UnknownKind { .. }) => return Ok(None),
+            kind => kind?,
+        };
+        // Records of releases are large, and nobody asks for many.
+        let is_secret = kind.api_version == "v1" && kind.kind == "Secret";
+        let wanted = Query {
+            namespace: namespace.map(str::to_owned),
+            field_selector: is_secret.then(|| "type!=helm.sh/release.v1".to_owned()),
+            ..Query::default()
+        };
+        match self.page(&kind, &wanted, &PAGE.to_string(), "").await {
+            Ok((objects, next)) => {
+                let named = |object: Object| Some((ObjectRef::of(&object)?.name, object));
+                let objects = objects.into_iter().filter_map(named).collect();
+                Ok(Some((group, FirstPage { objects, is_whole: next.is_empty() && !is_secret })))
+            }
+            // Who may get an object by its name may still not list all of them.
+            Err(ClusterError::Forbidden { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Objects of one kind.
@@ -110,7 +171,6 @@ impl Client {
         wanted: &Query,
         page: u32,
     ) -> Result<Vec<Object>, ClusterError> {
-        let path = kind.path(wanted.namespace.as_deref());
         let mut objects: Vec<Object> = Vec::new();
         let mut next = String::new();
         loop {
@@ -122,31 +182,44 @@ impl Client {
                 (None, 0) => String::new(),
                 (left, page) => left.map_or(page, |left| left.min(page)).to_string(),
             };
-            let parameters = query(&[
-                ("labelSelector", wanted.label_selector.as_deref().unwrap_or_default()),
-                ("fieldSelector", wanted.field_selector.as_deref().unwrap_or_default()),
-                ("limit", &size),
-                ("continue", &next),
-            ]);
-            let call = Call {
-                accept: if wanted.metadata_only { METADATA } else { "application/json" },
-                ..Call::get(
-                    format!("{path}{parameters}"),
-                    format!("list {} {}", kind.api_version, kind.kind),
-                )
-            };
-            let mut list: Value = self.call_for(&call).await?;
-            if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
-                objects.extend(items.into_iter().map(|item| typed(item, kind)));
-            }
-            list.pointer("/metadata/continue")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .clone_into(&mut next);
+            let (found, more) = self.page(kind, wanted, &size, &next).await?;
+            objects.extend(found);
+            next = more;
             if next.is_empty() {
                 return Ok(objects);
             }
         }
+    }
+
+    /// One page of a list, and where the next one begins; that is empty where there is none.
+    async fn page(
+        &self,
+        kind: &Kind,
+        wanted: &Query,
+        size: &str,
+        next: &str,
+    ) -> Result<(Vec<Object>, String), ClusterError> {
+        let path = kind.path(wanted.namespace.as_deref());
+        let parameters = query(&[
+            ("labelSelector", wanted.label_selector.as_deref().unwrap_or_default()),
+            ("fieldSelector", wanted.field_selector.as_deref().unwrap_or_default()),
+            ("limit", size),
+            ("continue", next),
+        ]);
+        let call = Call {
+            accept: if wanted.metadata_only { METADATA } else { "application/json" },
+            ..Call::get(
+                format!("{path}{parameters}"),
+                format!("list {} {}", kind.api_version, kind.kind),
+            )
+        };
+        let mut list: Value = self.call_for(&call).await?;
+        let items = match list.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        let next = list.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default();
+        Ok((items.into_iter().map(|item| typed(item, kind)).collect(), next.to_owned()))
     }
 
     /// Server-side apply as manager `helm`.
@@ -370,15 +443,14 @@ impl Client {
     /// Whether the namespace is there, as far as the user may know.
     ///
     /// # Errors
-    /// `Precondition` where it is being deleted.
+    /// `Terminating` where it is being deleted.
     pub async fn has_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
         let named = namespace_ref(namespace);
         match self.get(&named).await {
             Ok(Some(found)) if found.pointer("/metadata/deletionTimestamp").is_some() => {
-                Err(ClusterError::Precondition {
-                    action: format!("use {named}"),
-                    message: "it is being deleted".to_owned(),
-                    exists: true,
+                Err(ClusterError::Terminating {
+                    action: "deploy into it".to_owned(),
+                    namespace: namespace.to_owned(),
                 })
             }
             // Who may not look at namespaces has been given one.

@@ -246,6 +246,12 @@ impl Client {
             one_line,
         );
         let action = call.action.clone();
+        if let Some(namespace) = terminating(&status, call) {
+            return ClusterError::Terminating { action, namespace };
+        }
+        if is_denied(answer.status, &message) {
+            return ClusterError::Denied { action, cause: Cause::new(message) };
+        }
         match answer.status {
             401 => ClusterError::Unauthorised {
                 context: self.shared.context.clone(),
@@ -342,6 +348,25 @@ fn field_conflicts(status: &Value) -> Vec<FieldConflict> {
         .collect()
 }
 
+/// Whether admission refused it, and not what the user may do. The API server has words for that and no status of
+/// its own: webhooks and policies choose theirs.
+fn is_denied(status: u16, message: &str) -> bool {
+    let by_webhook =
+        message.starts_with("admission webhook ") && message.contains(" denied the request");
+    let by_policy =
+        message.contains("ValidatingAdmissionPolicy ") && message.contains(" denied request: ");
+    // `configmaps is forbidden: User "ada" cannot create ...` is the one; a quota or a pod's standard is the other.
+    let by_rule = message.split_once(" is forbidden: ").filter(|_| status == 403);
+    by_webhook || by_policy || by_rule.is_some_and(|(_, why)| !why.starts_with("User "))
+}
+
+/// The namespace that takes nothing new because it is going away.
+fn terminating(status: &Value, call: &Call<'_>) -> Option<String> {
+    let causes = status.pointer("/details/causes")?.as_array()?;
+    let is_it = causes.iter().any(|cause| cause["reason"] == "NamespaceTerminating");
+    is_it.then(|| call.object.and_then(|object| object.namespace.clone()).unwrap_or_default())
+}
+
 /// The plain reason why nothing answers.
 pub(super) fn reason_of(error: &kube::Error) -> Unreachable {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
@@ -435,6 +460,38 @@ mod tests {
         );
         let subresource = field_conflicts(&status).remove(1).subresource;
         assert_eq!(subresource.as_deref(), Some("scale"));
+    }
+
+    #[test]
+    fn what_a_policy_denies_is_told_from_what_the_user_may_not() {
+        let denied = [
+            (403, "admission webhook \"labels.example.org\" denied the request: no owner"),
+            (
+                400,
+                "admission webhook \"labels.example.org\" denied the request without explanation",
+            ),
+            (
+                422,
+                "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+            ),
+            (403, "pods \"web\" is forbidden: exceeded quota: small, requested: pods=1"),
+            (
+                403,
+                "pods \"web\" is forbidden: violates PodSecurity \"restricted:latest\": privileged",
+            ),
+        ];
+        for (status, message) in denied {
+            assert!(is_denied(status, message), "{message}");
+        }
+        let others = [
+            (403, "configmaps is forbidden: User \"ada\" cannot create resource \"configmaps\""),
+            (500, "failed calling webhook \"labels.example.org\": connection refused"),
+            (400, "admission webhook \"labels.example.org\" does not support dry run"),
+            (422, "Deployment.apps \"web\" is invalid: spec.replicas: Invalid value"),
+        ];
+        for (status, message) in others {
+            assert!(!is_denied(status, message), "{message}");
+        }
     }
 
     #[test]

@@ -26,9 +26,6 @@ const DURATION: Duration = Duration::from_secs(15);
 /// How often a holder renews: two renewals may be lost.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// How long another deploy is waited for.
-const PATIENCE: Duration = Duration::from_mins(10);
-
 /// How often it is looked whether a holder on this machine still lives.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -42,6 +39,8 @@ pub struct Lease {
     person: String,
     /// Where holders on this machine keep their locks.
     folder: PathBuf,
+    /// How long another deploy is waited for.
+    patience: Duration,
 }
 
 /// Who holds a lease.
@@ -91,13 +90,15 @@ pub struct Held {
 }
 
 impl Lease {
-    /// The lease of a release; nothing is asked yet. `folder` is where this machine's holders keep their locks.
+    /// The lease of a release; nothing is asked yet. `folder` is where this machine's holders keep their locks,
+    /// `patience` how long another one is waited for.
     pub fn new(
         client: Client,
         namespace: &str,
         release: &str,
         person: String,
         folder: PathBuf,
+        patience: Duration,
     ) -> Self {
         let named = ObjectRef {
             api_version: "coordination.k8s.io/v1".to_owned(),
@@ -105,13 +106,13 @@ impl Lease {
             namespace: Some(namespace.to_owned()),
             name: format!("todohost.{release}"),
         };
-        Self { client, named, release: release.to_owned(), person, folder }
+        Self { client, named, release: release.to_owned(), person, folder, patience }
     }
 
     /// Waits until nobody who lives holds it; `tell` is called when somebody does.
     ///
     /// # Errors
-    /// `Held` after ten minutes; where the cluster cannot be asked.
+    /// `Held` once patience is over; where the cluster cannot be asked.
     pub async fn wait_until_free(
         &self,
         tell: &(dyn Fn(&Holder) + Sync),
@@ -196,7 +197,7 @@ impl Lease {
                     seen = Some((version.to_owned(), Instant::now()));
                 }
             }
-            if began.elapsed() >= PATIENCE {
+            if began.elapsed() >= self.patience {
                 let Holder { person, since, .. } = holder;
                 return Err(ReleaseError::Held { release: self.release.clone(), person, since });
             }

@@ -12,9 +12,6 @@ use crate::cluster::ClusterError;
 use crate::event::ObjectChange;
 use crate::object::{Object, ObjectRef};
 
-/// Why an object is not touched that is already as it should be.
-pub(crate) const UNCHANGED: &str = "unchanged";
-
 /// What would become of one object. It holds the real data of Secrets.
 #[derive(Clone, Debug)]
 pub struct Prospective {
@@ -58,7 +55,7 @@ impl Prospect {
     pub fn spare(&self, waves: Vec<Wave>) -> Vec<Wave> {
         let mut prospects = self.objects.iter();
         let mut spare = |operation: Operation| match prospects.next() {
-            Some(one) if one.is_idle => Operation::Keep(one.object.clone(), UNCHANGED.to_owned()),
+            Some(one) if one.is_idle => Operation::Unchanged(one.object.clone()),
             _ => operation,
         };
         waves
@@ -85,12 +82,7 @@ impl Transaction {
         known: &HashSet<ObjectRef>,
     ) -> Result<Prospect, ReleaseError> {
         let adopted = self.adopted(waves, live, known)?;
-        let namespace = crate::cluster::namespace_ref(&self.namespace);
-        let no_namespace = match self.client.get(&namespace).await {
-            Ok(found) => found.is_none(),
-            Err(ClusterError::Forbidden { .. }) => false,
-            Err(error) => return Err(error.into()),
-        };
+        let no_namespace = !self.client.has_namespace(&self.namespace).await?;
         let operations = waves.iter().flat_map(|wave| &wave.operations);
         let asked = operations.map(|operation| async move {
             let object = operation.target()?;
@@ -137,12 +129,7 @@ impl Transaction {
         let (mut adopted, mut strangers) = (HashMap::new(), Vec::new());
         for operation in waves.iter().flat_map(|wave| &wave.operations) {
             // What is not touched because it is as it should be has to be the release's own, too.
-            let is_wanted = match operation {
-                Operation::Apply(_) | Operation::Replace(_) => true,
-                Operation::Keep(_, reason) => reason == UNCHANGED,
-                Operation::Delete(_) => false,
-            };
-            if !is_wanted {
+            if matches!(operation, Operation::Keep(..) | Operation::Delete(_)) {
                 continue;
             }
             let object = operation.target()?;
@@ -183,7 +170,7 @@ impl Transaction {
                 Asked { reason: Some(reason.clone()), ..Asked::of(ObjectChange::Kept) }
             }
             Operation::Delete(_) if before.is_some() => Asked::of(ObjectChange::Deleted),
-            Operation::Delete(_) => Asked::of(ObjectChange::Unchanged),
+            Operation::Delete(_) | Operation::Unchanged(_) => Asked::of(ObjectChange::Unchanged),
             Operation::Replace(_) => Asked::of(ObjectChange::Configured),
             Operation::Apply(_)
                 if no_namespace && object.namespace.as_deref() == Some(&self.namespace) =>
@@ -205,6 +192,14 @@ impl Transaction {
                         left: settled.left,
                     },
                     Err(ClusterError::UnknownKind { .. }) => Asked::of(ObjectChange::Created),
+                    Err(error) if error.is_no_dry_run() => {
+                        let change = match before {
+                            Some(_) => ObjectChange::Configured,
+                            None => ObjectChange::Created,
+                        };
+                        let reason = "a webhook of the cluster answers no dry run".to_owned();
+                        Asked { reason: Some(reason), ..Asked::of(change) }
+                    }
                     Err(error) => return Err(error.into()),
                 }
             }

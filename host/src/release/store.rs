@@ -189,7 +189,8 @@ impl Store {
         new: NewRevision,
         salt: &Salt,
     ) -> Result<Record, ReleaseError> {
-        let revisions = self.list().await?;
+        let (revisions, kept) = tokio::join!(self.list(), self.salt());
+        let (revisions, kept) = (revisions?, kept?);
         let newest = revisions.last().map(|summary| summary.revision);
         let before = match newest {
             Some(revision) => self.get(revision).await?,
@@ -236,7 +237,7 @@ impl Store {
             resource_version: String::new(),
         };
         let secret = record.to_secret("createdAt")?;
-        let is_new_salt = self.keep_salt(salt, revision).await?;
+        let is_new_salt = self.keep_salt(kept.as_ref(), salt, revision).await?;
         let created = match self.client.create(&secret).await {
             Ok(created) => created,
             Err(error) => {
@@ -254,8 +255,13 @@ impl Store {
     }
 
     /// `true` where the salt was not kept before.
-    async fn keep_salt(&self, salt: &Salt, revision: u32) -> Result<bool, ReleaseError> {
-        match self.salt().await? {
+    async fn keep_salt(
+        &self,
+        kept: Option<&Salt>,
+        salt: &Salt,
+        revision: u32,
+    ) -> Result<bool, ReleaseError> {
+        match kept {
             Some(kept) if kept.as_bytes() == salt.as_bytes() => Ok(false),
             // Someone else began this release while we were rendering it with another salt.
             Some(_) => Err(ReleaseError::Taken { release: self.release.clone(), revision }),

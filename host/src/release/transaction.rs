@@ -1,6 +1,6 @@
 //! Carrying out what the apply step planned.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +32,10 @@ pub enum Operation {
     Replace(Object),
     /// Delete.
     Delete(ObjectRef),
-    /// Leave, for the reason given.
+    /// Leave what nobody wants any more, for the reason given.
     Keep(ObjectRef, String),
+    /// Leave: it is as it should be.
+    Unchanged(ObjectRef),
 }
 
 /// Operations that run at the same time; mirrors `apply.wave` of the WIT.
@@ -117,7 +119,9 @@ impl Operation {
     pub fn target(&self) -> Result<ObjectRef, ClusterError> {
         match self {
             Self::Apply(object) | Self::Replace(object) => crate::cluster::reference(object),
-            Self::Delete(object) | Self::Keep(object, _) => Ok(object.clone()),
+            Self::Delete(object) | Self::Keep(object, _) | Self::Unchanged(object) => {
+                Ok(object.clone())
+            }
         }
     }
 }
@@ -181,12 +185,13 @@ impl Transaction {
         operations: &[Operation],
         done: &mut Done,
     ) -> Result<(), ReleaseError> {
+        let live = &self.live_targets(operations).await?;
         let running = operations.iter().map(|operation| async move {
             if self.cancel.is_cancelled() {
                 return Ok(Outcome::NotBegun);
             }
             let target = operation.target();
-            self.carry_out_one(operation).await.map_err(|error| (target.ok(), error))
+            self.carry_out_one(operation, live).await.map_err(|error| (target.ok(), error))
         });
         let mut running = stream::iter(running).buffer_unordered(PARALLEL);
         let mut failures = Vec::new();
@@ -222,13 +227,32 @@ impl Transaction {
         Err(ReleaseError::Apply { object, cause, others })
     }
 
-    async fn carry_out_one(&self, operation: &Operation) -> Result<Outcome, ReleaseError> {
+    /// What is there of the objects that are applied: it tells what is new from what was changed.
+    async fn live_targets(
+        &self,
+        operations: &[Operation],
+    ) -> Result<HashMap<ObjectRef, Object>, ReleaseError> {
+        let applied = operations.iter().filter(|one| matches!(one, Operation::Apply(_)));
+        let targets = applied.map(Operation::target).collect::<Result<Vec<_>, _>>()?;
+        let found = self.client.get_many(&targets).await?;
+        Ok(targets
+            .into_iter()
+            .zip(found)
+            .filter_map(|(name, found)| Some((name, found?)))
+            .collect())
+    }
+
+    async fn carry_out_one(
+        &self,
+        operation: &Operation,
+        live: &HashMap<ObjectRef, Object>,
+    ) -> Result<Outcome, ReleaseError> {
         match operation {
-            Operation::Apply(object) => self.apply(object).await,
+            Operation::Apply(object) => self.apply(object, live.get(&operation.target()?)).await,
             Operation::Replace(object) => {
                 let target = operation.target()?;
                 self.delete_and_wait(&target).await?;
-                self.apply(object).await?;
+                self.apply(object, None).await?;
                 Ok(Outcome::Configured(target))
             }
             Operation::Delete(object) => {
@@ -239,14 +263,18 @@ impl Transaction {
                 Ok(Outcome::Deleted(object.clone()))
             }
             Operation::Keep(object, reason) => Ok(Outcome::Kept(object.clone(), reason.clone())),
+            Operation::Unchanged(object) => Ok(Outcome::Unchanged(object.clone())),
         }
     }
 
-    async fn apply(&self, object: &Object) -> Result<Outcome, ReleaseError> {
+    async fn apply(
+        &self,
+        object: &Object,
+        before: Option<&Object>,
+    ) -> Result<Outcome, ReleaseError> {
         let object = self.real(object)?;
         let target = crate::cluster::reference(&object)?;
-        let before = self.live(&target).await?;
-        let applied = self.apply_settled(&object, before.as_ref(), false).await?.applied;
+        let applied = self.apply_settled(&object, before, false).await?.applied;
         Ok(match applied.change {
             ObjectChange::Created => {
                 Outcome::Created(target, uid_of(&applied.object).unwrap_or_default().to_owned())

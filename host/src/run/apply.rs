@@ -178,6 +178,7 @@ fn wave(planned: apply::Wave) -> Result<Wave, RunError> {
             apply::Operation::Replace(text) => Operation::Replace(object(text)?),
             apply::Operation::Delete(name) => Operation::Delete(name.into()),
             apply::Operation::Keep((name, reason)) => Operation::Keep(name.into(), reason),
+            apply::Operation::Unchanged(name) => Operation::Unchanged(name.into()),
         })
     });
     Ok(Wave {

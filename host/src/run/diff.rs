@@ -10,7 +10,7 @@ use crate::difference::{Difference, ObjectDifference, unified};
 use crate::event::{Bus, ObjectChange};
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
-use crate::release::{Prospective, UNCHANGED};
+use crate::release::Prospective;
 
 impl Session {
     pub(super) async fn diff(&self, chosen: &Chosen, bus: Bus) -> Result<Report, RunError> {
@@ -48,7 +48,6 @@ impl Session {
             let Prospective { object, change, reason, before, after, .. } = one;
             let diff = match change {
                 ObjectChange::Unchanged => continue,
-                ObjectChange::Kept if reason.as_deref() == Some(UNCHANGED) => continue,
                 ObjectChange::Kept => String::new(),
                 // Without what the server would fill in: nobody wrote that.
                 ObjectChange::Created => {

@@ -1,8 +1,9 @@
-//! The evidence of a revision that failed, kept in a bundle before the cluster goes back: its objects, what was
-//! reported about them, what its containers printed, and what was found out.
+//! The evidence of a revision that failed, kept in a bundle before the cluster goes back: its objects and those of its
+//! hooks, what was reported about them, what their containers printed, and what was found out.
 //!
 //! Owns what goes in and that no secret does. The archive itself is `bundle`'s.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::RunError;
 use super::session::{Session, lock};
 use crate::bundle::Bundle;
-use crate::cluster::{LogRequest, Snapshot};
+use crate::cluster::{Client, LogRequest, Snapshot, Timeouts};
 use crate::object::{Object, ObjectRef};
 use crate::ui;
 
@@ -29,15 +30,39 @@ const LINES: u32 = 2000;
 /// An annotation in which clients repeat the whole object.
 const REPETITION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// What was found in the cluster.
+#[derive(Default)]
+pub(super) struct Evidence {
+    snapshots: Vec<Snapshot>,
+    /// What was printed, by pod and file.
+    logs: BTreeMap<(String, String), String>,
+}
+
 impl Session {
-    /// Keeps what can be found out within a moment, and says where. That nothing can be kept is no failure.
-    pub(super) async fn keep_evidence(&self, revision: u32, why: &RunError) {
+    /// Looks at objects that are about to be removed, for a bundle that may be made later.
+    pub(super) async fn secure_evidence(&self, refs: &[ObjectRef]) {
+        // What is not read in time is left out.
+        let _ = timeout(WITHIN, self.gather(refs)).await;
+    }
+
+    /// Keeps what can be found out within a moment, and says where. That nothing can be kept is no failure. `hooks`
+    /// are the objects that hooks made.
+    pub(super) async fn keep_evidence(
+        &self,
+        revision: u32,
+        hooks: &[(ObjectRef, String)],
+        why: &RunError,
+    ) {
+        let objects = self.objects.get().into_iter().flatten().filter_map(ObjectRef::of);
+        let refs: Vec<ObjectRef> =
+            objects.chain(hooks.iter().map(|(object, _)| object.clone())).collect();
+        self.secure_evidence(&refs).await;
+        let evidence = std::mem::take(&mut *lock(&self.evidence));
         let mut bundle = Bundle::default();
         bundle.add(&["summary.txt"], &self.evidence_summary(revision, why));
         let findings = serde_json::to_string_pretty(&*lock(&self.findings)).unwrap_or_default();
         bundle.add(&["findings.json"], &findings);
-        // What is not read in time is left out.
-        let _ = timeout(WITHIN, self.gather(&mut bundle)).await;
+        self.put_in(&mut bundle, evidence);
         let app = &self.run.project.file.app;
         let name =
             format!("{}-{}-{revision}-{}", app.name, app.namespace, self.run.now / 1_000_000_000);
@@ -65,58 +90,45 @@ impl Session {
         )
     }
 
-    async fn gather(&self, bundle: &mut Bundle) {
-        let (Ok(reached), Some(objects)) = (self.reached(), self.objects.get()) else { return };
-        let refs: Vec<ObjectRef> = objects.iter().filter_map(ObjectRef::of).collect();
-        let Ok(mut watch) = reached.client.watch(&refs, CancellationToken::new()).await else {
-            return;
-        };
+    async fn gather(&self, refs: &[ObjectRef]) {
+        let Ok(reached) = self.reached() else { return };
+        // The run is over for everything else.
+        let client = reached.client.regardless(Timeouts::default());
+        let Ok(mut watch) = client.watch(refs, CancellationToken::new()).await else { return };
         let Ok(Some(snapshots)) = watch.next().await else { return };
         drop(watch);
-        let mut parts: Vec<&Object> = Vec::new();
-        for part in snapshots.iter().flat_map(|one| one.object.iter().chain(&one.related)) {
-            if parts.iter().all(|known| known["metadata"]["uid"] != part["metadata"]["uid"]) {
-                parts.push(part);
-            }
+        let wanted = logs_of(&parts_of(&snapshots));
+        lock(&self.evidence).snapshots.extend(snapshots);
+        let asked = wanted.into_iter().map(|(request, file)| self.log(&client, request, file));
+        let mut asked = stream::iter(asked).buffer_unordered(PARALLEL);
+        while let Some(log) = asked.next().await {
+            lock(&self.evidence).logs.extend(log);
         }
-        for part in &parts {
+    }
+
+    /// What a container printed, without secrets, by pod and file.
+    async fn log(
+        &self,
+        client: &Client,
+        request: LogRequest,
+        file: String,
+    ) -> Option<((String, String), String)> {
+        let text = client.logs(&request).await.ok()?;
+        (!text.is_empty()).then(|| ((request.pod.name, file), self.vault().redact(&text)))
+    }
+
+    fn put_in(&self, bundle: &mut Bundle, evidence: Evidence) {
+        let Evidence { snapshots, logs } = evidence;
+        for part in parts_of(&snapshots) {
             let text = serde_json::to_string_pretty(&self.masked(part)).unwrap_or_default();
             let word = |pointer: &str| part.pointer(pointer).and_then(Value::as_str).unwrap_or("_");
             let file = format!("{}.json", word("/metadata/name"));
             bundle.add(&["objects", word("/kind"), &file], &text);
         }
         bundle.add(&["events.txt"], &self.vault().redact(&reports(&snapshots)));
-        let pods: Vec<&Object> = parts.into_iter().filter(|part| part["kind"] == "Pod").collect();
-        for (pod, file, text) in self.all_logs(&pods).await {
+        for ((pod, file), text) in logs {
             bundle.add(&["logs", &pod, &file], &text);
         }
-    }
-
-    /// What every container printed in this run and the one before, as pod, file and text.
-    async fn all_logs(&self, pods: &[&Object]) -> Vec<(String, String, String)> {
-        let Ok(reached) = self.reached() else { return Vec::new() };
-        let mut wanted = Vec::new();
-        for pod in pods {
-            let Some(name) = ObjectRef::of(pod) else { continue };
-            for list in ["initContainers", "containers"] {
-                for container in pod["spec"][list].as_array().into_iter().flatten() {
-                    let Some(container) = container["name"].as_str() else { continue };
-                    wanted.push((name.clone(), container.to_owned(), false));
-                    wanted.push((name.clone(), container.to_owned(), true));
-                }
-            }
-        }
-        wanted.truncate(MOST_LOGS);
-        let asked = wanted.into_iter().map(|(pod, container, previous)| async move {
-            let name = pod.name.clone();
-            let ending = if previous { "previous.log" } else { "log" };
-            let file = format!("{container}.{ending}");
-            let request =
-                LogRequest { pod, container: Some(container), previous, tail_lines: LINES };
-            let text = reached.client.logs(&request).await.ok()?;
-            (!text.is_empty()).then(|| (name, file, self.vault().redact(&text)))
-        });
-        stream::iter(asked).buffered(PARALLEL).filter_map(std::future::ready).collect().await
     }
 
     /// The object without anything secret: of a Secret only what it is, of others no value that is known as one.
@@ -151,6 +163,33 @@ fn redact(value: &mut Value, clean: &dyn Fn(&str) -> String) {
         Value::Object(members) => members.values_mut().for_each(|value| redact(value, clean)),
         _ => {}
     }
+}
+
+/// What every container of the pods printed in its last run and the one before, and the file for it.
+fn logs_of(parts: &[&Object]) -> Vec<(LogRequest, String)> {
+    let mut wanted = Vec::new();
+    for pod in parts.iter().filter(|part| part["kind"] == "Pod") {
+        let Some(name) = ObjectRef::of(pod) else { continue };
+        for list in ["initContainers", "containers"] {
+            for container in pod["spec"][list].as_array().into_iter().flatten() {
+                let Some(container) = container["name"].as_str() else { continue };
+                for (previous, ending) in [(false, "log"), (true, "previous.log")] {
+                    let (pod, name) = (name.clone(), Some(container.to_owned()));
+                    let request = LogRequest { pod, container: name, previous, tail_lines: LINES };
+                    wanted.push((request, format!("{container}.{ending}")));
+                }
+            }
+        }
+    }
+    wanted.truncate(MOST_LOGS);
+    wanted
+}
+
+/// Every object of the snapshots once, as it was first seen.
+fn parts_of(snapshots: &[Snapshot]) -> Vec<&Object> {
+    let mut seen = BTreeSet::new();
+    let parts = snapshots.iter().flat_map(|one| one.object.iter().chain(&one.related));
+    parts.filter(|part| seen.insert(part["metadata"]["uid"].as_str())).collect()
 }
 
 /// What was reported, one line each, oldest first.

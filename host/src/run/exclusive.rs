@@ -1,9 +1,15 @@
 //! One deploy of a release at a time: waiting for others, and being the one.
 
+use std::time::Duration;
+
 use super::error::RunError;
 use super::session::{Session, lock};
 use crate::event::{Bus, EventKind};
+use crate::project::TimeLimit;
 use crate::release::{Holder, Lease, ReleaseError};
+
+/// How long another deploy of the release is waited for, unless the user says otherwise.
+pub const LOCK_TIMEOUT: TimeLimit = TimeLimit::of(Duration::from_mins(10));
 
 impl Session {
     /// Waits until no other deploy of the release is under way; what it made is then there to be read.

@@ -135,6 +135,9 @@ impl Session {
             // What the user stopped does not go on working behind the rollback's back.
             self.remove_objects(&objects, stage.transaction).await
         } else {
+            if stage.record.hooks[index].is_removed(HookDeletion::Failed) {
+                self.secure_evidence(&refs).await;
+            }
             self.clear_hook(index, HookDeletion::Failed, stage).await
         };
         if let Err(second) = noted.map_err(RunError::from).and(cleared) {

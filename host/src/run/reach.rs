@@ -29,6 +29,7 @@ impl Session {
             &app.name,
             self.run.environment.person(),
             self.run.environment.cache_dir().join("leases"),
+            self.run.lock_timeout.duration(),
         );
         if self.goal.changes_release() {
             self.wait_for_others(&lease, &bus).await?;

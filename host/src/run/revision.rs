@@ -139,8 +139,10 @@ impl Session {
                 let left = format!(
                     "revision {revision} runs, but may still be recorded as under way: deploy again to put that right"
                 );
-                Err(RunError::Cancelled { left })
+                Err(self.lost_lease().unwrap_or(RunError::Cancelled { left }))
             }
+            // Who took the release over in the meantime has ended this revision, too.
+            Err(ReleaseError::Taken { release, .. }) => Err(ReleaseError::Lost { release }.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -179,7 +181,7 @@ impl Session {
             reached.client.regardless(Timeouts::default())
         };
         if let (Some(record), false) = (&pending.record, was_cancelled) {
-            self.keep_evidence(record.revision, &error).await;
+            self.keep_evidence(record.revision, &pending.done.hooks, &error).await;
         }
         if is_left {
             return self.leave(pending, &reached.store.by(client), error, &bus).await;

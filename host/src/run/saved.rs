@@ -108,6 +108,9 @@ enum SavedOperation {
         object: ObjectRef,
         reason: String,
     },
+    Unchanged {
+        object: ObjectRef,
+    },
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -179,6 +182,7 @@ impl SavedPlan {
                     SavedOperation::Keep { object, reason } => {
                         Operation::Keep(object.clone(), reason.clone())
                     }
+                    SavedOperation::Unchanged { object } => Operation::Unchanged(object.clone()),
                 })
             });
             Ok(Wave {
@@ -421,6 +425,7 @@ fn saved_waves(vault: &Vault, intent: &Intent) -> Result<Vec<SavedWave>, RunErro
             }
             Operation::Delete(_) => SavedOperation::Delete { object },
             Operation::Keep(_, reason) => SavedOperation::Keep { object, reason: reason.clone() },
+            Operation::Unchanged(_) => SavedOperation::Unchanged { object },
         })
     };
     let wave = |wave: &Wave| {
@@ -454,5 +459,7 @@ fn digest(vault: &Vault, object: &Object, left: &[String]) -> String {
     for path in left {
         field::remove(&mut object, path);
     }
+    // A list and a single answer say the same in another order.
+    object.sort_all_objects();
     Hasher::new().part("live").part(object.to_string()).finish()
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Run;
 use super::error::RunError;
+use super::evidence::Evidence;
 use super::render::Remembered;
 use crate::capability::World;
 use crate::cluster::Client;
@@ -142,6 +143,8 @@ pub(super) struct Session {
     pub held: Mutex<Option<Held>>,
     /// What was found to be wrong.
     pub findings: Mutex<Vec<Finding>>,
+    /// What failed and is no longer in the cluster.
+    pub evidence: Mutex<Evidence>,
 }
 
 impl Session {
@@ -175,6 +178,7 @@ impl Session {
             addresses: Mutex::default(),
             held: Mutex::default(),
             findings: Mutex::default(),
+            evidence: Mutex::default(),
         }
     }
 

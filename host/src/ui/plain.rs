@@ -79,9 +79,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
         }
         EventKind::ObjectChanged { object, change, reason } => {
             // What stays as it is, is not worth a line; what stays by the user's rule is.
-            let stays = matches!(change, ObjectChange::Unchanged)
-                || (matches!(change, ObjectChange::Kept) && reason.as_deref() == Some("unchanged"));
-            if !verbose && stays {
+            if !verbose && *change == ObjectChange::Unchanged {
                 return None;
             }
             let reason = reason.as_deref().map(|reason| format!(" ({})", clean(reason)));

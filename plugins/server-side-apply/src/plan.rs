@@ -70,7 +70,7 @@ fn waves(
     let operation = |object: &Object| {
         let identity = &object.identity;
         if is_unchanged(object, previous.get(identity), live.get(identity)) {
-            Operation::Keep((object.reference(), "unchanged".to_owned()))
+            Operation::Unchanged(object.reference())
         } else {
             Operation::Apply(object.document.to_string())
         }
@@ -81,7 +81,8 @@ fn waves(
     }
     let mut ends = ends(desired, &ranks, &rank, &levels, &needs);
     let foundations_stay = |identity: &Identity, object: &Object| {
-        place(identity).0 == Stage::Foundations && matches!(operation(object), Operation::Keep(_))
+        place(identity).0 == Stage::Foundations
+            && matches!(operation(object), Operation::Unchanged(_))
     };
     // What is not touched and everything after it relies on was ready when it was.
     ends.retain(|identity, _| !foundations_stay(identity, &desired[identity]));
@@ -209,6 +210,7 @@ mod tests {
             }
             Operation::Keep((object, _)) => format!("keep {}/{}", object.kind, object.name),
             Operation::Delete(object) => format!("delete {}/{}", object.kind, object.name),
+            Operation::Unchanged(object) => format!("unchanged {}/{}", object.kind, object.name),
         };
         let waves = plan(request).unwrap().waves;
         waves.iter().map(|wave| wave.operations.iter().map(tell).collect()).collect()
@@ -353,7 +355,7 @@ mod tests {
             &objects[..1],
             &[annotated(live[0].clone(), &[("helm.sh/resource-group", "app")])],
         );
-        assert_eq!(told(&kept), [["keep Deployment/app"]]);
+        assert_eq!(told(&kept), [["unchanged Deployment/app"]]);
     }
 
     #[test]
@@ -434,7 +436,10 @@ mod tests {
     #[test]
     fn nothing_changed_is_nothing_applied() {
         let told = told(&request(&app(), &app(), &app()));
-        assert!(told.iter().flatten().all(|operation| operation.starts_with("keep ")), "{told:?}");
+        assert!(
+            told.iter().flatten().all(|operation| operation.starts_with("unchanged ")),
+            "{told:?}"
+        );
     }
 
     #[test]
@@ -445,9 +450,12 @@ mod tests {
         let mut wanted = app();
         wanted[3]["data"] = json!({"a": "token"});
         let told = told(&request(&wanted, &wanted, &live)).concat();
-        for operation in
-            ["apply Deployment/web", "apply Service/web", "apply Secret/web", "keep Ingress/web"]
-        {
+        for operation in [
+            "apply Deployment/web",
+            "apply Service/web",
+            "apply Secret/web",
+            "unchanged Ingress/web",
+        ] {
             assert!(told.iter().any(|told| told == operation), "{operation} in {told:?}");
         }
     }

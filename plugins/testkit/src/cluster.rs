@@ -1,8 +1,10 @@
 //! A scripted cluster: an HTTP server on loopback that speaks the Kubernetes API.
 //!
 //! Owns the script (behaviours, refusals, delays, answers of apps) and the record of requests.
-//! Storage is `store`, ownership of fields `merge`, Deployments `controller`, the wire `server`.
+//! Storage is `store`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
+//! wire `server`.
 
+mod completion;
 mod controller;
 mod fields;
 mod kinds;
@@ -192,7 +194,7 @@ impl FakeCluster {
         std::fs::write(path, self.kubeconfig(context)).expect("the kubeconfig can be written");
     }
 
-    /// Says what becomes of the pods of a Deployment from its next rollout on.
+    /// Says what becomes of the pods of a Deployment from its next rollout on, or of a Job or lone pod when it runs.
     pub fn behaviour(&self, deployment: &str, behaviour: Behaviour) {
         self.state.script().behaviours.insert(deployment.to_owned(), behaviour);
     }

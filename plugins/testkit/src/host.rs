@@ -175,6 +175,14 @@ impl Running {
         }
     }
 
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// If it cannot be asked.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_none()
+    }
+
     /// What Ctrl-C does.
     #[cfg(unix)]
     pub fn interrupt(&self) {
@@ -185,6 +193,18 @@ impl Running {
     #[cfg(unix)]
     pub fn kill(&self) {
         self.signal(rustix::process::Signal::KILL);
+    }
+
+    /// What a laptop does to it when it goes to sleep.
+    #[cfg(unix)]
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Wakes it up again.
+    #[cfg(unix)]
+    pub fn resume(&self) {
+        self.signal(rustix::process::Signal::CONT);
     }
 
     /// Kills it once it has run for so long, unless it ended by itself; gives what it printed until then.

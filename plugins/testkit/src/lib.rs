@@ -22,8 +22,8 @@
 //! # What is not
 //!
 //! No schema validation, no defaulting beyond a Service's addresses, no admission, no TLS, no
-//! authentication, no quota, no pagination, no bookmarks, no protobuf. Only Deployments have a
-//! controller, and what their pods do is what the script says; nothing runs. Lists are merged by
+//! authentication, no quota, no pagination, no bookmarks, no protobuf. Only Deployments and Jobs
+//! have a controller, and what pods do is what the script says; nothing runs. Lists are merged by
 //! the keys of the built-in kinds' well-known lists, all other lists are replaced whole. A world
 //! that passes here proves the host's own logic; only a real cluster proves the rest.
 

@@ -1,4 +1,4 @@
-//! A proxy between host and API server that lets each request go wrong once.
+//! A proxy between host and API server that lets each request go wrong once, or goes away for a while.
 //!
 //! Owns what goes wrong on the wire. It speaks plain HTTP to both sides: a scripted cluster does, too, and
 //! `kubectl proxy` does for a real one.
@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -76,34 +77,64 @@ impl Strike {
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
+    upstream: SocketAddr,
+    strike: Option<Strike>,
     struck: Arc<Mutex<BTreeSet<String>>>,
     runtime: Option<Runtime>,
 }
 
 impl FaultProxy {
-    /// Stands before `upstream`.
+    /// Stands before `upstream` and strikes.
     ///
     /// # Panics
     /// Where there is no free port.
     pub fn start(upstream: SocketAddr, strike: Strike) -> Self {
+        Self::listening(upstream, Some(strike))
+    }
+
+    /// Stands before `upstream` and lets everything pass.
+    ///
+    /// # Panics
+    /// Where there is no free port.
+    pub fn before(upstream: SocketAddr) -> Self {
+        Self::listening(upstream, None)
+    }
+
+    fn listening(upstream: SocketAddr, strike: Option<Strike>) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut proxy = Self { address, upstream, strike, struck: Arc::default(), runtime: None };
+        proxy.come_back();
+        proxy
+    }
+
+    /// Nobody listens any more, and what was open is cut: what a restart of the API server looks like.
+    pub fn go_away(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+
+    /// Listens again, where it did before.
+    ///
+    /// # Panics
+    /// Where somebody else took the port.
+    pub fn come_back(&mut self) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("fault-proxy")
             .enable_all()
             .build()
             .expect("a runtime can be started");
-        let listener = runtime
-            .block_on(TcpListener::bind(("127.0.0.1", 0)))
-            .expect("loopback has a free port");
-        let address = listener.local_addr().expect("a listener has an address");
-        let struck = Arc::new(Mutex::new(BTreeSet::new()));
-        let seen = Arc::clone(&struck);
+        let listener =
+            runtime.block_on(TcpListener::bind(self.address)).expect("loopback has a free port");
+        self.address = listener.local_addr().expect("a listener has an address");
+        let (upstream, strike, struck) = (self.upstream, self.strike, Arc::clone(&self.struck));
         runtime.spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let seen = Arc::clone(&seen);
+                let struck = Arc::clone(&struck);
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
-                        pass(upstream, strike, Arc::clone(&seen), request)
+                        pass(upstream, strike, Arc::clone(&struck), request)
                     });
                     // A connection that ends in the middle is what this is for.
                     let _ = hyper::server::conn::http1::Builder::new()
@@ -112,7 +143,7 @@ impl FaultProxy {
                 });
             }
         });
-        Self { address, struck, runtime: Some(runtime) }
+        self.runtime = Some(runtime);
     }
 
     /// A kubeconfig whose current context is `context` and leads here.
@@ -136,7 +167,7 @@ impl Drop for FaultProxy {
 
 async fn pass(
     upstream: SocketAddr,
-    strike: Strike,
+    strike: Option<Strike>,
     struck: Arc<Mutex<BTreeSet<String>>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
@@ -149,11 +180,11 @@ async fn pass(
     };
     let method = request.method().to_string();
     let name = format!("{method} {}{kind}", request.uri().path());
-    let strikes = strike.concerns(&method, is_watch)
-        && struck.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
-    if !strikes {
-        return forward(upstream, request).await;
-    }
+    let strike = strike.filter(|strike| {
+        strike.concerns(&method, is_watch)
+            && struck.lock().unwrap_or_else(PoisonError::into_inner).insert(name)
+    });
+    let Some(strike) = strike else { return forward(upstream, request).await };
     match strike {
         Strike::Conflict => Ok(status(409, "Conflict", "the object has been modified")),
         Strike::TooManyRequests => {

@@ -57,7 +57,7 @@ pub enum Behaviour {
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// Between two states of a pod: long enough for a watch to see both.
-const STEP: Duration = Duration::from_millis(20);
+pub(super) const STEP: Duration = Duration::from_millis(20);
 
 /// How long a container stays down that recovers: long enough to be told of.
 const SEEN: Duration = Duration::from_millis(500);
@@ -82,7 +82,7 @@ fn pods_of(store: &Store, namespace: &str, set: &str) -> Vec<String> {
         .collect()
 }
 
-fn owner(object: &Value) -> Value {
+pub(super) fn owner(object: &Value) -> Value {
     json!([{
         "apiVersion": object["apiVersion"], "kind": object["kind"],
         "name": object["metadata"]["name"], "uid": object["metadata"]["uid"],
@@ -171,7 +171,7 @@ pub(super) async fn reconcile(state: State, namespace: String, name: String) {
     }
 }
 
-fn ended(reason: &str, code: i32) -> Value {
+pub(super) fn ended(reason: &str, code: i32) -> Value {
     json!({ "terminated": {
         "exitCode": code, "reason": reason, "startedAt": now(), "finishedAt": now(),
     } })
@@ -291,14 +291,14 @@ fn revision_of(store: &Store, namespace: &str, name: &str, uid: &Value) -> Strin
     if mine == highest && mine > 0 { mine } else { highest + 1 }.to_string()
 }
 
-fn condition(kind: &str, status: &str, reason: &str) -> Value {
+pub(super) fn condition(kind: &str, status: &str, reason: &str) -> Value {
     json!({
         "type": kind, "status": status, "reason": reason,
         "lastTransitionTime": now(), "lastUpdateTime": now(),
     })
 }
 
-fn write(store: &mut Store, object: &Value) -> Option<Key> {
+pub(super) fn write(store: &mut Store, object: &Value) -> Option<Key> {
     let kind = store.kind_named(object["apiVersion"].as_str()?, object["kind"].as_str()?)?;
     let key = Key {
         resource: kind.resource(),
@@ -325,7 +325,7 @@ fn ready_status(container: &Value) -> Value {
     })
 }
 
-fn unready(container: &Value, state: &Value, restarts: u32) -> Value {
+pub(super) fn unready(container: &Value, state: &Value, restarts: u32) -> Value {
     json!({
         "name": container["name"], "image": container["image"], "ready": false,
         "started": false, "restartCount": restarts, "state": state, "lastState": {},
@@ -450,27 +450,32 @@ impl Rollout {
     }
 
     fn event(&self, state: &State, pod: &str, reason: &str, message: &str) {
-        let mut store = state.store();
         let key =
             Key { resource: "pods".into(), namespace: self.namespace.clone(), name: pod.into() };
-        let Some(object) = store.get(&key) else { return };
-        let uid = object["metadata"]["uid"].clone();
-        let container = object["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
-        let place = format!("spec.containers{{{container}}}");
-        let name = format!("{pod}.{}", store.suffix());
-        write(
-            &mut store,
-            &json!({
-                "apiVersion": "v1", "kind": "Event",
-                "metadata": { "name": name, "namespace": self.namespace },
-                "involvedObject": {
-                    "apiVersion": "v1", "kind": "Pod", "name": pod,
-                    "namespace": self.namespace, "uid": uid, "fieldPath": place,
-                },
-                "reason": reason, "message": message, "type": "Warning", "count": 1,
-                "firstTimestamp": now(), "lastTimestamp": now(),
-                "source": { "component": "kubelet", "host": state.node() },
-            }),
-        );
+        report(state, &key, reason, message);
     }
+}
+
+/// Something is reported about a pod.
+pub(super) fn report(state: &State, pod: &Key, reason: &str, message: &str) {
+    let mut store = state.store();
+    let Some(object) = store.get(pod) else { return };
+    let uid = object["metadata"]["uid"].clone();
+    let container = object["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
+    let place = format!("spec.containers{{{container}}}");
+    let name = format!("{}.{}", pod.name, store.suffix());
+    write(
+        &mut store,
+        &json!({
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": { "name": name, "namespace": pod.namespace },
+            "involvedObject": {
+                "apiVersion": "v1", "kind": "Pod", "name": pod.name,
+                "namespace": pod.namespace, "uid": uid, "fieldPath": place,
+            },
+            "reason": reason, "message": message, "type": "Warning", "count": 1,
+            "firstTimestamp": now(), "lastTimestamp": now(),
+            "source": { "component": "kubelet", "host": state.node() },
+        }),
+    );
 }

@@ -19,7 +19,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use super::kinds::{self, Kind};
 use super::store::{Failure, Key, Write};
-use super::{Behaviour, Effect, Request, State, controller};
+use super::{Behaviour, Effect, Request, State, completion, controller};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -77,9 +77,18 @@ impl Drop for Server {
 }
 
 fn spawn_controller(handle: &Handle, state: &State, key: &Key) {
-    if key.resource == "deployments.apps" {
-        let task = controller::reconcile(state.clone(), key.namespace.clone(), key.name.clone());
-        handle.spawn(task);
+    match key.resource.as_str() {
+        "deployments.apps" => {
+            let (namespace, name) = (key.namespace.clone(), key.name.clone());
+            handle.spawn(controller::reconcile(state.clone(), namespace, name));
+        }
+        "jobs.batch" => {
+            handle.spawn(completion::run_job(state.clone(), key.clone()));
+        }
+        "pods" => {
+            handle.spawn(completion::run_pod(state.clone(), key.clone()));
+        }
+        _ => {}
     }
 }
 
@@ -529,8 +538,11 @@ fn version(version: &str) -> Value {
     })
 }
 
-/// The Deployment that a pod belongs to, by its generated name.
-fn deployment_of(pod: &Value) -> String {
+/// What a pod belongs to that has a script: a Job, itself, or a Deployment by its generated name.
+fn script_of(pod: &Value) -> String {
+    if let Some(name) = completion::script_of(pod) {
+        return name.to_owned();
+    }
     let set = pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap_or_default();
     set.rsplit_once('-').map_or(set, |(deployment, _)| deployment).to_owned()
 }
@@ -539,7 +551,7 @@ fn logs(state: &State, key: &Key) -> Result<Response<Body>, Failure> {
     let Some(pod) = state.store().get(key).cloned() else {
         return Err(Failure::new(404, "NotFound", format!("pods \"{}\" not found", key.name)));
     };
-    match state.behaviour(&deployment_of(&pod), &pod) {
+    match state.behaviour(&script_of(&pod), &pod) {
         Behaviour::Waiting { reason, .. } => Err(Failure::new(
             400,
             "BadRequest",
@@ -559,7 +571,7 @@ fn summary(state: &State, node: &str) -> Value {
     let pods: Vec<Value> = on_node
         .iter()
         .map(|pod| {
-            let used = match state.behaviour(&deployment_of(pod), pod) {
+            let used = match state.behaviour(&script_of(pod), pod) {
                 Behaviour::OutOfMemory { used } => used,
                 _ => 0,
             };

@@ -200,7 +200,7 @@ impl Store {
                 format!("Operation cannot be fulfilled on {named}: the object has been modified"),
             ));
         }
-        self.check_namespace(kind, key)?;
+        self.check_namespace(kind, key, live.is_none())?;
         let body = prepared(kind, key, body);
         let now = now();
         let mut object = match (how, &live) {
@@ -340,17 +340,33 @@ impl Store {
         }
     }
 
-    fn check_namespace(&self, kind: &Kind, key: &Key) -> Result<(), Failure> {
+    fn check_namespace(&self, kind: &Kind, key: &Key, is_new: bool) -> Result<(), Failure> {
         let namespace = Key {
             resource: "namespaces".into(),
             namespace: String::new(),
             name: key.namespace.clone(),
         };
-        if kind.namespaced && !self.objects.contains_key(&namespace) {
-            let message = format!("namespaces \"{}\" not found", key.namespace);
-            return Err(Failure::new(404, "NotFound", message));
+        let found = self.objects.get(&namespace);
+        match found {
+            None if kind.namespaced => {
+                let message = format!("namespaces \"{}\" not found", key.namespace);
+                Err(Failure::new(404, "NotFound", message))
+            }
+            Some(found) if is_new && !found["metadata"]["deletionTimestamp"].is_null() => {
+                let message = format!(
+                    "{} \"{}\" is forbidden: unable to create new content in namespace {} because it is being terminated",
+                    kind.resource(),
+                    key.name,
+                    key.namespace
+                );
+                let cause = json!({
+                    "reason": "NamespaceTerminating", "field": "metadata.namespace",
+                    "message": format!("namespace {} is being terminated", key.namespace),
+                });
+                Err(Failure { causes: vec![cause], ..Failure::new(403, "Forbidden", message) })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn stamp(

@@ -1,0 +1,88 @@
+//! What runs once and ends in a scripted cluster: Jobs with a pod each, and pods that nobody owns.
+//!
+//! Owns their statuses. They succeed unless the script says how they end; nobody tries them again.
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::controller::{Behaviour, STEP, condition, ended, owner, report, unready, write};
+use super::store::{Key, now};
+
+/// Brings the pod of a Job into being, lets it end, and the Job with it.
+pub(super) async fn run_job(state: State, key: Key) {
+    let Some(pod) = begin(&state, &key) else { return };
+    let Some(has_succeeded) = run(&state, &pod, &key.name).await else { return };
+    let mut done = condition(if has_succeeded { "Complete" } else { "Failed" }, "True", "");
+    if !has_succeeded {
+        done["reason"] = json!("BackoffLimitExceeded");
+        done["message"] = json!("Job has reached the specified backoff limit");
+    }
+    let count = if has_succeeded { "succeeded" } else { "failed" };
+    let status = json!({ count: 1, "startTime": now(), "conditions": [done] });
+    state.store().set_status(&key, &status);
+}
+
+/// Lets a pod end that nobody owns.
+pub(super) async fn run_pod(state: State, key: Key) {
+    let name = key.name.clone();
+    run(&state, &key, &name).await;
+}
+
+/// Whose script a pod plays: that of the Job or of nobody but itself; `None` for what keeps running.
+pub(super) fn script_of(pod: &Value) -> Option<&str> {
+    match pod["metadata"]["ownerReferences"].get(0) {
+        Some(owner) if owner["kind"] == "Job" => owner["name"].as_str(),
+        Some(_) => None,
+        None => pod["metadata"]["name"].as_str(),
+    }
+}
+
+fn begin(state: &State, key: &Key) -> Option<Key> {
+    let mut store = state.store();
+    let job = store.get(key)?.clone();
+    if !job["status"].is_null() {
+        return None;
+    }
+    store.set_status(key, &json!({ "active": 1, "startTime": now() }));
+    let template = &job["spec"]["template"];
+    let name = format!("{}-{}", key.name, store.suffix());
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": name, "namespace": key.namespace, "labels": { "job-name": key.name },
+            "ownerReferences": owner(&job),
+        },
+        "spec": template["spec"],
+    });
+    write(&mut store, &pod)
+}
+
+/// Whether it ended well; `None` where it does not end.
+async fn run(state: &State, pod: &Key, script: &str) -> Option<bool> {
+    let object = state.store().get(pod)?.clone();
+    if !object["status"].is_null() {
+        return None;
+    }
+    let behaviour = state.behaviour(script, &object);
+    let running = json!({ "running": { "startedAt": now() } });
+    status(state, pod, "Running", &running);
+    tokio::time::sleep(STEP).await;
+    let code = match behaviour {
+        Behaviour::Ready => 0,
+        Behaviour::Exits { code, .. } => code,
+        _ => return None,
+    };
+    let (phase, reason) = if code == 0 { ("Succeeded", "Completed") } else { ("Failed", "Error") };
+    status(state, pod, phase, &ended(reason, code));
+    report(state, pod, "Ended", &format!("Container ended with exit code {code}"));
+    Some(code == 0)
+}
+
+fn status(state: &State, pod: &Key, phase: &str, container_state: &Value) {
+    let mut store = state.store();
+    let Some(object) = store.get(pod).cloned() else { return };
+    let containers = object["spec"]["containers"].as_array().into_iter().flatten();
+    let containers: Vec<Value> =
+        containers.map(|container| unready(container, container_state, 0)).collect();
+    store.set_status(pod, &json!({ "phase": phase, "containerStatuses": containers }));
+}

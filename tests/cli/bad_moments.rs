@@ -1,0 +1,182 @@
+//! Clusters in a bad moment: a namespace that goes away, a policy that is against it, an API server that restarts.
+
+use std::time::Duration;
+
+use serde_json::json;
+use todohost_testkit::cluster::Effect;
+use todohost_testkit::{Behaviour, Fault, FaultProxy, Refusal};
+
+use super::world::{World, assert_refusal};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// As long as an API server takes to restart.
+const RESTART: Duration = Duration::from_secs(5);
+
+/// Somebody else deletes the namespace; what is in it keeps it for now.
+fn terminate(world: &World) {
+    world.cluster.write_as(
+        "kubectl",
+        &json!({ "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": "shop", "deletionTimestamp": "2026-02-08T10:00:00Z" } }),
+    );
+}
+
+fn refuse(method: &str, path: &str, times: Option<usize>, refusal: Refusal) -> Fault {
+    let effect = Effect::Refuse(refusal);
+    Fault { method: method.into(), path: path.into(), times, effect }
+}
+
+fn denial() -> Refusal {
+    let message = "admission webhook \"owners.example.org\" denied the request: every Deployment needs the label owner";
+    Refusal::new(403, "Forbidden", message)
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted_is_not_deployed_into() {
+    let world = World::new();
+    terminate(&world);
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    assert_eq!(world.cluster.writes(), []);
+}
+
+#[test]
+fn a_namespace_that_is_deleted_in_the_middle_ends_the_deploy_and_nothing_is_left() {
+    let world = World::new();
+    world.cluster.behaviour("shop-web", Behaviour::NeverReady);
+    let running = world.deploy().args(["--ready-within", "4s"]).spawn();
+    world.cluster.wait_for_request(PATIENCE, |seen| {
+        seen.query.contains("watch=true") && seen.path.contains("/pods")
+    });
+    terminate(&world);
+    world.cluster.delete("deployments.apps", "shop", "shop-web");
+    let finished = running.finish().expect_code(11);
+    assert!(finished.stderr.contains("Deployment/shop-web"), "{}", finished.output());
+    world.assert_untouched();
+}
+
+#[test]
+fn a_webhook_that_denies_is_named_and_nothing_is_applied() {
+    let world = World::new();
+    world.cluster.fault(refuse("PATCH", "/deployments/", None, denial()));
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+#[test]
+fn a_webhook_that_denies_only_what_is_no_dry_run_is_named_and_all_is_taken_back() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let service = world.cluster.get("services", "shop", "shop-web").unwrap();
+    let effect = Effect::Delay(Duration::ZERO);
+    let (method, path) = ("PATCH".to_owned(), "/deployments/".to_owned());
+    world.cluster.fault(Fault { method, path, times: Some(1), effect });
+    world.cluster.fault(refuse("PATCH", "/deployments/", Some(1), denial()));
+    world.project.replace("chart/values.yaml", "port: 8000", "port: 8001");
+    let finished = world.deploy().args(["--set", "greeting=bye"]).run();
+    assert_eq!(finished.code(), Some(10), "{}", finished.output());
+    for part in ["owners.example.org", "revision 1 is in force again"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"]);
+    let after = world.cluster.get("services", "shop", "shop-web").unwrap();
+    assert_eq!(service["spec"], after["spec"]);
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
+}
+
+#[test]
+fn a_webhook_that_answers_no_dry_run_is_no_reason_not_to_deploy() {
+    let world = World::new();
+    let message = "admission webhook \"audit.example.org\" does not support dry run";
+    // Asked once beforehand and once for each deploy.
+    let no_dry_run =
+        || refuse("PATCH", "/services/", Some(1), Refusal::new(400, "BadRequest", message));
+    world.cluster.fault(no_dry_run());
+    let finished = world.deploy().run().expect_code(0);
+    assert_eq!(world.revisions(), ["1 deployed"], "{}", finished.output());
+    // What is as it should be is not asked about.
+    world.cluster.fault(no_dry_run());
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+    let secrets = format!("secrets.databaseUrl={}", super::world::DATABASE);
+    let diff = world.host().args(["diff", "--target", "docker-desktop", "--set", &secrets]);
+    let diff = diff.args(["--set", "service.port=8001"]).run().expect_code(2);
+    let told = "a webhook of the cluster answers no dry run";
+    assert!(diff.stdout.contains(told), "{}", diff.output());
+}
+
+/// The host reaches the cluster by a proxy that can go away.
+fn by_proxy(world: &World) -> FaultProxy {
+    let proxy = FaultProxy::before(world.cluster.address());
+    std::fs::write(world.project.kubeconfig(), proxy.kubeconfig("docker-desktop")).unwrap();
+    proxy
+}
+
+#[test]
+fn an_api_server_that_restarts_while_objects_are_applied_is_waited_for() {
+    let world = World::new();
+    let mut proxy = by_proxy(&world);
+    let effect = Effect::Delay(Duration::from_secs(1));
+    let (method, path) = ("PATCH".to_owned(), "/deployments/".to_owned());
+    world.cluster.fault(Fault { method, path, times: None, effect });
+    let running = world.deploy().spawn();
+    world
+        .cluster
+        .wait_for_request(PATIENCE, |seen| seen.writes() && seen.path.contains("/deployments/"));
+    proxy.go_away();
+    std::thread::sleep(RESTART);
+    proxy.come_back();
+    let finished = running.finish().expect_code(0);
+    assert_eq!(world.revisions(), ["1 deployed"], "{}", finished.output());
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+}
+
+#[test]
+fn an_api_server_that_restarts_while_pods_are_awaited_is_waited_for() {
+    let world = World::new();
+    let mut proxy = by_proxy(&world);
+    world.cluster.behaviour("shop-web", Behaviour::NeverReady);
+    let running = world.deploy().spawn();
+    world.cluster.wait_for_request(PATIENCE, |seen| {
+        seen.query.contains("watch=true") && seen.path.contains("/pods")
+    });
+    proxy.go_away();
+    world.cluster.behaviour("shop-web", Behaviour::Ready);
+    world.cluster.write_as(
+        "kubelet",
+        &json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "shop-web", "namespace": "shop", "annotations": { "seen": "yes" } } }),
+    );
+    std::thread::sleep(RESTART);
+    proxy.come_back();
+    let finished = running.finish().expect_code(0);
+    assert_eq!(world.revisions(), ["1 deployed"], "{}", finished.output());
+}
+
+#[test]
+fn an_api_server_that_restarts_while_all_is_taken_back_is_waited_for() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let image = before["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    world.cluster.behaviour_of_image("shop-web", image, Behaviour::Ready);
+    world.cluster.behaviour("shop-web", Behaviour::Exits { code: 4, log: "no data\n".into() });
+    world.project.write("web/server", "serve otherwise\n");
+    let mut proxy = by_proxy(&world);
+    let mut running = world.deploy().spawn();
+    running.wait_for_output("going back to the previous revision");
+    proxy.go_away();
+    std::thread::sleep(RESTART);
+    proxy.come_back();
+    let finished = running.finish().expect_code(11);
+    assert!(finished.stderr.contains("exit code 4"), "{}", finished.output());
+    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"]);
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
+}

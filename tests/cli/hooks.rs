@@ -1,0 +1,297 @@
+//! Hooks of a chart, at each of their moments: in order, waited for, and able to stop what they stand before or after.
+
+use std::path::Path;
+
+use todohost_testkit::{Behaviour, Finished};
+
+use super::world::{API_KEY, World};
+
+const HOOKS: &str = r#"{{- range $moment := list "pre-install" "post-install" "pre-upgrade" "post-upgrade" "pre-rollback" "post-rollback" "pre-delete" "post-delete" "test" }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ $moment }}
+  annotations:
+    helm.sh/hook: {{ $moment }}
+    {{- with $.Values.policy }}
+    helm.sh/hook-delete-policy: {{ . }}
+    {{- end }}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: hook
+          image: tools:1
+{{- end }}
+"#;
+
+/// A project whose chart has a hook for every moment.
+fn hooked() -> World {
+    let world = World::new();
+    world.project.write("chart/templates/hooks.yaml", HOOKS);
+    world
+}
+
+/// The same, deployed.
+fn deployed() -> World {
+    let world = hooked();
+    let _ = world.deploy().run().expect_code(0);
+    world
+}
+
+/// What happened in the cluster since `from`: names of hooks that were made, `objects` where the app was written and
+/// `deleted` where it was deleted.
+fn happened(world: &World, from: usize) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for write in world.cluster.writes().split_off(from) {
+        let name = write.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let what = match (write.method.as_str(), write.path.contains("/jobs/")) {
+            ("PATCH", true) => name,
+            ("PATCH", false) if name == "shop-web" => "objects".to_owned(),
+            ("DELETE", false) if name == "shop-web" => "deleted".to_owned(),
+            _ => continue,
+        };
+        if told.last() != Some(&what) {
+            told.push(what);
+        }
+    }
+    told
+}
+
+fn fails(world: &World, hook: &str) {
+    let log = format!("no table for {API_KEY}\n");
+    world.cluster.behaviour(hook, Behaviour::Exits { code: 3, log });
+}
+
+/// Its next version does not start; the one that runs stays good.
+fn breaks(world: &World) {
+    let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    world.cluster.behaviour_of_image("shop-web", image, Behaviour::Ready);
+    world.cluster.behaviour("shop-web", Behaviour::Exits { code: 4, log: "no data\n".into() });
+    world.project.write("web/server", "serve otherwise\n");
+}
+
+fn jobs(world: &World) -> Vec<String> {
+    let named = |name: &String| name.strip_prefix("jobs.batch/").map(str::to_owned);
+    world.cluster.names_in("shop").iter().filter_map(named).collect()
+}
+
+fn todohost(world: &World, line: &str) -> Finished {
+    let finished = world.run(&format!("{line} --target docker-desktop"));
+    world.assert_no_leak(&finished);
+    finished
+}
+
+/// The files of the only evidence bundle, as `tar` lists them, and what is in them.
+fn evidence(world: &World) -> (String, String) {
+    let folder = world.project.home().join(".local/state/todohost/failed");
+    let bundles: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    assert_eq!(bundles.len(), 1, "{bundles:?}");
+    (tar("-tzf", &bundles[0]), tar("-xzOf", &bundles[0]))
+}
+
+fn tar(action: &str, bundle: &Path) -> String {
+    let output = std::process::Command::new("tar").arg(action).arg(bundle).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A pod of the hook is in the evidence, with what it printed and what was reported of it.
+fn assert_in_evidence(world: &World, hook: &str) {
+    let (files, content) = evidence(world);
+    for part in [&format!("/objects/Job/{hook}.json"), &format!("/logs/{hook}-"), "/hook.log\n"] {
+        assert!(files.contains(part), "no {part} in:\n{files}");
+    }
+    for part in ["no table for [secret secrets.apiKey]", "Container ended with exit code 3"] {
+        assert!(content.contains(part), "no {part} in:\n{content}");
+    }
+}
+
+#[test]
+fn they_run_around_an_install_an_upgrade_and_a_rollback() {
+    let world = deployed();
+    assert_eq!(happened(&world, 0), ["pre-install", "objects", "post-install"]);
+    let before = world.cluster.writes().len();
+    let finished = world.deploy().args(["--set", "greeting=bye", "--verbose"]).run();
+    let finished = finished.expect_code(0);
+    assert_eq!(happened(&world, before), ["pre-upgrade", "objects", "post-upgrade"]);
+    let place = |text: &str| {
+        let found = finished.stderr.find(text);
+        found.unwrap_or_else(|| panic!("no {text} in:\n{}", finished.output()))
+    };
+    assert!(place("Deployment/shop-web 1/1 ready") < place("post-upgrade hook runs"));
+
+    let before = world.cluster.writes().len();
+    let _ = todohost(&world, "rollback").expect_code(0);
+    assert_eq!(happened(&world, before), ["pre-rollback", "objects", "post-rollback"]);
+    assert_eq!(world.revisions(), ["1 superseded", "2 superseded", "3 deployed"]);
+}
+
+#[test]
+fn an_upgrade_that_is_taken_back_runs_those_of_the_revision_that_comes_back() {
+    let world = deployed();
+    breaks(&world);
+    let before = world.cluster.writes().len();
+    let finished = world.deploy().run().expect_code(11);
+    let told = ["pre-upgrade", "objects", "pre-rollback", "objects", "post-rollback"];
+    assert_eq!(happened(&world, before), told, "{}", finished.output());
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
+}
+
+#[test]
+fn they_run_around_a_deletion_and_go_with_it() {
+    let world = deployed();
+    let before = world.cluster.writes().len();
+    let _ = todohost(&world, "delete --yes").expect_code(0);
+    assert_eq!(happened(&world, before), ["pre-delete", "deleted", "post-delete"]);
+    assert_eq!(world.cluster.names_in("shop"), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_fails_after_an_install_takes_it_away_and_is_in_the_evidence() {
+    let world = hooked();
+    fails(&world, "post-install");
+    let finished = world.deploy().run().expect_code(11);
+    for part in ["post-install hook Job/post-install failed", "exit code 3", "no table for "] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    world.assert_no_leak(&finished);
+    world.assert_untouched();
+    assert_in_evidence(&world, "post-install");
+}
+
+#[test]
+fn one_that_fails_after_an_upgrade_takes_it_back() {
+    let world = deployed();
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    fails(&world, "post-upgrade");
+    let finished = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(11);
+    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"]);
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
+    world.assert_no_leak(&finished);
+    assert_in_evidence(&world, "post-upgrade");
+}
+
+#[test]
+fn one_that_is_removed_when_it_fails_is_in_the_evidence_all_the_same() {
+    let world = hooked();
+    world.project.append("chart/values.yaml", "policy: hook-failed\n");
+    fails(&world, "pre-install");
+    let before = world.cluster.writes().len();
+    let finished = world.deploy().run().expect_code(11);
+    assert_eq!(happened(&world, before), ["pre-install"], "{}", finished.output());
+    world.assert_no_leak(&finished);
+    world.assert_untouched();
+    assert_in_evidence(&world, "pre-install");
+}
+
+#[test]
+fn one_that_was_through_before_the_app_failed_is_in_the_evidence() {
+    let world = deployed();
+    world
+        .cluster
+        .behaviour("pre-upgrade", Behaviour::Exits { code: 0, log: "migrated to 7\n".into() });
+    breaks(&world);
+    let _ = world.deploy().run().expect_code(11);
+    let (files, content) = evidence(&world);
+    assert!(files.contains("/logs/pre-upgrade-"), "{files}");
+    assert!(content.contains("migrated to 7"), "{content}");
+}
+
+#[test]
+fn one_that_fails_around_a_rollback_is_told_and_the_objects_are_back() {
+    for hook in ["pre-rollback", "post-rollback"] {
+        let world = deployed();
+        let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+        breaks(&world);
+        fails(&world, hook);
+        let finished = world.deploy().run().expect_code(11);
+        let told = format!("{hook} hook Job/{hook} failed");
+        for part in ["exit code 4", told.as_str()] {
+            assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+        }
+        let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+        assert_eq!(before["spec"], after["spec"], "{}", finished.output());
+        assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
+    }
+}
+
+#[test]
+fn one_that_fails_in_a_rollback_that_was_asked_for_leaves_what_runs() {
+    let world = deployed();
+    let _ = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(0);
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    fails(&world, "pre-rollback");
+    let finished = todohost(&world, "rollback").expect_code(11);
+    let told = "pre-rollback hook Job/pre-rollback failed";
+    assert!(finished.stderr.contains(told), "{}", finished.output());
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"]);
+    assert_eq!(world.revisions(), ["1 superseded", "2 deployed", "3 failed"]);
+}
+
+#[test]
+fn one_that_fails_before_a_deletion_stops_it_and_the_next_one_finishes() {
+    let world = deployed();
+    fails(&world, "pre-delete");
+    let finished = todohost(&world, "delete --yes").expect_code(11);
+    assert!(
+        finished.stderr.contains("pre-delete hook Job/pre-delete failed"),
+        "{}",
+        finished.stderr
+    );
+    assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
+    world.cluster.behaviour("pre-delete", Behaviour::Ready);
+    let _ = todohost(&world, "delete --yes").expect_code(0);
+    assert_eq!(world.cluster.names_in("shop"), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_fails_after_a_deletion_is_told_and_the_next_one_finishes() {
+    let world = deployed();
+    fails(&world, "post-delete");
+    let finished = todohost(&world, "delete --yes").expect_code(11);
+    let told = "post-delete hook Job/post-delete failed";
+    assert!(finished.stderr.contains(told), "{}", finished.stderr);
+    assert_eq!(world.cluster.get("deployments.apps", "shop", "shop-web"), None);
+    world.cluster.behaviour("post-delete", Behaviour::Ready);
+    let _ = todohost(&world, "delete --yes").expect_code(0);
+    assert_eq!(world.cluster.names_in("shop"), Vec::<String>::new());
+}
+
+#[test]
+fn those_that_succeeded_stay_or_go_as_the_chart_says() {
+    let world = deployed();
+    assert_eq!(jobs(&world), ["post-install", "pre-install"]);
+    let world = hooked();
+    world.project.append("chart/values.yaml", "policy: hook-succeeded\n");
+    let _ = world.deploy().run().expect_code(0);
+    assert_eq!(jobs(&world), Vec::<String>::new());
+}
+
+#[test]
+fn tests_run_when_asked_for_and_tell_what_they_printed() {
+    let world = deployed();
+    assert!(!jobs(&world).contains(&"test".to_owned()));
+    world.cluster.behaviour("test", Behaviour::Exits { code: 0, log: "all is well\n".into() });
+    let finished = todohost(&world, "verify --tests --verbose").expect_code(0);
+    for part in ["1 tests passed", "all is well"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    fails(&world, "test");
+    let finished = todohost(&world, "verify --tests").expect_code(11);
+    for part in ["test hook Job/test failed", "no table for "] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    assert_eq!(world.revisions(), ["1 deployed"], "a test changes no release");
+
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let finished = todohost(&world, "verify --tests").expect_code(0);
+    assert!(finished.stderr.contains("the chart has no tests"), "{}", finished.output());
+}

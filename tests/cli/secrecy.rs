@@ -1,0 +1,170 @@
+//! Secrets are in Secrets and in the records of releases, and nowhere else: whatever the command, however it ends,
+//! and whatever a plugin asks for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use todohost_testkit::{Behaviour, Finished, Host, leak};
+
+use super::world::{API_KEY, CANARY, DATABASE, World};
+
+/// Something that is no secret, and that plugins are given all the same.
+const GREETING: &str = "greeting-b0a91e";
+
+/// The app says on its way down what it knows, in more than one way.
+fn talkative() -> Behaviour {
+    let log = format!(
+        "cannot connect to {DATABASE}\nkey={API_KEY}\n{}\n",
+        STANDARD.encode(format!("url={DATABASE}"))
+    );
+    Behaviour::Exits { code: 4, log }
+}
+
+/// The next deploy fails; the version that runs now stays good.
+fn breaks(world: &World) {
+    let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    world.cluster.behaviour_of_image("shop-web", image, Behaviour::Ready);
+    world.cluster.behaviour("shop-web", talkative());
+    world.project.write("web/server", "serve otherwise\n");
+}
+
+fn bundles(world: &World) -> usize {
+    let folder = world.project.home().join(".local/state/todohost/failed");
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+/// A command with its secrets where it takes them: one from the environment, one as an argument.
+fn command(world: &World, line: &str, form: &[&str]) -> Host {
+    let host = world.host().args(line.split_whitespace()).args(form);
+    let takes_values = ["check", "render", "diff", "plan", "deploy", "apply"];
+    if takes_values.iter().any(|command| line.starts_with(command)) {
+        host.variable("SHOP_DATABASE", DATABASE)
+            .args(["--secret", "secrets.databaseUrl=env:SHOP_DATABASE"])
+            .args(["--set", &format!("secrets.apiKey={API_KEY}")])
+    } else {
+        host
+    }
+}
+
+/// Every command, in an order in which each has something to do.
+fn goes_through(form: &[&str]) {
+    let world = World::new();
+    // What the app answers is passed on to plugins, too.
+    world.cluster.answer("shop-web", "/", 200, &format!("at {DATABASE} with {API_KEY}"));
+    world.add_allowed_check("recording-check", "");
+    let run = |line: &str, code: i32| {
+        let line = format!("{line} --target docker-desktop");
+        let finished = command(&world, &line, form).run().expect_code(code);
+        world.assert_no_leak(&finished);
+        assert_nothing_received(&finished);
+    };
+    run("check", 0);
+    run("render", 0);
+    run("diff", 2);
+    run("plan --out next.json", 0);
+    let finished = command(&world, "deploy --plan next.json", form).run().expect_code(0);
+    world.assert_no_leak(&finished);
+    run("deploy", 0);
+    world.project.write("web/server", "serve more\n");
+    run("plan --out next.json", 0);
+    run("deploy", 0);
+    for line in ["verify", "verify --tests", "status", "history"] {
+        run(line, 0);
+    }
+    breaks(&world);
+    run("deploy", 11);
+    assert_eq!(bundles(&world), 1, "there is evidence to look into");
+    run("deploy --no-rollback", 11);
+    run("status", 0);
+    run("rollback", 0);
+    run("history", 0);
+    run("delete --yes", 0);
+    let secrets = world.cluster.list("secrets", "shop");
+    assert_eq!(secrets.len(), 0, "{secrets:#?}");
+}
+
+#[test]
+fn no_command_shows_or_keeps_a_secret() {
+    goes_through(&[]);
+}
+
+#[test]
+fn no_command_shows_or_keeps_a_secret_where_all_is_told() {
+    goes_through(&["--verbose"]);
+}
+
+#[test]
+fn no_command_shows_or_keeps_a_secret_where_machines_read() {
+    goes_through(&["--output", "json"]);
+}
+
+/// What recording plugins were given, piece by piece, by what it was; nothing where no events were printed.
+fn received(finished: &Finished) -> Vec<(String, Vec<u8>)> {
+    let lines = finished.stdout.lines().filter(|line| line.starts_with("{\"event\":"));
+    let events = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let told = events.filter(|event| event["event"] == "plugin-log");
+    let recorded = told.filter_map(|event| {
+        let message = event["message"].as_str()?;
+        assert!(!message.contains("left out"), "{message}");
+        let (what, fields) = message.split_once(" x=").unwrap_or((message, ""));
+        event["plugin"].as_str()?.starts_with("recording-").then(|| {
+            let digits = fields.replace(" x=", "");
+            let byte = |at: usize| !u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+            (what.to_owned(), (0..digits.len()).step_by(2).map(byte).collect())
+        })
+    });
+    recorded.collect()
+}
+
+fn assert_nothing_received(finished: &Finished) {
+    for (what, bytes) in received(finished) {
+        for secret in [CANARY, API_KEY] {
+            let way = leak::find(&bytes, secret);
+            let text = String::from_utf8_lossy(&bytes);
+            assert_eq!(way, None, "{secret} was given to a plugin in {what}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn no_plugin_receives_a_secret() {
+    let world = World::new();
+    world.cluster.answer("shop-web", "/", 200, &format!("at {DATABASE} with {API_KEY}"));
+    world.give_steps_to("recording-steps", &["render", "apply", "verify"]);
+    world.add_allowed_check("recording-check", "");
+    let greeting = format!("greeting={GREETING}");
+    let deploy = || {
+        let finished = world.deploy().args(["--set", &greeting, "--output", "json"]).run();
+        world.assert_no_leak(&finished);
+        assert_nothing_received(&finished);
+        finished
+    };
+    let first = deploy().expect_code(0);
+    world.project.write("web/server", "serve more\n");
+    let second = deploy().expect_code(0);
+    breaks(&world);
+    let third = deploy().expect_code(11);
+
+    // That nothing was found is worth as much as what was looked through.
+    let holds = |finished: &Finished, wanted: &str, text: &str| {
+        let found = received(finished)
+            .into_iter()
+            .any(|(what, bytes)| what == wanted && String::from_utf8_lossy(&bytes).contains(text));
+        assert!(found, "no {text} in {wanted}\n{}", finished.output());
+    };
+    holds(&first, "render", GREETING);
+    holds(&first, "render", "secrets.databaseUrl=");
+    holds(&first, "desired", GREETING);
+    holds(&first, "desired", "DATABASE_URL");
+    holds(&first, "judge", GREETING);
+    holds(&first, "values", "databaseUrl");
+    holds(&first, "rendered", "DATABASE_URL");
+    holds(&first, "live", GREETING);
+    holds(&first, "answer", "at ");
+    holds(&second, "previous", "DATABASE_URL");
+    holds(&second, "live", "DATABASE_URL");
+    holds(&second, "Secret", "sh.helm.release.v1.shop.v1");
+    holds(&second, "chart/values.yaml", "replicas");
+    holds(&third, "last lines", "cannot connect to");
+    holds(&third, "explain", "BackOff");
+}
