@@ -24,7 +24,7 @@ use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{AfterFailure, Run, RunError, time_now};
+use crate::run::{AfterFailure, Builds, Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
 use arguments::{
@@ -183,6 +183,8 @@ impl Cli {
             bus: self.bus.clone(),
             cancel: self.cancel.clone(),
             after_failure: AfterFailure::default(),
+            builds: Builds::default(),
+            may_start: false,
             takeover,
             plan_file: None,
             saved: None,

@@ -34,7 +34,7 @@ impl Cli {
         let run = self.open(common, &options.values.arguments(), options.takeover())?;
         let Particulars { plan_file, after_failure } = particulars;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
-        let run = Run { ready_within, after_failure, plan_file, ..run };
+        let run = Run { ready_within, after_failure, plan_file, may_start: options.yes, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify | Goal::Test);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
@@ -85,7 +85,8 @@ impl Cli {
         let targets = [saved.target.clone()];
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
         let after_failure = change.after_failure();
-        let run = Run { ready_within, after_failure, saved: Some(Arc::new(saved)), ..run };
+        let saved = Some(Arc::new(saved));
+        let run = Run { ready_within, after_failure, saved, may_start: options.yes, ..run };
         self.pursue(common, run, goal, &targets).await
     }
 
