@@ -24,7 +24,7 @@ use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{AfterFailure, LOCK_TIMEOUT, Run, RunError, time_now};
+use crate::run::{AfterFailure, Builds, LOCK_TIMEOUT, Run, RunError, time_now};
 use crate::ui::{self, Detail, Style};
 use crate::values::{Prompt, ValueArgument, Values};
 use arguments::{
@@ -199,6 +199,8 @@ impl Cli {
             cancel: self.cancel.clone(),
             lock_timeout: LOCK_TIMEOUT,
             after_failure: AfterFailure::default(),
+            builds: Builds::default(),
+            may_start: false,
             takeover,
             plan_file: None,
             saved: None,

@@ -25,6 +25,7 @@ pub(crate) use error::suggestion;
 pub use source::Source;
 pub use step_plugin::StepPlugin;
 pub use time_limit::TimeLimit;
+pub use validate::AUTO;
 
 /// Name of the project file.
 pub const FILE_NAME: &str = "todohost.toml";

@@ -4,6 +4,7 @@
 //! how objects get into the cluster and back is `release`'s, how anything looks is `ui`'s.
 
 mod apply;
+mod builds;
 mod candidates;
 mod check;
 mod delete;
@@ -41,7 +42,8 @@ use crate::project::{Project, TimeLimit};
 use crate::release::{ReleaseError, Takeover};
 use crate::values::Values;
 
-pub use candidates::{Candidate, candidates};
+pub use builds::Builds;
+pub use candidates::{Candidate, Choice, candidates, choose};
 pub use error::{Clue, RunError};
 pub use exclusive::LOCK_TIMEOUT;
 pub use history::Revision;
@@ -78,6 +80,10 @@ pub struct Run {
     pub lock_timeout: TimeLimit,
     /// What becomes of the cluster where the run fails.
     pub after_failure: AfterFailure,
+    /// Images that were built for one target and are of use to the others.
+    pub builds: Builds,
+    /// The user agreed beforehand that a target starts or creates what is not there.
+    pub may_start: bool,
     /// Where a plan is written to, where that was asked for.
     pub plan_file: Option<PathBuf>,
     /// The plan that is carried out, where there is one.
@@ -100,13 +106,13 @@ pub async fn execute(run: &Arc<Run>, plan: &Plan) -> Result<Vec<Outcome>, RunErr
     let targets = plan.targets.iter().map(|target| execute_target(run, plan, target));
     let mut outcomes = Vec::new();
     let mut failure = None;
-    for result in join_all(targets).await {
+    for (target, result) in plan.targets.iter().zip(join_all(targets).await) {
         match result {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) if failure.is_none() => failure = Some(error),
             Err(error) => {
                 let message = error.to_string();
-                run.bus.send(EventKind::Note { level: "warn".into(), message });
+                bus_of(run, plan, target).send(EventKind::Note { level: "warn".into(), message });
             }
         }
     }
@@ -118,15 +124,20 @@ pub async fn execute(run: &Arc<Run>, plan: &Plan) -> Result<Vec<Outcome>, RunErr
     Err(failure)
 }
 
+/// Of several targets each has its own events.
+fn bus_of(run: &Run, plan: &Plan, target: &TargetPlan) -> Bus {
+    match &target.target {
+        Some(name) if plan.targets.len() > 1 => run.bus.for_target(name),
+        _ => run.bus.clone(),
+    }
+}
+
 async fn execute_target(
     run: &Arc<Run>,
     plan: &Plan,
     target: &TargetPlan,
 ) -> Result<Outcome, RunError> {
-    let bus = match &target.target {
-        Some(name) if plan.targets.len() > 1 => run.bus.for_target(name),
-        _ => run.bus.clone(),
-    };
+    let bus = bus_of(run, plan, target);
     for _ in 1..ATTEMPTS {
         match Box::pin(attempt(run, plan, target, &bus)).await {
             // What is already built, rendered and delivered is not done again.

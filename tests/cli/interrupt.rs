@@ -7,7 +7,7 @@ use std::time::Duration;
 use todohost_testkit::cluster::Effect;
 use todohost_testkit::{Behaviour, Fault, Finished};
 
-use super::world::World;
+use super::world::{World, runs};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -19,12 +19,6 @@ fn assert_cancelled(world: &World, finished: &Finished) {
     assert_eq!(finished.code(), Some(130), "{}", finished.output());
     assert!(finished.stderr.contains("help:"), "{}", finished.output());
     world.assert_no_leak(finished);
-}
-
-/// Whether a process is there and no zombie.
-fn runs(process: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{process}/status"))
-        .is_ok_and(|status| !status.contains("State:\tZ") && !status.contains("State:\tX"))
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub const API_KEY: &str = "sk-canary+55d0/e1c8";
 const ENGINE: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":{"Platform":{"Name":"Docker Desktop"},"Version":"28.0.4","Os":"linux","Arch":"amd64"}}"#;
 const CLIENT: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":null}"#;
 const REFUSED: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
+/// What `docker image inspect` prints.
 const IMAGE: &str = r#"[{"Id":"sha256:5d0e2f1b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1048576}]"#;
 
 /// A project, a cluster and tools.
@@ -50,7 +51,7 @@ impl World {
     }
 
     /// A cluster behind a context, and what `docker` does besides.
-    fn with(context: &str, rules: &[Rule]) -> Self {
+    pub fn with(context: &str, rules: &[Rule]) -> Self {
         let cluster = FakeCluster::builder().node("docker-desktop").start();
         let project = Project::shop();
         cluster.write_kubeconfig(&project.kubeconfig(), context);
@@ -202,8 +203,15 @@ impl World {
     }
 }
 
+/// Whether a process is there and no zombie.
+#[cfg(unix)]
+pub fn runs(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/status"))
+        .is_ok_and(|status| !status.contains("State:\tZ") && !status.contains("State:\tX"))
+}
+
 /// An engine that runs, with buildx.
-fn docker() -> Vec<Rule> {
+pub fn docker() -> Vec<Rule> {
     vec![
         Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
         Rule::on("version --format *").prints(ENGINE),

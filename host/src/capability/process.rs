@@ -3,7 +3,9 @@
 //! Each runs in a process group (a job on Windows) of its own, so that Ctrl-C reaches the host alone
 //! and the host stops the program with all that it started.
 
+mod archive;
 mod child;
+mod distribute;
 mod spawn;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use wasmtime::Result as EngineResult;
 use wasmtime::component::Resource;
 
 pub use child::ChildLines;
+use distribute::{Fed, Sink};
 use spawn::{Call, Output};
 
 use super::funnel::Passage;
@@ -25,6 +28,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 const MAX_TIMEOUT: Duration = Duration::from_hours(1);
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PIPED: usize = 8;
+const MAX_SINKS: usize = 32;
 
 fn passage(function: &'static str, detail: String, deadline: Duration) -> Passage {
     Passage { capability: Capability::Process, function, detail, deadline }
@@ -148,6 +152,43 @@ impl process::Host for State {
             })
             .await;
         Ok(output.map(|output| self.answered(output)))
+    }
+
+    async fn distribute(
+        &mut self,
+        source: Command,
+        sinks: Vec<process::Sink>,
+    ) -> EngineResult<Result<process::Distributed, Error>> {
+        if sinks.is_empty() || sinks.len() > MAX_SINKS {
+            let message = format!("1 to {MAX_SINKS} commands are fed, not {}", sinks.len());
+            return Ok(Err(Error::new(ErrorKind::InvalidInput, "todohost.process.pipe", message)));
+        }
+        let into = sinks.iter().map(|sink| line(&sink.command)).collect::<Vec<_>>().join(" & ");
+        let detail = format!("{} | {into}", line(&source));
+        let commands = sinks.iter().map(|sink| &sink.command).chain([&source]);
+        let deadline = commands.map(limit).max().unwrap_or(DEFAULT_TIMEOUT);
+        let permitted = self.permit(&source).and_then(|source| {
+            let sinks = sinks.into_iter().map(|sink| {
+                let call = self.permit(&sink.command)?;
+                Ok(Sink { call, without: sink.without.into_iter().collect() })
+            });
+            Ok((source, sinks.collect::<Result<Vec<_>, Error>>()?))
+        });
+        let granted = match &permitted {
+            Err(error) if error.kind == ErrorKind::Denied => Err(error.clone()),
+            _ => Ok(()),
+        };
+        let passed = self.pass(passage("distribute", detail, deadline), granted, async {
+            let (source, sinks) = permitted?;
+            distribute::distribute(&source, &sinks).await
+        });
+        Ok(passed.await.map(|(source, fed)| process::Distributed {
+            source: self.answered(source),
+            sinks: fed
+                .into_iter()
+                .map(|Fed { output, bytes }| process::Fed { output: self.answered(output), bytes })
+                .collect(),
+        }))
     }
 
     async fn version(&mut self, program: String) -> EngineResult<Result<Option<String>, Error>> {

@@ -183,9 +183,13 @@ pub(super) struct PlanOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
-    /// Where to deploy to; may be given more than once [default: the only local cluster that runs]
+    /// Where to deploy to, or `auto` for the best local cluster; may be given more than once
+    /// [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
+    /// Agree that the target starts or creates its cluster where that is not there
+    #[arg(long, short)]
+    pub yes: bool,
     /// Print what would be done, step by step, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -42,7 +42,8 @@ impl Cli {
         let run = self.begin(goal, common, &options.values.arguments(), options.takeover())?;
         let Particulars { plan_file, after_failure, lock_timeout } = particulars;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
-        let run = Run { ready_within, lock_timeout, after_failure, plan_file, ..run };
+        let may_start = options.yes;
+        let run = Run { ready_within, lock_timeout, after_failure, plan_file, may_start, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify | Goal::Test);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
@@ -95,7 +96,8 @@ impl Cli {
         let after_failure = change.after_failure();
         let lock_timeout = change.lock.timeout();
         let saved = Some(Arc::new(saved));
-        let run = Run { ready_within, lock_timeout, after_failure, saved, ..run };
+        let may_start = options.yes;
+        let run = Run { ready_within, lock_timeout, after_failure, saved, may_start, ..run };
         self.pursue(common, run, goal, &targets).await
     }
 

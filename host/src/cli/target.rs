@@ -5,11 +5,24 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
-use crate::project::{Project, READY_WITHIN};
+use crate::event::EventKind;
+use crate::project::{AUTO, Project, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{self, AfterFailure, Candidate, LOCK_TIMEOUT, Run, RunError, time_now};
+use crate::run::{self, AfterFailure, Builds, Candidate, LOCK_TIMEOUT, Run, RunError, time_now};
 use crate::ui;
 use crate::values::Values;
+
+fn none_local(candidates: &[Candidate]) -> RunError {
+    let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
+    let mut help = format!("name one with --target; known are: {}", known.join(", "));
+    for Candidate { name, offer, .. } in candidates {
+        if let Some(offer) = offer {
+            let _ = write!(help, "; --target {name} --yes would {offer}");
+        }
+    }
+    let message = "no local cluster is running, and no target was named".to_owned();
+    RunError::NoTarget { message, help }
+}
 
 impl Cli {
     pub(super) async fn target_list(&self, common: &Common, local: bool) -> Result<(), RunError> {
@@ -44,14 +57,25 @@ impl Cli {
     ) -> Result<Vec<String>, RunError> {
         let mut targets: Vec<String> = Vec::new();
         for target in named {
-            if !targets.contains(target) {
-                targets.push(target.clone());
+            let target = if target == AUTO { self.best_target(run).await? } else { target.clone() };
+            if !targets.contains(&target) {
+                targets.push(target);
             }
         }
         if targets.is_empty() {
             targets.push(self.local_target(run).await?);
         }
         Ok(targets)
+    }
+
+    /// The best local one, and a word about why.
+    async fn best_target(&self, run: &Run) -> Result<String, RunError> {
+        let candidates = run::candidates(run).await?;
+        let Some(choice) = run::choose(&candidates) else { return Err(none_local(&candidates)) };
+        let run::Choice { target, reason } = choice;
+        let message = format!("target {target}: {reason}");
+        self.bus.send(EventKind::Note { level: "info".to_owned(), message });
+        Ok(target)
     }
 
     /// Only a cluster that a target recognises as local is ever chosen by itself.
@@ -62,16 +86,15 @@ impl Cli {
             .filter(|candidate| candidate.is_ready_local())
             .map(|candidate| candidate.name.as_str())
             .collect();
-        let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
         match local.as_slice() {
             [only] => Ok((*only).to_owned()),
-            [] => Err(RunError::NoTarget {
-                message: "no local cluster is running, and no target was named".to_owned(),
-                help: format!("name one with --target; known are: {}", known.join(", ")),
-            }),
+            [] => Err(none_local(&candidates)),
             several => Err(RunError::NoTarget {
                 message: format!("several local clusters are running: {}", several.join(", ")),
-                help: format!("name one: --target {}", several[0]),
+                help: format!(
+                    "name one: --target {}, or let it be chosen: --target {AUTO}",
+                    several[0]
+                ),
             }),
         }
     }
@@ -94,6 +117,8 @@ impl Cli {
                     ready_within: READY_WITHIN,
                     lock_timeout: LOCK_TIMEOUT,
                     after_failure: AfterFailure::default(),
+                    builds: Builds::default(),
+                    may_start: false,
                     plan_file: None,
                     saved: None,
                     now: time_now(),

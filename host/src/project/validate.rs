@@ -8,6 +8,9 @@ use super::{Image, ProjectFile};
 use crate::field::FieldPattern;
 use crate::values::ValuePath;
 
+/// What `--target` takes for the best local cluster.
+pub const AUTO: &str = "auto";
+
 const TEMPLATE_FIELDS: [&str; 3] = ["name", "tag", "reference"];
 
 struct Reader<'a> {
@@ -28,6 +31,10 @@ pub(super) fn validate(source: &Source, project: &ProjectFile) -> Result<(), Pro
     }
     for path in project.secrets.keys() {
         reader.value_path(&["secrets", path])?;
+    }
+    if project.targets.contains_key(AUTO) {
+        let help = "choose another name for it: `--target auto` is the best local cluster";
+        return Err(reader.invalid_key(&["targets", AUTO], "the name is taken", help));
     }
     for (at, field) in project.apply.ignore.iter().enumerate() {
         if field.parse::<FieldPattern>().is_err() {

@@ -1,4 +1,4 @@
-//! Which clusters there are: every target is asked at the same time, within a second or so.
+//! Which clusters there are, and which of the local ones is the best: every target is asked at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::error::RunError;
 use crate::capability::{NoSecrets, World};
 use crate::plan::{Chosen, Planner, empty};
 use crate::plugin::wit::target;
-use crate::plugin::{CallContext, EnvironmentSeed, Role};
+use crate::plugin::{CallContext, EnvironmentSeed, PluginError, Role};
 
 /// A target that does not say how it is in this time is not available.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -33,6 +33,21 @@ pub struct Candidate {
     pub local: bool,
     /// Its version, where it is known.
     pub kubernetes_version: Option<String>,
+    /// What it would do about a state that is not ready, once the user agreed.
+    pub offer: Option<String>,
+    /// How images get there, of a local one that is ready.
+    pub images_via: Option<&'static str>,
+    /// The project file has an entry for it.
+    pub named: bool,
+}
+
+/// The target that is taken where the user leaves it to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What `--target` takes.
+    pub target: String,
+    /// Why this one.
+    pub reason: String,
 }
 
 impl Candidate {
@@ -40,6 +55,48 @@ impl Candidate {
     pub fn is_ready_local(&self) -> bool {
         self.local && self.state == "ready"
     }
+
+    /// How little is to be done until it runs, the least first; `None` where it cannot be chosen.
+    fn readiness(&self) -> Option<u8> {
+        match (self.state.as_str(), &self.offer) {
+            ("ready", _) => Some(0),
+            ("starting", _) => Some(1),
+            ("degraded" | "stopped", Some(_)) => Some(2),
+            ("degraded" | "stopped", None) => Some(3),
+            _ => None,
+        }
+    }
+
+    fn shares_images(&self) -> bool {
+        self.images_via == Some(route_word(target::ImageRoute::SharedDaemon))
+    }
+}
+
+/// The best of the local clusters: one that runs before one that has to be started, one that the project names before
+/// others, one to which images need not be brought before those to which they must.
+pub fn choose(candidates: &[Candidate]) -> Option<Choice> {
+    let mut local: Vec<&Candidate> =
+        candidates.iter().filter(|one| one.local && one.readiness().is_some()).collect();
+    local.sort_by_key(|one| (one.readiness(), !one.named, !one.shares_images(), one.name.clone()));
+    let (best, others) = local.split_first()?;
+    let running: Vec<&Candidate> =
+        others.iter().copied().filter(|one| one.is_ready_local()).collect();
+    let reason = if !best.is_ready_local() {
+        format!("no local cluster runs, and it is {}", best.state)
+    } else if running.is_empty() {
+        "the only local cluster that runs".to_owned()
+    } else {
+        let names: Vec<&str> = running.iter().map(|one| one.name.as_str()).collect();
+        let because = if best.named && running.iter().all(|one| !one.named) {
+            "the project names it"
+        } else if best.shares_images() && running.iter().all(|one| !one.shares_images()) {
+            "images need not be brought to it"
+        } else {
+            "the first by name"
+        };
+        format!("{because}; there run also {}", names.join(", "))
+    };
+    Some(Choice { target: best.name.clone(), reason })
 }
 
 /// All targets of the project and of the core plugins, by name.
@@ -79,18 +136,27 @@ async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
         }),
         environment: EnvironmentSeed { now: run.now, random: [0; 32] },
     };
-    let detected = async {
+    let named = run.project.file.targets.contains_key(&name);
+    let options = chosen.options.to_string();
+    let asked = async {
         let mut target = run.runtime.load(&chosen.info)?.target(context)?;
-        target.detect(chosen.options.to_string()).await
+        let status = target.detect(options.clone()).await?;
+        let matters = status.local && status.state == target::State::Ready;
+        // One that cannot say it is ranked behind those that can.
+        let route = if matters { target.images_via(options).await.ok() } else { None };
+        Ok::<_, PluginError>((status, route))
     };
-    match detected.await {
-        Ok(status) => Candidate {
+    match asked.await {
+        Ok((status, route)) => Candidate {
             name,
             plugin: chosen.id,
             state: word(status.state).to_owned(),
             detail: status.detail.unwrap_or_default(),
             local: status.local,
             kubernetes_version: status.kubernetes_version,
+            offer: status.offer,
+            images_via: route.map(route_word),
+            named,
         },
         Err(error) => Candidate {
             name,
@@ -99,6 +165,9 @@ async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
             detail: error.failure().message,
             local: false,
             kubernetes_version: None,
+            offer: None,
+            images_via: None,
+            named,
         },
     }
 }
@@ -110,5 +179,71 @@ const fn word(state: target::State) -> &'static str {
         target::State::Starting => "starting",
         target::State::Ready => "ready",
         target::State::Degraded => "degraded",
+    }
+}
+
+const fn route_word(route: target::ImageRoute) -> &'static str {
+    match route {
+        target::ImageRoute::SharedDaemon => "shared-daemon",
+        target::ImageRoute::SideLoad => "side-load",
+        target::ImageRoute::Registry => "registry",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(name: &str, state: &str) -> Candidate {
+        Candidate {
+            name: name.to_owned(),
+            plugin: name.to_owned(),
+            state: state.to_owned(),
+            detail: String::new(),
+            local: true,
+            kubernetes_version: None,
+            offer: None,
+            images_via: Some("side-load"),
+            named: false,
+        }
+    }
+
+    fn chosen(candidates: &[Candidate]) -> (String, String) {
+        let choice = choose(candidates).unwrap();
+        (choice.target, choice.reason)
+    }
+
+    #[test]
+    fn what_runs_comes_first_then_what_the_project_names_then_what_needs_no_images() {
+        let (one, two) = (candidate("one", "ready"), candidate("two", "ready"));
+        let stopped = Candidate { offer: Some("start it".into()), ..candidate("a", "stopped") };
+        let (target, reason) = chosen(&[stopped.clone(), two.clone()]);
+        assert_eq!((target.as_str(), reason.as_str()), ("two", "the only local cluster that runs"));
+        let (target, reason) = chosen(&[two.clone(), one.clone(), stopped.clone()]);
+        assert_eq!(
+            (target.as_str(), reason.as_str()),
+            ("one", "the first by name; there run also two")
+        );
+        let shared = Candidate { images_via: Some("shared-daemon"), ..two.clone() };
+        let (target, reason) = chosen(&[one.clone(), shared.clone()]);
+        assert_eq!(target, "two");
+        assert!(reason.starts_with("images need not be brought to it"), "{reason}");
+        let named = Candidate { named: true, ..candidate("zoo", "ready") };
+        let (target, reason) = chosen(&[one, shared, named]);
+        assert_eq!((target.as_str(), reason.starts_with("the project names it")), ("zoo", true));
+        let sick = candidate("b", "degraded");
+        let (target, reason) = chosen(&[sick, stopped]);
+        assert_eq!(
+            (target.as_str(), reason.as_str()),
+            ("a", "no local cluster runs, and it is stopped")
+        );
+    }
+
+    #[test]
+    fn what_is_elsewhere_or_not_there_is_never_chosen() {
+        let elsewhere = Candidate { local: false, ..candidate("lab", "ready") };
+        let offered = Some("create it".to_owned());
+        let absent = Candidate { offer: offered, ..candidate("kind", "absent") };
+        assert_eq!(choose(&[elsewhere, absent, candidate("sick", "unavailable")]), None);
     }
 }

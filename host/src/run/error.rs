@@ -251,6 +251,20 @@ pub enum RunError {
         #[help]
         help: String,
     },
+    /// The target is not running, and would do something about it if the user agreed.
+    #[error("target {target} is not running{detail}")]
+    #[diagnostic(
+        code(todohost::target::not_started),
+        help("it would {offer}, if you agree: todohost deploy --target {target} --yes")
+    )]
+    NotStarted {
+        /// The target.
+        target: String,
+        /// How it is.
+        detail: String,
+        /// What it would do.
+        offer: String,
+    },
     /// It failed, and taking it back failed, too.
     #[error("{failed}; and {rollback}")]
     #[diagnostic(
@@ -341,6 +355,7 @@ impl RunError {
             Self::Checks { live: false, .. } | Self::PlanMoved { .. } => Exit::Check,
             Self::SecretInChart { .. } => Exit::Secret,
             Self::Unstable { .. } => Exit::Render,
+            Self::NotStarted { .. } => Exit::Unreachable,
             Self::Unreferenced { .. } | Self::ImageMissing { .. } => Exit::Image,
             Self::Inputs { .. }
             | Self::Chart { .. }

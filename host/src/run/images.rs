@@ -103,7 +103,9 @@ impl Session {
         let context = self.context(bus, Deadline::Long, name);
         let tags = vec![format!("{name}:latest"), state.reference.clone()];
         let wanted = image_spec(name, spec, tags);
-        let built = plugin.build(context)?.build(chosen.options.to_string(), wanted).await?;
+        let build =
+            async { plugin.build(context)?.build(chosen.options.to_string(), wanted).await };
+        let (built, is_own) = self.run.builds.once(&state.reference, build).await?;
         let record = BuildRecord {
             id: built.id.clone(),
             platform: built.platform.clone(),
@@ -111,11 +113,15 @@ impl Session {
         };
         self.memo("build").remember(&memo_key(name, &state.tag), &record);
         let megabytes = built.size / 1_000_000;
-        let detail = format!("{} ({megabytes} MB)", state.reference);
+        let report = if is_own {
+            Report::done(format!("{} ({megabytes} MB)", state.reference))
+        } else {
+            Report::unchanged(format!("{} was built for another target", state.reference))
+        };
         state.image =
             wit::Image { name: name.to_owned(), reference: state.reference.clone(), ..built };
         lock(&self.images).insert(name.to_owned(), state);
-        Ok(Report::done(detail))
+        Ok(report)
     }
 
     /// Brings to the nodes what they lack.

@@ -108,8 +108,15 @@ impl Session {
         }
         let name = self.target.clone().unwrap_or_default();
         let detail = status.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-        let message = format!("{name} is not running{detail}; starting it");
-        self.note(bus, "info", self.vault().redact(&message));
+        let detail = self.vault().redact(&detail);
+        // Without an offer it can do nothing itself, and only says what the user has to do.
+        if let Some(offer) = status.offer {
+            let offer = self.vault().redact(&offer);
+            if !self.run.may_start {
+                return Err(RunError::NotStarted { target: name, detail, offer });
+            }
+            self.note(bus, "info", format!("{name} is not running{detail}; it will {offer}"));
+        }
         plugin.target(context)?.ensure(options).await?;
         self.connect(chosen, bus).await
     }

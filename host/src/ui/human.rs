@@ -84,7 +84,7 @@ impl Human {
 
     fn finish(&mut self, key: &str, outcome: StepOutcome, detail: &str, elapsed_ms: u64) {
         let title = match self.steps.remove(key) {
-            None => key.to_owned(),
+            None => key.trim_start_matches('/').to_owned(),
             Some(step) => {
                 for bar in step.inner.values().chain(&step.table) {
                     bar.finish_and_clear();
@@ -123,7 +123,7 @@ impl Renderer for Human {
         }
         match &event.kind {
             EventKind::StepStarted { title } => {
-                let title = clean(title).into_owned();
+                let title = plain::marked(event, &clean(title));
                 let bar = ProgressBar::new_spinner().with_style(step_style());
                 let bar = self.lines.add(bar);
                 bar.set_prefix(title.clone());
@@ -160,7 +160,7 @@ impl Renderer for Human {
                 if finding.outcome == FindingOutcome::Passed && self.detail < Detail::Verbose {
                     return;
                 }
-                let text = plain::finding_text(finding);
+                let text = plain::marked(event, &plain::finding_text(finding));
                 let text = match finding.outcome {
                     FindingOutcome::Failed => style(text).red(),
                     FindingOutcome::Warning => style(text).yellow(),
@@ -180,7 +180,7 @@ impl Renderer for Human {
             }
             _ => {
                 if let Some(text) = plain::line_of(event, self.detail) {
-                    self.say(&text);
+                    self.say(&plain::marked(event, &text));
                 }
             }
         }

@@ -30,14 +30,22 @@ impl Renderer for Plain {
         if let EventKind::StepProgress { id, message, closed: false, .. } = &event.kind
             && self.detail > Detail::Quiet
             && self.opened.insert(*id)
-            && self.said.insert(message.clone())
+            && self.said.insert(marked(event, message))
         {
-            line(&format!("    {}", clean(message)));
+            line(&marked(event, &format!("    {}", clean(message))));
         }
         if let Some(text) = line_of(event, self.detail) {
-            line(&text);
+            line(&marked(event, &text));
         }
     }
+}
+
+/// Lines of a run with several targets begin with the one that they are about.
+pub(super) fn marked(event: &Event, text: &str) -> String {
+    let Some(target) = &event.target else { return text.to_owned() };
+    let lines: Vec<String> =
+        text.lines().map(|line| format!("[{}] {line}", clean(target))).collect();
+    lines.join("\n")
 }
 
 /// The line for an event, where it deserves one.
@@ -227,6 +235,14 @@ mod tests {
             let text = line_of(&event(kind), Detail::Verbose).unwrap();
             assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
         }
+    }
+
+    #[test]
+    fn lines_of_several_targets_are_told_apart() {
+        let note = EventKind::Note { level: "info".into(), message: "x".into() };
+        let event = Event { target: Some("kind".into()), ..event(note) };
+        assert_eq!(marked(&event, "one\n  two"), "[kind] one\n[kind]   two");
+        assert_eq!(marked(&Event { target: None, ..event }, "one\n  two"), "one\n  two");
     }
 
     #[test]

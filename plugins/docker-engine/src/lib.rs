@@ -1,10 +1,16 @@
-//! What the plugins around Docker share: is the engine there, and which images does it have.
+//! What the plugins around Docker share: is the engine there, which images does it have, and how do they get into
+//! nodes that are containers of it.
 //!
 //! A library, not a plugin. It asks the engine only through the `docker` program; who uses it requests
-//! `docker version --format *` and `docker image inspect **`.
+//! `docker version --format *` and `docker image inspect **`, and for nodes `docker port * *`, `docker save **` and
+//! the commands inside of them that `Runtime` names.
 
 mod engine;
 mod image;
+mod port;
+pub mod store;
 
 pub use engine::{Engine, Facts, ask, not_running, require, says_not_running};
 pub use image::{ImageFacts, inspect, missing};
+pub use port::published;
+pub use store::Runtime;

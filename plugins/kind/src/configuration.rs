@@ -1,4 +1,4 @@
-//! What a created cluster looks like, and where its ports came out on this machine.
+//! What a created cluster looks like.
 
 use std::fmt::Write;
 
@@ -21,11 +21,6 @@ pub fn of(node_ports: &[u16]) -> String {
     text
 }
 
-/// The port in `docker port`'s answer, e.g. `127.0.0.1:49153`.
-pub fn mapped_port(answer: &str) -> Option<u16> {
-    answer.lines().find_map(|line| line.trim().rsplit_once(':')?.1.parse().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,13 +31,5 @@ mod tests {
         assert_eq!(text.matches("hostPort: 0").count(), 2);
         assert!(text.contains("containerPort: 30443"));
         assert!(!of(&[]).contains("extraPortMappings"));
-    }
-
-    #[test]
-    fn the_mapped_port_is_read() {
-        assert_eq!(mapped_port("127.0.0.1:49153\n"), Some(49153));
-        assert_eq!(mapped_port("[::1]:49154\n"), Some(49154));
-        assert_eq!(mapped_port(""), None);
-        assert_eq!(mapped_port("Error: No public port\n"), None);
     }
 }

@@ -5,12 +5,11 @@
 
 mod configuration;
 mod nodes;
-mod store;
 
 use nodes::Node;
 use serde::Deserialize;
 use std::time::Duration;
-use todohost_docker_engine::{self as engine, Engine};
+use todohost_docker_engine::{self as engine, Engine, Runtime, store};
 use todohost_plugin::log::Progress;
 use todohost_plugin::process::{self, Command};
 use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
@@ -43,6 +42,9 @@ impl Target for Kind {
 
     fn detect(options: Options) -> Result<Status> {
         match nodes::of(&options.cluster) {
+            Ok(found) if found.is_empty() && process::version("kind")?.is_none() => {
+                Ok(Status::new(State::Absent, "kind is not installed"))
+            }
             Ok(found) => {
                 let contexts = workspace::contexts()?;
                 let context = contexts.iter().find(|context| context.name == options.context());
@@ -83,62 +85,18 @@ impl Target for Kind {
     }
 
     fn missing_images(options: Options, images: Vec<Image>) -> Result<Vec<Image>> {
-        let stores = store::of(&nodes::of(&options.cluster)?)?;
-        Ok(images.into_iter().filter(|image| !store::in_all(&stores, &image.reference)).collect())
+        store::missing(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, images)
     }
 
-    /// Straight from the engine's store into that of each node that lacks something: no file between.
     fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
-        let found = nodes::of(&options.cluster)?;
-        let stores = store::of(&found)?;
-        for (node, has) in found.iter().zip(&stores) {
-            let lacking: Vec<_> = images
-                .iter()
-                .filter(|image| !has.contains(&store::full_name(&image.reference)))
-                .collect();
-            if lacking.is_empty() {
-                continue;
-            }
-            let progress =
-                Progress::new(&format!("bring {} images to {}", lacking.len(), node.name));
-            let save = Command::new("docker")
-                .arg("save")
-                .args(lacking.iter().map(|image| image.reference.clone()))
-                .timeout(Duration::from_mins(10));
-            let import = Command::new("docker")
-                .args(["exec", "--interactive", &node.name])
-                .args(["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "-"])
-                .timeout(Duration::from_mins(10));
-            let output = process::pipe([save, import])?;
-            drop(progress);
-            if !output.success() {
-                return Err(output
-                    .to_error("kind.load-failed", format!("the node {} did not take the images", node.name))
-                    .help("look at the node's disk with `docker system df`, then run the deploy again"));
-            }
-        }
-        let delivered = |image: Image| {
-            let already_there = store::in_all(&stores, &image.reference);
-            Delivered {
-                bytes_sent: if already_there { 0 } else { image.size },
-                reference: image.reference,
-                already_there,
-            }
-        };
-        Ok(images.into_iter().map(delivered).collect())
+        store::bring(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, images)
     }
 
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
-        let found = nodes::of(&options.cluster)?;
-        for node in &found {
-            let output = Command::new("docker")
-                .args(["port", &node.name, &format!("{port}/tcp")])
-                .timeout(Duration::from_secs(10))
-                .run()?;
-            // A port that is not mapped is an answer, not a failure.
-            if let Some(mapped) = configuration::mapped_port(&output.stdout_text()) {
-                return Ok(Reach::Url(format!("http://localhost:{mapped}")));
+        for node in &nodes::of(&options.cluster)? {
+            if let Some(published) = engine::published(&node.name, port)? {
+                return Ok(Reach::Url(format!("http://localhost:{published}")));
             }
         }
         Ok(Reach::PortForward)

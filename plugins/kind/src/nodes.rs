@@ -68,23 +68,32 @@ fn parse(text: &str) -> Vec<Node> {
     nodes
 }
 
+/// The containers' names.
+pub fn names(nodes: &[Node]) -> Vec<String> {
+    nodes.iter().map(|node| node.name.clone()).collect()
+}
+
 /// What the nodes and the kubeconfig say together. The engine may be another machine's, and kubeconfigs are copied
 /// and merged: only a context that leads to this very machine makes the cluster local.
 pub fn status(cluster: &str, nodes: &[Node], context: Option<&Context>) -> Status {
     let stopped = nodes.iter().filter(|node| !node.running).count();
     let status = if nodes.is_empty() {
-        return Status::new(State::Absent, format!("there is no cluster {cluster} yet"));
+        return Status::new(State::Absent, format!("there is no cluster {cluster} yet"))
+            .offer(format!("create the kind cluster {cluster}"));
     } else if stopped == nodes.len() {
         Status::new(State::Stopped, format!("the nodes of {cluster} are stopped"))
+            .offer(format!("start the kind cluster {cluster}"))
     } else if stopped > 0 {
         Status::new(
             State::Degraded,
             format!("{stopped} of {} nodes of {cluster} are stopped", nodes.len()),
         )
+        .offer(format!("start the stopped nodes of the kind cluster {cluster}"))
     } else if context.is_some() {
         Status::new(State::Ready, format!("cluster {cluster}, nodes: {}", nodes.len()))
     } else {
         Status::new(State::Degraded, format!("the kubeconfig has no context kind-{cluster}"))
+            .offer(format!("write the context kind-{cluster} into the kubeconfig"))
     };
     status.local(context.is_some_and(Context::is_loopback))
 }
@@ -116,6 +125,11 @@ mod tests {
         assert_eq!(state(&[node(true), node(false)], Some(&here)), State::Degraded);
         assert_eq!(state(&[node(true)], None), State::Degraded);
         assert_eq!(state(&[node(true)], Some(&here)), State::Ready);
+        let offer = |nodes: &[Node], context| status("a", nodes, context).offer;
+        assert_eq!(offer(&[], None).unwrap(), "create the kind cluster a");
+        assert_eq!(offer(&[node(false)], None).unwrap(), "start the kind cluster a");
+        assert!(offer(&[node(true)], None).is_some());
+        assert_eq!(offer(&[node(true)], Some(&here)), None);
     }
 
     #[test]

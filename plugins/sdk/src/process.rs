@@ -112,6 +112,22 @@ pub fn pipe(commands: impl IntoIterator<Item = Command>) -> Result<Output> {
     host::pipe(&commands)
 }
 
+/// Runs a call whose output feeds several others at the same time, inside the host. Each is given with the entries of
+/// the tar archive that it has already: those are left out of what it is fed with.
+///
+/// # Errors
+/// When one of them is missing, not granted, or over its time.
+pub fn distribute(
+    source: Command,
+    sinks: impl IntoIterator<Item = (Command, Vec<String>)>,
+) -> Result<Distributed> {
+    let sinks: Vec<_> = sinks
+        .into_iter()
+        .map(|(command, without)| host::Sink { command: command.0, without })
+        .collect();
+    host::distribute(&source.0, &sinks)
+}
+
 /// The version of a program, if it is there and granted.
 ///
 /// # Errors
@@ -120,8 +136,8 @@ pub fn version(program: &str) -> Result<Option<String>> {
     host::version(program)
 }
 
-/// What a program left.
-pub use host::Output;
+/// What a program left, alone or as one of those that [`distribute`] runs.
+pub use host::{Distributed, Fed, Output};
 
 impl Output {
     /// Whether the program ended with exit code 0.

@@ -10,7 +10,15 @@ pub use wit::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
 impl Status {
     /// A state with a line that says more about it.
     pub fn new(state: State, detail: impl Into<String>) -> Self {
-        Self { state, detail: Some(detail.into()), kubernetes_version: None, local: false }
+        let detail = Some(detail.into());
+        Self { state, detail, kubernetes_version: None, local: false, offer: None }
+    }
+
+    /// What [`Target::ensure`] would do about it, as the user is asked for consent.
+    #[must_use]
+    pub fn offer(mut self, offer: impl Into<String>) -> Self {
+        self.offer = Some(offer.into());
+        self
     }
 
     /// Whether the cluster is one that the host may choose by itself.
@@ -39,7 +47,8 @@ pub trait Target {
     /// Only when the question cannot be answered; a cluster that is not there is an answer.
     fn detect(options: Self::Options) -> Result<Status>;
 
-    /// Starts or creates what [`detect`](Self::detect) found stopped or absent.
+    /// Starts or creates what [`detect`](Self::detect) found stopped or absent. The host asks the user first where
+    /// `detect` [offered](Status::offer) something; where it did not, this says what the user has to do.
     ///
     /// # Errors
     /// When it cannot: say what the user has to do.

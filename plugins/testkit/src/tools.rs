@@ -37,6 +37,8 @@ pub struct Rule {
     pub delay_ms: u64,
     /// Files that it writes: the argument after which their name stands, and their content.
     pub writes: Vec<(String, String)>,
+    /// Files that it writes wherever they are, and their content.
+    pub creates: Vec<(PathBuf, String)>,
     /// It runs until it is killed.
     pub holds: bool,
 }
@@ -87,6 +89,13 @@ impl Rule {
     #[must_use]
     pub fn writes(mut self, option: &str, content: &str) -> Self {
         self.writes.push((option.to_owned(), content.to_owned()));
+        self
+    }
+
+    /// It writes this file, whatever its arguments say.
+    #[must_use]
+    pub fn creates(mut self, file: &Path, content: &str) -> Self {
+        self.creates.push((file.to_owned(), content.to_owned()));
         self
     }
 

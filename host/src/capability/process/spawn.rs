@@ -204,7 +204,7 @@ pub(super) async fn pipe(calls: &[Call]) -> Result<Output, Error> {
 }
 
 /// Waits for the end of a program while its streams are served.
-async fn collect(
+pub(super) async fn collect(
     wait: impl Future<Output = io::Result<ExitStatus>>,
     feed: impl Future<Output = ()>,
     out: impl Future<Output = ()>,
@@ -226,14 +226,14 @@ async fn collect(
 
 /// The part of a stream that is kept.
 #[derive(Default)]
-struct Kept {
-    bytes: Vec<u8>,
-    truncated: bool,
+pub(super) struct Kept {
+    pub bytes: Vec<u8>,
+    pub truncated: bool,
 }
 
 impl Kept {
     /// Reads to the end, so that the program never waits for a reader.
-    async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>) {
+    pub(super) async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         let Some(mut stream) = stream else { return };
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {

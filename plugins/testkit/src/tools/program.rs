@@ -91,6 +91,12 @@ fn play() -> io::Result<ExitCode> {
             std::fs::write(path, content)?;
         }
     }
+    for (file, content) in &rule.creates {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(file, content)?;
+    }
     for flag in &rule.sets {
         set_flag(folder, &filled(flag, &args))?;
     }

@@ -1,0 +1,242 @@
+//! The image stores of nodes that are containers of the engine: what they have, and bringing images there.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+use todohost_plugin::log::Progress;
+use todohost_plugin::process::{self, Command, Fed};
+use todohost_plugin::target::Delivered;
+use todohost_plugin::{Image, Result};
+
+/// What runs the containers inside of a node, and so keeps the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// containerd, with Kubernetes' images in a namespace of their own.
+    Containerd,
+    /// An engine of the node's own.
+    Docker,
+}
+
+impl Runtime {
+    /// Prints the names of all images, one per line.
+    const fn list(self) -> &'static [&'static str] {
+        match self {
+            Self::Containerd => &["ctr", "--namespace=k8s.io", "images", "list", "--quiet"],
+            Self::Docker => &["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
+        }
+    }
+
+    /// Prints the digests of everything that images are made of, one per line, where such parts can be left out of an
+    /// archive.
+    const fn contents(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Containerd => Some(&["ctr", "--namespace=k8s.io", "content", "list", "--quiet"]),
+            Self::Docker => None,
+        }
+    }
+
+    /// Reads an archive of images.
+    const fn import(self) -> &'static [&'static str] {
+        match self {
+            Self::Containerd => {
+                &["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "-"]
+            }
+            Self::Docker => &["docker", "load", "--quiet"],
+        }
+    }
+}
+
+/// Full names of the images in one node's store.
+pub type Store = BTreeSet<String>;
+
+/// The stores of the nodes, in their order.
+///
+/// # Errors
+/// When a node cannot be asked.
+pub fn of(nodes: &[String], runtime: Runtime) -> Result<Vec<Store>> {
+    nodes
+        .iter()
+        .map(|node| {
+            let output = Command::new("docker")
+                .args(["exec", node])
+                .args(runtime.list().iter().copied())
+                .timeout(Duration::from_secs(30))
+                .run()?;
+            if !output.success() {
+                let message = format!("the node {node} cannot say which images it has");
+                return Err(output.to_error("node.images-unknown", message));
+            }
+            Ok(names(&output.stdout_text()))
+        })
+        .collect()
+}
+
+/// Those of the images that a node lacks.
+///
+/// # Errors
+/// As [`of`].
+pub fn missing(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<Vec<Image>> {
+    let stores = of(nodes, runtime)?;
+    Ok(images.into_iter().filter(|image| !in_all(&stores, &image.reference)).collect())
+}
+
+/// Straight from the engine's store into those of all nodes that lack something, at the same time, and only the layers
+/// that each lacks: no file between.
+///
+/// # Errors
+/// As [`of`], and `node.load-failed` when a node does not take them.
+pub fn bring(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<Vec<Delivered>> {
+    let stores = of(nodes, runtime)?;
+    let lacking: Vec<&str> = images
+        .iter()
+        .map(|image| image.reference.as_str())
+        .filter(|reference| !in_all(&stores, reference))
+        .collect();
+    let has_all = |store: &Store| lacking.iter().all(|one| store.contains(&full_name(one)));
+    let needy: Vec<&str> = nodes
+        .iter()
+        .zip(&stores)
+        .filter(|(_, store)| !has_all(store))
+        .map(|(node, _)| node.as_str())
+        .collect();
+    // One archive has them all, and layers that are in several: all of it is told with the first.
+    let mut sent = Some(if needy.is_empty() { 0 } else { send(&needy, runtime, &lacking)? });
+    let delivered = |image: Image| {
+        let already_there = in_all(&stores, &image.reference);
+        let bytes_sent = if already_there { 0 } else { sent.take().unwrap_or_default() };
+        Delivered { reference: image.reference, already_there, bytes_sent }
+    };
+    Ok(images.into_iter().map(delivered).collect())
+}
+
+/// Brings images to all these nodes; gives the bytes that it took.
+fn send(nodes: &[&str], runtime: Runtime, references: &[&str]) -> Result<u64> {
+    let (count, places) = (references.len(), nodes.join(", "));
+    let _progress = Progress::new(&format!("bring {count} images to {places}"));
+    let mut sinks = Vec::new();
+    for node in nodes {
+        sinks.push((import(node, runtime), contents(node, runtime)?));
+    }
+    let fed = distribute(references, sinks)?;
+    let mut sent: u64 = fed.iter().map(|one| one.bytes).sum();
+    // A layer may have been collected since its node was asked: those get everything.
+    let failed: Vec<&str> = nodes
+        .iter()
+        .zip(&fed)
+        .filter(|(_, one)| !one.output.success())
+        .map(|(node, _)| *node)
+        .collect();
+    if failed.is_empty() {
+        return Ok(sent);
+    }
+    let sinks = failed.iter().map(|node| (import(node, runtime), Vec::new())).collect();
+    for (node, one) in failed.iter().zip(distribute(references, sinks)?) {
+        sent += one.bytes;
+        if !one.output.success() {
+            let message = format!("the node {node} did not take the images");
+            return Err(one.output.to_error("node.load-failed", message).help(DISK));
+        }
+    }
+    Ok(sent)
+}
+
+const DISK: &str = "look at the disk with `docker system df`, then run the deploy again";
+
+fn distribute(references: &[&str], sinks: Vec<(Command, Vec<String>)>) -> Result<Vec<Fed>> {
+    let distributed = process::distribute(save(references), sinks)?;
+    if !distributed.source.success() {
+        let message = format!("the engine does not give out {}", references.join(", "));
+        return Err(distributed.source.to_error("node.save-failed", message).help(DISK));
+    }
+    Ok(distributed.sinks)
+}
+
+fn import(node: &str, runtime: Runtime) -> Command {
+    Command::new("docker")
+        .args(["exec", "--interactive", node])
+        .args(runtime.import().iter().copied())
+        .timeout(Duration::from_mins(10))
+}
+
+/// What a node has already, by the names that it has in an archive of images. Not its snapshots: of those nobody can
+/// make an image again.
+fn contents(node: &str, runtime: Runtime) -> Result<Vec<String>> {
+    let Some(list) = runtime.contents() else { return Ok(Vec::new()) };
+    let output = Command::new("docker")
+        .args(["exec", node])
+        .args(list.iter().copied())
+        .timeout(Duration::from_secs(30))
+        .run()?;
+    // Without an answer everything is sent.
+    Ok(if output.success() { blobs(&output.stdout_text()) } else { Vec::new() })
+}
+
+fn blobs(text: &str) -> Vec<String> {
+    let digests = text.lines().filter_map(|line| line.trim().split_once(':'));
+    digests.map(|(algorithm, digest)| format!("blobs/{algorithm}/{digest}")).collect()
+}
+
+/// Writes an archive of images of the engine.
+pub fn save(references: &[&str]) -> Command {
+    Command::new("docker")
+        .arg("save")
+        .args(references.iter().copied())
+        .timeout(Duration::from_mins(10))
+}
+
+/// Names of images, one per line, as full ones.
+pub fn names(text: &str) -> Store {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(full_name).collect()
+}
+
+/// Whether every node has an image. Its tag is named after its content, so having the name is having it.
+pub fn in_all(stores: &[Store], reference: &str) -> bool {
+    let name = full_name(reference);
+    !stores.is_empty() && stores.iter().all(|store| store.contains(&name))
+}
+
+/// A reference as the node's store has it: with registry, repository and tag.
+fn full_name(reference: &str) -> String {
+    let (first, rest) = reference.split_once('/').unwrap_or(("", reference));
+    let has_registry = first.contains(['.', ':']) || first == "localhost";
+    let name = match (has_registry, first) {
+        (true, _) => reference.to_owned(),
+        (false, "") => format!("docker.io/library/{rest}"),
+        (false, _) => format!("docker.io/{reference}"),
+    };
+    let tagged = name.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+    if tagged { name } else { format!("{name}:latest") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_completed_as_the_store_does() {
+        assert_eq!(full_name("todo:1"), "docker.io/library/todo:1");
+        assert_eq!(full_name("team/todo"), "docker.io/team/todo:latest");
+        assert_eq!(full_name("localhost:5000/todo:1"), "localhost:5000/todo:1");
+        assert_eq!(full_name("ghcr.example/team/todo:1"), "ghcr.example/team/todo:1");
+    }
+
+    #[test]
+    fn short_and_full_names_are_the_same_image() {
+        let store = names("todo:1\r\n\ndocker.io/team/todo:2\n");
+        assert!(in_all(std::slice::from_ref(&store), "todo:1"));
+        assert!(in_all(std::slice::from_ref(&store), "team/todo:2"));
+        assert_eq!(store.len(), 2);
+    }
+
+    #[test]
+    fn digests_are_named_as_archives_name_them() {
+        assert_eq!(blobs("sha256:ab\n sha512:cd \n\n"), ["blobs/sha256/ab", "blobs/sha512/cd"]);
+    }
+
+    #[test]
+    fn an_image_has_to_be_on_every_node() {
+        let with = names("a:1");
+        assert!(in_all(&[with.clone(), with.clone()], "a:1"));
+        assert!(!in_all(&[with, Store::new()], "a:1"));
+        assert!(!in_all(&[], "a:1"));
+    }
+}

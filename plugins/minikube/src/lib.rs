@@ -1,0 +1,225 @@
+//! The target `minikube`: clusters in containers or virtual machines, each a profile.
+//!
+//! minikube's own commands take a second and more. What its files or the engine know is read there: the profile says
+//! what the nodes are, and nodes that are containers are asked, and given images, by the engine.
+
+mod profile;
+mod start;
+mod status;
+
+use profile::{Found, Profile};
+use serde::Deserialize;
+use status::Nodes;
+use std::time::Duration;
+use todohost_docker_engine::{self as engine, Runtime, store};
+use todohost_plugin::log::Progress;
+use todohost_plugin::process::{self, Command};
+use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
+use todohost_plugin::{Error, ErrorKind, Image, Result, Target, workspace};
+
+struct Minikube;
+
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Options {
+    profile: String,
+    driver: Option<String>,
+    container_runtime: Option<String>,
+    kubernetes_version: Option<String>,
+    cpus: Option<u32>,
+    memory: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            profile: "minikube".to_owned(),
+            driver: None,
+            container_runtime: None,
+            kubernetes_version: None,
+            cpus: None,
+            memory: None,
+        }
+    }
+}
+
+impl Target for Minikube {
+    type Options = Options;
+
+    fn detect(options: Options) -> Result<Status> {
+        let name = &options.profile;
+        let profile = match profile::find(name)? {
+            Found::NotInstalled => {
+                return Ok(Status::new(State::Absent, "minikube is not installed"));
+            }
+            Found::Nothing => {
+                return Ok(Status::new(State::Absent, format!("there is no profile {name} yet"))
+                    .offer(format!("create the minikube cluster {name}")));
+            }
+            Found::Profile(profile) => profile,
+        };
+        let contexts = workspace::contexts()?;
+        let context = contexts.iter().find(|context| context.name == *name);
+        Ok(status::of(&profile, &status::nodes(&profile)?, context))
+    }
+
+    fn ensure(options: Options) -> Result<Status> {
+        match profile::find(&options.profile)? {
+            Found::NotInstalled => return Err(status::not_installed()),
+            Found::Nothing => start::start(&options, true)?,
+            Found::Profile(profile) => match status::nodes(&profile)? {
+                Nodes::EngineOff(_) => {
+                    engine::require()?;
+                }
+                Nodes::Paused => return Err(paused(&profile.name)),
+                Nodes::Running => update_context(&profile.name)?,
+                _ => start::start(&options, false)?,
+            },
+        }
+        Self::detect(options)
+    }
+
+    fn connect(options: Options) -> Result<Connection> {
+        Ok(Connection::Context(options.profile))
+    }
+
+    fn images_via(options: Options) -> Result<ImageRoute> {
+        let profile = existing(&options)?;
+        Ok(if shares_the_engine(&profile) {
+            ImageRoute::SharedDaemon
+        } else {
+            ImageRoute::SideLoad
+        })
+    }
+
+    fn missing_images(options: Options, images: Vec<Image>) -> Result<Vec<Image>> {
+        let profile = existing(&options)?;
+        if shares_the_engine(&profile) {
+            return engine::missing(images);
+        }
+        if let Some(runtime) = store_runtime(&profile) {
+            return store::missing(&profile.machines(), runtime, images);
+        }
+        let output =
+            minikube(&["image", "ls", "--profile", &profile.name], Duration::from_mins(1))?;
+        if !output.success() {
+            let message =
+                format!("minikube cannot say which images the profile {} has", profile.name);
+            return Err(output.to_error("minikube.images-unknown", message));
+        }
+        let has = [store::names(&output.stdout_text())];
+        Ok(images.into_iter().filter(|image| !store::in_all(&has, &image.reference)).collect())
+    }
+
+    /// From the engine's store into the nodes': by the engine where they are its containers, else through minikube.
+    fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
+        let profile = existing(&options)?;
+        if let Some(runtime) = store_runtime(&profile) {
+            return store::bring(&profile.machines(), runtime, images);
+        }
+        let progress = Progress::new(&format!("bring {} images to {}", images.len(), profile.name));
+        let references: Vec<&str> = images.iter().map(|image| image.reference.as_str()).collect();
+        let load = Command::new("minikube")
+            .args(["image", "load", "-", "--profile", &profile.name])
+            .timeout(Duration::from_mins(15));
+        let output = process::pipe([store::save(&references), load])?;
+        drop(progress);
+        if !output.success() {
+            let message = format!("minikube did not take the images for {}", profile.name);
+            return Err(output.to_error("minikube.load-failed", message).help(format!(
+                "look at the node's disk with `minikube ssh --profile {} -- df -h /var`, then run the deploy again",
+                profile.name
+            )));
+        }
+        let sent = |image: Image| Delivered {
+            bytes_sent: image.size,
+            reference: image.reference,
+            already_there: false,
+        };
+        Ok(images.into_iter().map(sent).collect())
+    }
+
+    /// A port that was published wins; else the node's own address, where this machine has a way to it.
+    fn reach_service(options: Options, service: Service) -> Result<Reach> {
+        let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
+        let profile = existing(&options)?;
+        if profile.on_bare_machine() {
+            return Ok(Reach::Url(format!("http://localhost:{port}")));
+        }
+        if profile.in_docker() {
+            for machine in profile.machines() {
+                if let Some(published) = engine::published(&machine, port)? {
+                    return Ok(Reach::Url(format!("http://localhost:{published}")));
+                }
+            }
+            // Its containers are inside of a machine of its own, whose network ends there.
+            if engine::require()?.desktop {
+                return Ok(Reach::PortForward);
+            }
+        }
+        let mut addresses = profile.nodes.iter().map(|node| node.address.as_str());
+        Ok(addresses
+            .find(|address| !address.is_empty())
+            .map_or(Reach::PortForward, |address| Reach::Url(format!("http://{address}:{port}"))))
+    }
+
+    fn teardown(options: Options) -> Result<()> {
+        let output = minikube(&["delete", "--profile", &options.profile], Duration::from_mins(5))?;
+        if output.success() {
+            return Ok(());
+        }
+        let message = format!("the minikube cluster {} was not deleted", options.profile);
+        Err(output.to_error("minikube.delete-failed", message))
+    }
+}
+
+fn existing(options: &Options) -> Result<Profile> {
+    match profile::find(&options.profile)? {
+        Found::Profile(profile) => Ok(profile),
+        Found::NotInstalled => Err(status::not_installed()),
+        Found::Nothing => Err(Error::unavailable(
+            "minikube.absent",
+            format!("there is no minikube profile {}", options.profile),
+        )
+        .help(format!("minikube start --profile {}", options.profile))),
+    }
+}
+
+/// The node is this machine, and runs what its engine has.
+fn shares_the_engine(profile: &Profile) -> bool {
+    profile.on_bare_machine() && profile.runtime == "docker"
+}
+
+/// How the stores of nodes that are containers are spoken to, where the engine can.
+fn store_runtime(profile: &Profile) -> Option<Runtime> {
+    match profile.runtime.as_str() {
+        "containerd" if profile.in_docker() => Some(Runtime::Containerd),
+        "docker" if profile.in_docker() => Some(Runtime::Docker),
+        _ => None,
+    }
+}
+
+fn update_context(profile: &str) -> Result<()> {
+    let output = minikube(&["update-context", "--profile", profile], Duration::from_mins(1))?;
+    if output.success() {
+        return Ok(());
+    }
+    let message = format!("minikube did not write the context {profile}");
+    Err(output
+        .to_error("minikube.context-missing", message)
+        .help(format!("try it by hand: minikube update-context --profile {profile}")))
+}
+
+fn paused(profile: &str) -> Error {
+    Error::unavailable("minikube.paused", format!("the minikube cluster {profile} is paused"))
+        .help(format!("minikube unpause --profile {profile}"))
+}
+
+fn minikube(arguments: &[&str], timeout: Duration) -> Result<process::Output> {
+    let command = Command::new("minikube").args(arguments.iter().copied()).timeout(timeout);
+    command.run().map_err(|error| {
+        if error.kind == ErrorKind::NotFound { status::not_installed() } else { error }
+    })
+}
+
+todohost_plugin::export!(Minikube: target);

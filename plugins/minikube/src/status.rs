@@ -1,0 +1,257 @@
+//! How a cluster is: by its containers where it has any, else by what minikube says.
+
+use crate::profile::Profile;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use todohost_docker_engine as engine;
+use todohost_plugin::process::Command;
+use todohost_plugin::target::{State, Status};
+use todohost_plugin::workspace::Context;
+use todohost_plugin::{Error, Result};
+
+/// How the nodes are, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nodes {
+    /// All of them run, and as far as that is known Kubernetes on them.
+    Running,
+    /// This many of them do.
+    Some(usize),
+    /// None does.
+    Stopped,
+    /// They are gone, though the profile is not.
+    Gone,
+    /// They run; Kubernetes on them was halted.
+    Paused,
+    /// What minikube calls it.
+    Sick(String),
+    /// The engine that they are containers of does not answer.
+    EngineOff(String),
+}
+
+/// Asks how the nodes are. Containers are asked for at the engine, which takes a tenth of the time.
+///
+/// # Errors
+/// When neither the engine nor minikube can be asked.
+pub fn nodes(profile: &Profile) -> Result<Nodes> {
+    if profile.in_docker() {
+        return containers(profile);
+    }
+    let output = Command::new("minikube")
+        .args(["status", "--output", "json", "--profile", &profile.name])
+        .timeout(Duration::from_secs(20))
+        .run()?;
+    // Its exit code tells of parts that do not run, which is an answer.
+    Ok(parse(&output.stdout_text()))
+}
+
+fn containers(profile: &Profile) -> Result<Nodes> {
+    let output = Command::new("docker")
+        .args(["ps", "--all", "--no-trunc"])
+        .args(["--filter", "label=created_by.minikube.sigs.k8s.io=true"])
+        .args(["--format", "{{.Names}}\t{{.State}}"])
+        .timeout(Duration::from_secs(10))
+        .run();
+    let output = match output {
+        Ok(output) if output.success() => output,
+        failed => {
+            if let Err(error) = engine::require() {
+                return Ok(Nodes::EngineOff(error.message));
+            }
+            let message = "docker cannot say which nodes the cluster has";
+            return Err(failed?.to_error("minikube.nodes-unknown", message));
+        }
+    };
+    Ok(count(profile, &output.stdout_text()))
+}
+
+fn count(profile: &Profile, listed: &str) -> Nodes {
+    let states: BTreeMap<&str, &str> =
+        listed.lines().filter_map(|line| line.trim().split_once('\t')).collect();
+    let machines = profile.machines();
+    let states: Vec<&str> =
+        machines.iter().filter_map(|machine| states.get(machine.as_str()).copied()).collect();
+    match states.iter().filter(|state| **state == "running").count() {
+        _ if states.is_empty() => Nodes::Gone,
+        0 => Nodes::Stopped,
+        running if running == machines.len() => Nodes::Running,
+        running => Nodes::Some(running),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reported {
+    host: String,
+    #[serde(rename = "APIServer")]
+    api_server: String,
+    kubeconfig: String,
+    #[serde(default)]
+    worker: bool,
+}
+
+/// minikube's report: one document for one node, a list for several.
+fn parse(text: &str) -> Nodes {
+    let text = text.trim();
+    let several = serde_json::from_str::<Vec<Reported>>(text);
+    let Ok(reports) = several.or_else(|_| serde_json::from_str(text).map(|one| vec![one])) else {
+        return Nodes::Gone;
+    };
+    let running = reports.iter().filter(|report| report.host == "Running").count();
+    let Some(first) = reports.iter().find(|report| !report.worker) else { return Nodes::Gone };
+    match (first.host.as_str(), first.api_server.as_str()) {
+        ("Stopped", _) => Nodes::Stopped,
+        ("Nonexistent", _) => Nodes::Gone,
+        ("Running", "Paused") => Nodes::Paused,
+        ("Running", "Running") if running < reports.len() => Nodes::Some(running),
+        ("Running", "Running") if first.kubeconfig == "Misconfigured" => {
+            Nodes::Sick("its address changed since the kubeconfig was written".to_owned())
+        }
+        ("Running", "Running") => Nodes::Running,
+        ("Running", server) => Nodes::Sick(format!("its API server is {}", server.to_lowercase())),
+        (host, _) => Nodes::Sick(format!("its node is {}", host.to_lowercase())),
+    }
+}
+
+/// All that is known, in one answer.
+pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status {
+    let name = &profile.name;
+    let start = format!("start the minikube cluster {name}");
+    let status = match nodes {
+        Nodes::Running if context.is_none() => {
+            Status::new(State::Degraded, format!("the kubeconfig has no context {name}"))
+                .offer(format!("write the context {name} into the kubeconfig"))
+        }
+        Nodes::Running => {
+            let count = profile.nodes.len();
+            let text = format!(
+                "profile {name}: driver {}, {}, nodes: {count}",
+                profile.driver, profile.runtime
+            );
+            Status::new(State::Ready, text)
+        }
+        Nodes::Some(running) => {
+            let text = format!("{running} of {} nodes of {name} run", profile.nodes.len());
+            Status::new(State::Degraded, text).offer(start)
+        }
+        Nodes::Stopped => {
+            Status::new(State::Stopped, format!("profile {name} is stopped")).offer(start)
+        }
+        Nodes::Gone => {
+            Status::new(State::Absent, format!("profile {name} has no node any more")).offer(start)
+        }
+        Nodes::Paused => {
+            let text = format!("profile {name} is paused: minikube unpause --profile {name}");
+            Status::new(State::Degraded, text)
+        }
+        Nodes::Sick(how) => {
+            Status::new(State::Degraded, format!("profile {name}: {how}")).offer(start)
+        }
+        Nodes::EngineOff(why) => Status::new(State::Stopped, why),
+    };
+    let local = context.is_some_and(|context| is_local(profile, context));
+    status.local(local).kubernetes_version(&profile.version)
+}
+
+/// The cluster is on this very machine: minikube made it here, and its context leads to where it was made.
+/// `ssh` is the driver for machines elsewhere.
+fn is_local(profile: &Profile, context: &Context) -> bool {
+    let host = context.host();
+    let own = |address: &str| !address.is_empty() && address == host;
+    profile.driver != "ssh"
+        && (context.is_loopback()
+            || host == "control-plane.minikube.internal"
+            || profile.nodes.iter().any(|node| own(&node.address)))
+}
+
+/// There is no program of that name.
+pub fn not_installed() -> Error {
+    Error::unavailable(
+        "minikube.not-installed",
+        "minikube is not installed: there is no program `minikube`",
+    )
+    .help(
+        "macOS: `brew install minikube`; Windows: `winget install Kubernetes.minikube`; Linux: as \
+         https://minikube.sigs.k8s.io/docs/start says; then run the deploy again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Node;
+    use crate::profile::tests::profile;
+
+    fn context(server: &str) -> Context {
+        Context { name: "minikube".into(), cluster: "minikube".into(), server: server.into() }
+    }
+
+    fn report(host: &str, server: &str, kubeconfig: &str) -> String {
+        format!(
+            r#"{{"Name":"minikube","Host":"{host}","Kubelet":"{host}","APIServer":"{server}","Kubeconfig":"{kubeconfig}","Worker":false}}"#
+        )
+    }
+
+    #[test]
+    fn what_minikube_reports_is_understood() {
+        assert_eq!(parse(&report("Running", "Running", "Configured")), Nodes::Running);
+        assert_eq!(parse(&report("Stopped", "Stopped", "Stopped")), Nodes::Stopped);
+        assert_eq!(parse(&report("Nonexistent", "Nonexistent", "Nonexistent")), Nodes::Gone);
+        assert_eq!(parse(&report("Running", "Paused", "Configured")), Nodes::Paused);
+        assert!(matches!(parse(&report("Running", "Running", "Misconfigured")), Nodes::Sick(_)));
+        let Nodes::Sick(how) = parse(&report("Running", "Stopped", "Configured")) else { panic!() };
+        assert_eq!(how, "its API server is stopped");
+        assert!(matches!(parse(&report("InsufficientStorage", "", "")), Nodes::Sick(_)));
+        assert_eq!(parse("* Profile \"minikube\" not found."), Nodes::Gone);
+    }
+
+    #[test]
+    fn several_nodes_are_a_list() {
+        let worker = report("Stopped", "Irrelevant", "Irrelevant").replace("false", "true");
+        let list = format!("[{},{worker}]", report("Running", "Running", "Configured"));
+        assert_eq!(parse(&list), Nodes::Some(1));
+    }
+
+    #[test]
+    fn containers_are_counted_by_their_names() {
+        let one = profile();
+        assert_eq!(count(&one, "minikube\trunning\nother\texited\n"), Nodes::Running);
+        assert_eq!(count(&one, "minikube\texited\n"), Nodes::Stopped);
+        assert_eq!(count(&one, "other\trunning\n"), Nodes::Gone);
+        let mut two = profile();
+        two.nodes.push(Node { machine: "minikube-m02".into(), address: String::new() });
+        assert_eq!(count(&two, "minikube\trunning\nminikube-m02\texited\n"), Nodes::Some(1));
+    }
+
+    #[test]
+    fn each_state_has_its_words_and_its_offer() {
+        let here = context("https://192.168.49.2:8443");
+        let told = |nodes, context| {
+            let status = of(&profile(), &nodes, context);
+            (status.state, status.offer.is_some())
+        };
+        assert_eq!(told(Nodes::Running, Some(&here)), (State::Ready, false));
+        assert_eq!(told(Nodes::Running, None), (State::Degraded, true));
+        assert_eq!(told(Nodes::Stopped, Some(&here)), (State::Stopped, true));
+        assert_eq!(told(Nodes::Gone, None), (State::Absent, true));
+        assert_eq!(told(Nodes::Some(1), Some(&here)), (State::Degraded, true));
+        assert_eq!(told(Nodes::Sick("x".into()), Some(&here)), (State::Degraded, true));
+        // What only the user can cure is not offered.
+        assert_eq!(told(Nodes::Paused, Some(&here)), (State::Degraded, false));
+        assert_eq!(told(Nodes::EngineOff("x".into()), Some(&here)), (State::Stopped, false));
+    }
+
+    #[test]
+    fn only_a_cluster_of_this_machine_is_local() {
+        let is_local = |server: &str| of(&profile(), &Nodes::Running, Some(&context(server))).local;
+        for server in ["https://192.168.49.2:8443", "https://127.0.0.1:32769", "192.168.49.2"] {
+            assert!(is_local(server), "{server}");
+        }
+        for server in ["https://192.168.49.20:8443", "https://lab.example:8443", ""] {
+            assert!(!is_local(server), "{server}");
+        }
+        let mut elsewhere = profile();
+        elsewhere.driver = "ssh".into();
+        assert!(!of(&elsewhere, &Nodes::Running, Some(&context("192.168.49.2"))).local);
+    }
+}

@@ -1,0 +1,118 @@
+//! Several targets in one run, and the one that is chosen where none is named.
+
+use todohost_testkit::{FakeCluster, Host, Rule};
+
+use super::world::{DATABASE, World, assert_refusal};
+
+/// Docker Desktop's cluster and kind's on one machine, each with its own API server.
+fn two() -> (World, FakeCluster) {
+    let world = World::new();
+    let second = FakeCluster::builder().node("todohost-control-plane").start();
+    second.write_kubeconfig(&world.project.home().join(".kube/second"), "kind-todohost");
+    let node = "exec todohost-control-plane ctr ** images list --quiet";
+    let rules = [
+        Rule::on("ps **").prints("todohost-control-plane\trunning\tcontrol-plane\n"),
+        // What the engine has by now is what the node was given.
+        Rule::on(node).requires("arrived").prints(&format!("docker.io/library/{}\n", image())),
+        Rule::on(node),
+        Rule::on("save **").requires("save-fails").fails(1, "no space left on device\n"),
+        Rule::on("save **"),
+        Rule::on("exec --interactive todohost-control-plane ctr ** import **").sets("arrived"),
+        Rule::on("port **").fails(1, "no public port"),
+    ];
+    world.tools.program("docker", &[&rules[..], &super::world::docker()].concat());
+    (world, second)
+}
+
+fn image() -> String {
+    super::targets::image()
+}
+
+/// The host with both kubeconfigs.
+fn host(world: &World) -> Host {
+    let files = [world.project.kubeconfig(), world.project.home().join(".kube/second")];
+    world.host().variable("KUBECONFIG", std::env::join_paths(files).unwrap())
+}
+
+fn deploy(world: &World, targets: &[&str]) -> Host {
+    let named = targets.iter().flat_map(|target| ["--target", target]);
+    host(world)
+        .args(["deploy"])
+        .args(named)
+        .args(["--set", &format!("secrets.databaseUrl={DATABASE}")])
+}
+
+#[test]
+fn one_run_deploys_to_both_and_builds_once() {
+    let (world, second) = two();
+    let finished = deploy(&world, &["docker-desktop", "kind"]).run().expect_code(0);
+    world.assert_no_leak(&finished);
+    for cluster in [&world.cluster, &second] {
+        let deployment = cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+        assert_eq!(deployment["status"]["readyReplicas"], 1);
+        let record = "secrets/sh.helm.release.v1.shop.v1".to_owned();
+        assert!(cluster.names_in("shop").contains(&record));
+    }
+    let lines = world.tools.lines();
+    assert_eq!(lines.iter().filter(|line| line.contains("buildx build")).count(), 1, "{lines:#?}");
+    for line in
+        ["[docker-desktop] done      apply", "[kind] done      apply", "[kind] done      deliver"]
+    {
+        assert!(finished.stderr.contains(line), "{line} is not in:\n{}", finished.stderr);
+    }
+}
+
+#[test]
+fn every_event_of_a_step_says_for_which_target_it_is() {
+    let (world, _second) = two();
+    let finished =
+        deploy(&world, &["docker-desktop", "kind"]).args(["--output", "json"]).run().expect_code(0);
+    let started = finished.events_of("step-started");
+    let of = |target: &str| started.iter().filter(|event| event["target"] == target).count();
+    assert_eq!(of("docker-desktop"), of("kind"));
+    assert_eq!(of("docker-desktop") + of("kind"), started.len());
+    assert_eq!(finished.events_of("run-finished").len(), 1);
+}
+
+#[test]
+fn one_that_fails_leaves_the_other_alone() {
+    let (world, second) = two();
+    world.tools.set("save-fails");
+    let finished = deploy(&world, &["docker-desktop", "kind"]).run();
+    assert!(!matches!(finished.code(), Some(0 | 1)), "{}", finished.output());
+    assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
+    assert_eq!(second.get("namespaces", "", "shop"), None);
+    assert!(finished.stderr.contains("target docker-desktop went well"), "{}", finished.output());
+}
+
+#[test]
+fn the_best_local_one_is_chosen_and_the_reason_is_told() {
+    let (world, second) = two();
+    let finished = deploy(&world, &["auto"]).run().expect_code(0);
+    let reason = "target docker-desktop: images need not be brought to it; there run also kind";
+    assert!(finished.stderr.contains(reason), "{}", finished.stderr);
+    assert_eq!(second.get("namespaces", "", "shop"), None);
+}
+
+#[test]
+fn without_a_name_several_are_refused() {
+    let (world, _second) = two();
+    let finished = deploy(&world, &[]).run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn nothing_local_can_be_chosen() {
+    let world = World::new();
+    std::fs::remove_file(world.project.kubeconfig()).unwrap();
+    let finished = deploy(&world, &["auto"]).run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn the_name_is_taken() {
+    let world = World::new();
+    world.project.append("todohost.toml", "\n[targets.auto]\nplugin = \"kind\"\n");
+    let finished = deploy(&world, &["auto"]).run();
+    assert_refusal!(world, finished);
+}

@@ -1,0 +1,375 @@
+//! The products behind the targets, as their tools show them: running, stopped, or not there at all.
+
+use std::sync::OnceLock;
+
+use todohost_testkit::Rule;
+use todohost_testkit::cluster::kubeconfig;
+
+use crate::world::{DATABASE, World};
+
+/// How a product is when a test begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    Running,
+    Stopped,
+    Absent,
+}
+
+/// A target and all that a test has to know of its product.
+pub struct Product {
+    /// What `--target` takes.
+    pub target: &'static str,
+    /// Its context.
+    context: &'static str,
+    /// What `todohost.toml` says of it.
+    project: &'static str,
+    /// Files of the user's that the product keeps, below the home.
+    files: &'static [(&'static str, &'static str)],
+    /// Rules of the tools, by the state that they are for.
+    rules: fn(Begins, &World) -> Vec<(&'static str, Vec<Rule>)>,
+    /// The part of a command line by which images get there; none where they are there once built.
+    pub delivery: Option<&'static str>,
+    /// The flag that stands for an image's being there.
+    image_flag: fn() -> String,
+    /// It starts what is stopped.
+    pub starts: bool,
+    /// It creates what is not there.
+    pub creates: bool,
+    /// Where a service with the node port 30000 answers.
+    pub address: &'static str,
+}
+
+/// The image of the project `shop`: its tag is a digest of what it is made from, the same everywhere.
+pub fn image() -> String {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    let image = IMAGE.get_or_init(|| {
+        let rendered = World::new().run("render").expect_code(0).stdout;
+        let at = rendered.find("shop-web:").expect("the image is named");
+        rendered[at..].chars().take("shop-web:".len() + 12).collect()
+    });
+    image.clone()
+}
+
+const ARRIVED: &str = "arrived";
+
+fn arrived() -> String {
+    ARRIVED.to_owned()
+}
+
+/// The node's own store, spoken to by `list` and `import`.
+fn store(list: &str, import: &str) -> Vec<Rule> {
+    vec![
+        Rule::on(list).requires(ARRIVED).prints(&format!("docker.io/library/{}\n", image())),
+        Rule::on(list).prints("registry.k8s.io/pause:3.10\n"),
+        Rule::on(import).requires("delivery-fails").fails(1, "write: no space left on device\n"),
+        Rule::on(import).sets(ARRIVED),
+    ]
+}
+
+/// The layer that images have in common, and their own.
+const BASE: &str = "ba5e0000";
+const OWN: &str = "0a110000";
+/// How big the first one is.
+pub const BASE_BYTES: u64 = 200_000;
+
+/// The engine gives images out.
+fn save() -> Vec<Rule> {
+    let base = "x".repeat(usize::try_from(BASE_BYTES).unwrap());
+    let layers = [(BASE, base.as_str()), (OWN, "y")];
+    let entries = layers.map(|(digest, content)| entry(&format!("blobs/sha256/{digest}"), content));
+    let archive = format!("{}{}", entries.concat(), "\0".repeat(1024));
+    vec![
+        Rule::on("save **").requires("delivery-holds").holds(),
+        Rule::on("save **").prints(&archive),
+    ]
+}
+
+/// An entry of a tar archive, of which all bytes are text.
+fn entry(name: &str, content: &str) -> String {
+    let size = content.len();
+    let before = format!("{name:\0<100}0000644\00000000\00000000\0{size:011o}\000000000000\0");
+    let after = format!("0{:\0<100}ustar\000{:\0<247}", "", "");
+    let sum: usize = before.bytes().chain(after.bytes()).map(usize::from).sum::<usize>() + 8 * 32;
+    let padding = "\0".repeat(size.next_multiple_of(512) - size);
+    format!("{before}{sum:06o}\0 {after}{content}{padding}")
+}
+
+/// Rules of a tool that starts or creates the cluster: the kubeconfig leads to it from then on.
+fn brings_up(rule: Rule, world: &World, context: &str) -> Rule {
+    rule.sets("up").creates(&world.project.kubeconfig(), &world.cluster.kubeconfig(context))
+}
+
+fn kind_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+    let node = |state: &str| format!("todohost-control-plane\t{state}\tcontrol-plane\n");
+    let before = match begins {
+        Begins::Running => node("running"),
+        Begins::Stopped => node("exited"),
+        Begins::Absent => String::new(),
+    };
+    let mut docker = vec![
+        Rule::on("ps **").requires("up").prints(&node("running")),
+        Rule::on("ps **").prints(&before),
+        brings_up(Rule::on("start todohost-control-plane"), world, "kind-todohost"),
+        Rule::on("exec todohost-control-plane kubectl ** --raw=/readyz").prints("ok"),
+        Rule::on("port todohost-control-plane 30000/tcp").prints("127.0.0.1:49153\n"),
+    ];
+    docker.push(
+        Rule::on("exec todohost-control-plane ctr ** content list --quiet")
+            .prints(&format!("sha256:{BASE}\n")),
+    );
+    docker.extend(save());
+    docker.extend(store(
+        "exec todohost-control-plane ctr ** images list --quiet",
+        "exec --interactive todohost-control-plane ctr ** import **",
+    ));
+    let create = Rule::on("create cluster --name todohost --config -");
+    let kind = vec![
+        Rule::on("--version").prints("kind version 0.33.0\n"),
+        Rule::on("create **").requires("start-fails").fails(1, "ERROR: failed to create cluster\n"),
+        Rule::on("create **").requires("start-holds").holds(),
+        brings_up(create, world, "kind-todohost"),
+    ];
+    vec![("docker", docker), ("kind", kind)]
+}
+
+/// minikube's account of a start, line by line.
+const STARTED: &str = r#"{"specversion":"1.0","type":"io.k8s.sigs.minikube.step","data":{"currentstep":"0","message":"minikube v1.36.0 on Debian 12\n","name":"Initial Minikube Setup","totalsteps":"19"}}
+{"specversion":"1.0","type":"io.k8s.sigs.minikube.step","data":{"currentstep":"19","message":"Done!\n","name":"Done","totalsteps":"19"}}
+"#;
+const NOT_STARTED: &str = r#"{"specversion":"1.0","type":"io.k8s.sigs.minikube.error","data":{"advice":"Allocate more memory","exitcode":"29","issues":"","message":"There is not enough memory","name":"RSRC_INSUFFICIENT_SYS_MEMORY","url":""}}
+"#;
+
+const fn profile_of(docker_runtime: bool) -> &'static str {
+    if docker_runtime {
+        r#"{"Name":"minikube","Driver":"docker","KubernetesConfig":{"KubernetesVersion":"v1.35.4","ContainerRuntime":"docker"},"Nodes":[{"Name":"","IP":"192.168.49.2","ControlPlane":true}]}"#
+    } else {
+        r#"{"Name":"minikube","Driver":"docker","KubernetesConfig":{"KubernetesVersion":"v1.35.4","ContainerRuntime":"containerd"},"Nodes":[{"Name":"","IP":"192.168.49.2","ControlPlane":true}]}"#
+    }
+}
+
+const CONTAINERD: &str = profile_of(false);
+const DOCKER: &str = profile_of(true);
+const MACHINE: &str = r#"{"Name":"minikube","Driver":"kvm2","KubernetesConfig":{"KubernetesVersion":"v1.35.4","ContainerRuntime":"cri-o"},"Nodes":[{"Name":"","IP":"192.168.39.7","ControlPlane":true}]}"#;
+
+fn minikube_tool(world: &World, profile: &str) -> Vec<Rule> {
+    let file = world.project.home().join(".minikube/profiles/minikube/config.json");
+    let start = Rule::on("start ** --profile minikube **");
+    let failing = start.clone().requires("start-fails").prints(NOT_STARTED);
+    vec![
+        Rule::on("profile list **").prints("{\"invalid\":[],\"valid\":[]}"),
+        Rule { exit: 29, ..failing },
+        start.clone().requires("start-holds").prints(STARTED).holds(),
+        brings_up(start.prints(STARTED).creates(&file, profile), world, "minikube"),
+    ]
+}
+
+fn minikube_containers(
+    begins: Begins,
+    world: &World,
+    profile: &str,
+    list: &str,
+    import: &str,
+) -> Vec<(&'static str, Vec<Rule>)> {
+    let state = if begins == Begins::Running { "running" } else { "exited" };
+    let mut docker = vec![
+        Rule::on("ps **").requires("up").prints("minikube\trunning\n"),
+        Rule::on("ps **").prints(&format!("minikube\t{state}\n")),
+        Rule::on("port minikube 30000/tcp").fails(1, "Error: No public port '30000/tcp'\n"),
+    ];
+    docker.push(Rule::on("exec minikube ctr ** content list --quiet").prints(""));
+    docker.extend(save());
+    docker.extend(store(list, import));
+    vec![("docker", docker), ("minikube", minikube_tool(world, profile))]
+}
+
+fn minikube_containerd_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+    let list = "exec minikube ctr ** images list --quiet";
+    let import = "exec --interactive minikube ctr ** import **";
+    minikube_containers(begins, world, CONTAINERD, list, import)
+}
+
+fn minikube_docker_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+    let list = "exec minikube docker image ls **";
+    let import = "exec --interactive minikube docker load --quiet";
+    minikube_containers(begins, world, DOCKER, list, import)
+}
+
+/// A virtual machine: nothing of it is the engine's.
+fn minikube_machine_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+    let report = |word: &str, kubeconfig: &str| {
+        format!(
+            r#"{{"Name":"minikube","Host":"{word}","Kubelet":"{word}","APIServer":"{word}","Kubeconfig":"{kubeconfig}","Worker":false}}"#
+        )
+    };
+    let status = Rule::on("status --output json --profile minikube");
+    let running = status.clone().prints(&report("Running", "Configured"));
+    let before = match begins {
+        Begins::Running => running.clone(),
+        _ => Rule { exit: 7, ..status.prints(&report("Stopped", "Stopped")) },
+    };
+    let list = "image ls --profile minikube";
+    let mut minikube = vec![running.requires("up"), before];
+    minikube.extend(store(list, "image load - --profile minikube"));
+    minikube.extend(minikube_tool(world, MACHINE));
+    vec![("docker", save()), ("minikube", minikube)]
+}
+
+fn registry_rules(_: Begins, _: &World) -> Vec<(&'static str, Vec<Rule>)> {
+    let docker = vec![
+        Rule::on("manifest inspect *").requires(ARRIVED).prints("{}"),
+        Rule::on("manifest inspect *").fails(1, "no such manifest: {2}\n"),
+        Rule::on("push --quiet *").requires("delivery-holds").holds(),
+        Rule::on("push --quiet *")
+            .requires("delivery-fails")
+            .fails(1, "unauthorized: authentication required\n"),
+        Rule::on("push --quiet *").sets(ARRIVED),
+    ];
+    vec![("docker", docker)]
+}
+
+fn no_rules(_: Begins, _: &World) -> Vec<(&'static str, Vec<Rule>)> {
+    vec![("docker", Vec::new())]
+}
+
+const PROFILE_FILE: &str = ".minikube/profiles/minikube/config.json";
+
+/// Each target, minikube's and `context`'s in their several ways.
+pub fn all() -> Vec<Product> {
+    let minikube = |profile, rules| Product {
+        target: "minikube",
+        context: "minikube",
+        project: "",
+        files: profile,
+        rules,
+        delivery: Some("docker save"),
+        image_flag: arrived,
+        starts: true,
+        creates: true,
+        address: "http://192.168.49.2:30000",
+    };
+    vec![
+        Product {
+            target: "docker-desktop",
+            context: "docker-desktop",
+            project: "",
+            files: &[],
+            rules: no_rules,
+            delivery: None,
+            image_flag: image,
+            starts: false,
+            creates: false,
+            address: "http://localhost:30000",
+        },
+        Product {
+            target: "kind",
+            context: "kind-todohost",
+            project: "",
+            files: &[],
+            rules: kind_rules,
+            delivery: Some("docker save"),
+            image_flag: arrived,
+            starts: true,
+            creates: true,
+            address: "http://localhost:49153",
+        },
+        Product {
+            // The engine of this world says that it is Docker Desktop's, whose containers have no address here.
+            address: "port-forward service/shop-web",
+            ..minikube(&[(PROFILE_FILE, CONTAINERD)], minikube_containerd_rules)
+        },
+        Product {
+            address: "port-forward service/shop-web",
+            ..minikube(&[(PROFILE_FILE, DOCKER)], minikube_docker_rules)
+        },
+        Product {
+            address: "http://192.168.39.7:30000",
+            creates: false,
+            ..minikube(&[(PROFILE_FILE, MACHINE)], minikube_machine_rules)
+        },
+        Product {
+            target: "lab",
+            context: "lab",
+            project: "\n[targets.lab]\nplugin = \"context\"\noptions = { context = \"lab\", imagesVia = \"registry\" }\n",
+            files: &[],
+            rules: registry_rules,
+            delivery: Some("docker push"),
+            image_flag: arrived,
+            starts: false,
+            creates: false,
+            address: "http://localhost:30000",
+        },
+        Product {
+            target: "lab",
+            context: "lab",
+            project: "\n[targets.lab]\nplugin = \"context\"\noptions = { context = \"lab\", imagesVia = \"shared-daemon\" }\n",
+            files: &[],
+            rules: no_rules,
+            delivery: None,
+            image_flag: image,
+            starts: false,
+            creates: false,
+            address: "http://localhost:30000",
+        },
+    ]
+}
+
+impl Product {
+    /// A world in which the product is so.
+    pub fn world(&self, begins: Begins) -> World {
+        let world = World::with(self.context, &[]);
+        let mut scripts = (self.rules)(begins, &world);
+        for (program, rules) in &mut scripts {
+            if *program == "docker" {
+                rules.extend(crate::world::docker());
+            }
+            world.tools.program(program, rules);
+        }
+        world.project.append("todohost.toml", self.project);
+        if self.delivery == Some("docker push") {
+            let name = "[images.shop-web]";
+            world.project.replace("todohost.toml", name, "[images.\"registry.example/shop-web\"]");
+        }
+        if begins != Begins::Absent {
+            for (file, content) in self.files {
+                let file = world.project.home().join(file);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, content).unwrap();
+            }
+        }
+        match begins {
+            Begins::Running => {}
+            // The context is there, and leads to a port where nothing is.
+            Begins::Stopped => {
+                let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+                let port = listener.local_addr().unwrap().port();
+                let text = kubeconfig(self.context, &format!("http://127.0.0.1:{port}"));
+                std::fs::write(world.project.kubeconfig(), text).unwrap();
+                if self.target == "docker-desktop" {
+                    world.tools.set("engine-stopped");
+                }
+            }
+            Begins::Absent => std::fs::remove_file(world.project.kubeconfig()).unwrap(),
+        }
+        world
+    }
+
+    /// A deploy to it, with more arguments.
+    pub fn deploy(&self, world: &World, more: &[&str]) -> todohost_testkit::Host {
+        world
+            .host()
+            .args(["deploy", "--target", self.target])
+            .args(["--set", &format!("secrets.databaseUrl={DATABASE}")])
+            .args(more)
+    }
+
+    /// Its images are removed, as a garbage collection does.
+    pub fn collect_images(&self, world: &World) {
+        world.tools.unset(&(self.image_flag)());
+    }
+
+    /// How often images were delivered.
+    pub fn deliveries(&self, world: &World) -> usize {
+        let Some(delivery) = self.delivery else { return 0 };
+        world.tools.lines().iter().filter(|line| line.starts_with(delivery)).count()
+    }
+}
