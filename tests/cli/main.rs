@@ -7,6 +7,7 @@
 
 mod adoption;
 mod build;
+mod check;
 mod conflicts;
 mod definitions;
 mod deploy;
