@@ -106,6 +106,15 @@ pub enum EventKind {
         /// Milliseconds that it took.
         elapsed_ms: u64,
     },
+    /// A check judged; its findings follow. A row that none of them names was not judged.
+    Judged {
+        /// The check, as its findings name it.
+        source: String,
+        /// For people.
+        title: String,
+        /// What its findings are about, in the order of its table; a check without rows that finds nothing passed.
+        rows: Vec<Row>,
+    },
     /// A check or the verifier judged something.
     Finding(Finding),
     /// An object in the cluster was handled.
@@ -240,6 +249,15 @@ pub enum ObjectChange {
     Kept,
     /// It was put back to the previous revision.
     RolledBack,
+}
+
+/// A row of a check's table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Code of its findings.
+    pub code: String,
+    /// For people.
+    pub title: String,
 }
 
 /// A judgement with evidence; mirrors `types.finding` of the WIT.

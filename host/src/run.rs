@@ -225,4 +225,9 @@ impl StepRunner for Session {
             }
         })
     }
+
+    fn stops_at_failures(&self) -> bool {
+        // Who asks what checks judge wants all that can be judged.
+        self.goal != Goal::Check
+    }
 }

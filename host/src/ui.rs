@@ -7,6 +7,7 @@ mod difference;
 mod error;
 mod human;
 mod json;
+mod judgements;
 mod plain;
 mod text;
 mod waiting;

@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
 
 /// k3s as its tool shows it, running or not.
 fn world(begins_running: bool) -> World {
-    let world = World::with("docker-desktop", &[]);
+    let world = World::with(Project::shop(), "docker-desktop", &[]);
     let ready = Rule::on("kubectl get --raw=/readyz");
     let rules = [
         if begins_running { ready.prints("ok") } else { ready.fails(1, "connection refused\n") },

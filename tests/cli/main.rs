@@ -8,6 +8,7 @@
 mod adoption;
 mod bad_moments;
 mod build;
+mod check;
 mod conflicts;
 mod definitions;
 mod deploy;

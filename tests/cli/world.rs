@@ -33,12 +33,18 @@ pub struct World {
 impl World {
     /// Everything is well.
     pub fn new() -> Self {
-        Self::with("docker-desktop", &[])
+        Self::with(Project::shop(), "docker-desktop", &[])
+    }
+
+    /// The same with the Todo app of this repository in the place of `shop`.
+    pub fn todo() -> Self {
+        Self::with(under_test::real::todo_project(), "docker-desktop", &[])
     }
 
     /// The cluster is kind's, with one node.
     pub fn kind() -> Self {
         Self::with(
+            Project::shop(),
             "kind-todohost",
             &[
                 Rule::on("ps **").prints("todohost-control-plane\trunning\tcontrol-plane\n"),
@@ -51,9 +57,8 @@ impl World {
     }
 
     /// A cluster behind a context, and what `docker` does besides.
-    pub fn with(context: &str, rules: &[Rule]) -> Self {
+    pub fn with(project: Project, context: &str, rules: &[Rule]) -> Self {
         let cluster = FakeCluster::builder().node("docker-desktop").start();
-        let project = Project::shop();
         cluster.write_kubeconfig(&project.kubeconfig(), context);
         let tools = FakeTools::new(Path::new(env!("CARGO_BIN_EXE_fake-tool")));
         tools.program("docker", &[rules, &docker()].concat());

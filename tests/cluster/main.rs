@@ -5,6 +5,7 @@
 
 mod apply;
 mod causes;
+mod checklist;
 mod faults;
 mod hooks;
 mod interop;

@@ -23,7 +23,7 @@ impl Visitor {
     pub fn page(&self, path: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            match self.curl(path, &[]) {
+            match self.look(path) {
                 Ok(page) => return page,
                 Err(error) => {
                     assert!(Instant::now() < deadline, "{}{path}: {error}", self.address);
@@ -31,6 +31,14 @@ impl Visitor {
                 }
             }
         }
+    }
+
+    /// A page, or why it does not answer right now.
+    ///
+    /// # Errors
+    /// What curl says, and what came back.
+    pub fn look(&self, path: &str) -> Result<String, String> {
+        self.curl(path, &[])
     }
 
     /// Fills in the form of a page that has the field `known`, sends it, and gives what comes back.

@@ -5,15 +5,17 @@ use serde_json::{Value, json};
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Session};
-use crate::event::{Bus, Finding, FindingOutcome};
+use crate::event::{Bus, EventKind, Finding, FindingOutcome, Row};
 use crate::plan::Chosen;
 use crate::plugin::Plugin;
-use crate::plugin::wit::check::Phase;
+use crate::plugin::wit::check::{Phase, Spec};
 use crate::secret::Nonce;
 use crate::values::{ValuePath, parse_yaml};
 
 /// Largest schema or defaults file of a chart that is read.
 const LARGEST: u64 = 4 * 1024 * 1024;
+/// Most rows of a check's table.
+const MOST_ROWS: usize = 200;
 /// Most files that a subject lists.
 const MOST_FILES: usize = 10_000;
 
@@ -59,7 +61,8 @@ impl Session {
         let plugin = self.plugin(chosen)?;
         let check = |deadline| plugin.check(self.context(bus.clone(), deadline, name));
         let specs = check(Deadline::Short)?.checks().await?;
-        let (mut passed, mut ran) = (0, 0);
+        let mut ran = false;
+        let mut outcomes: Vec<FindingOutcome> = Vec::new();
         let mut failed: Vec<Finding> = Vec::new();
         for spec in &specs {
             for phase in phases.iter().filter(|phase| spec.phases.contains(phase)) {
@@ -70,14 +73,12 @@ impl Session {
                 let options = chosen.options.to_string();
                 let mut check = check(Deadline::asked(spec.timeout_ms))?;
                 let findings = check.run(spec.id.clone(), options, subject).await?;
-                ran += 1;
+                ran = true;
                 let source = format!("{name}/{}", spec.id);
                 let findings: Vec<Finding> =
                     findings.into_iter().map(|finding| finding.into_event(&source)).collect();
-                passed += findings
-                    .iter()
-                    .filter(|finding| finding.outcome == FindingOutcome::Passed)
-                    .count();
+                outcomes.extend(findings.iter().map(|finding| finding.outcome));
+                bus.send(self.judged(spec, source));
                 failed.extend(self.tell_findings(&bus, findings));
             }
         }
@@ -90,10 +91,21 @@ impl Session {
                 live: phases.contains(&Phase::Live),
             });
         }
-        if ran == 0 {
+        if !ran {
             return Ok(Report::skipped("it judges nothing here"));
         }
-        Ok(Report::done(if passed > 0 { format!("{passed} passed") } else { String::new() }))
+        Ok(Report::done(sum(&outcomes)))
+    }
+
+    /// That a check judged, and what its findings are about.
+    fn judged(&self, spec: &Spec, source: String) -> EventKind {
+        let vault = self.vault();
+        let rows = spec
+            .rows
+            .iter()
+            .take(MOST_ROWS)
+            .map(|row| Row { code: vault.redact(&row.key), title: vault.redact(&row.value) });
+        EventKind::Judged { source, title: vault.redact(&spec.title), rows: rows.collect() }
     }
 
     /// The document that a check is asked about. Documents grow: checks ignore what they do not know.
@@ -191,6 +203,18 @@ impl Session {
             "secrets": project.file.secrets,
         }))
     }
+}
+
+/// How many findings there are of each outcome that lets the run go on.
+fn sum(outcomes: &[FindingOutcome]) -> String {
+    let counted = [
+        (FindingOutcome::Passed, "passed"),
+        (FindingOutcome::Warning, "warned"),
+        (FindingOutcome::NotJudged, "not judged"),
+    ]
+    .map(|(outcome, word)| (outcomes.iter().filter(|other| **other == outcome).count(), word));
+    let told = counted.into_iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a granted path covers a secret: itself, or with `**` everything below.

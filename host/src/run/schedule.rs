@@ -35,9 +35,12 @@ impl Report {
 /// Carries one step out.
 pub(super) trait StepRunner {
     fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> LocalBoxFuture<'a, Result<Report, RunError>>;
+
+    /// Whether a failure stops also the steps that do not need the one that failed.
+    fn stops_at_failures(&self) -> bool;
 }
 
-/// Runs all steps. The first failure stops the others, which end by themselves before this returns.
+/// Runs all steps. A failure that stops the others lets them end by themselves before this returns; the first is told.
 pub(super) async fn execute(
     steps: &[Step],
     runner: &dyn StepRunner,
@@ -49,7 +52,7 @@ pub(super) async fn execute(
     let mut running = FuturesUnordered::new();
     let mut failure: Option<RunError> = None;
     loop {
-        if failure.is_none() && !cancel.is_cancelled() {
+        if !cancel.is_cancelled() {
             for step in steps {
                 if waiting.contains_key(&step.id)
                     && step.needs.iter().all(|need| over.contains(need))
@@ -65,7 +68,9 @@ pub(super) async fn execute(
                 over.insert(&step.id);
             }
             Err(error) => {
-                cancel.cancel();
+                if runner.stops_at_failures() {
+                    cancel.cancel();
+                }
                 // What the others say once they are stopped is not the cause.
                 match &failure {
                     Some(first) if !first.is_cancelled() || error.is_cancelled() => {}
@@ -116,6 +121,7 @@ mod tests {
         begun: Mutex<Vec<String>>,
         gate: tokio::sync::Barrier,
         cancel: CancellationToken,
+        goes_on: bool,
     }
 
     impl StepRunner for Scripted {
@@ -141,6 +147,10 @@ mod tests {
                 Ok(Report::done(""))
             })
         }
+
+        fn stops_at_failures(&self) -> bool {
+            !self.goes_on
+        }
     }
 
     fn step(name: &str, needs: &[&str]) -> Step {
@@ -149,9 +159,13 @@ mod tests {
     }
 
     async fn run(steps: &[Step]) -> (Result<(), RunError>, Vec<String>) {
+        run_all(steps, false).await
+    }
+
+    async fn run_all(steps: &[Step], goes_on: bool) -> (Result<(), RunError>, Vec<String>) {
         let cancel = CancellationToken::new();
         let gate = tokio::sync::Barrier::new(2);
-        let scripted = Scripted { begun: Mutex::default(), gate, cancel: cancel.clone() };
+        let scripted = Scripted { begun: Mutex::default(), gate, cancel: cancel.clone(), goes_on };
         let (bus, _events) = Bus::new();
         let result = execute(steps, &scripted, &bus, &cancel).await;
         (result, scripted.begun.into_inner().unwrap())
@@ -171,6 +185,15 @@ mod tests {
         let (result, begun) = run(&steps).await;
         assert_eq!(result.unwrap_err().to_string(), "internal: it fails");
         assert!(!begun.contains(&"check:after".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn where_failures_do_not_stop_the_rest_only_what_needs_the_failed_step_is_left_out() {
+        let steps =
+            [step("fails", &[]), step("after", &["fails"]), step("x", &[]), step("y", &["x"])];
+        let (result, begun) = run_all(&steps, true).await;
+        assert_eq!(result.unwrap_err().to_string(), "internal: it fails");
+        assert_eq!(begun, ["check:fails", "check:x", "check:y"]);
     }
 
     #[tokio::test]

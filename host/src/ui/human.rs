@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use console::{Term, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::judgements::Judgements;
 use super::text::{clean, duration};
 use super::waiting::Waiting;
 use super::{Detail, Renderer, plain};
@@ -27,11 +28,13 @@ pub(super) struct Human {
     detail: Detail,
     lines: MultiProgress,
     steps: BTreeMap<String, StepLine>,
+    judgements: Judgements,
 }
 
 impl Human {
     pub(super) fn new(detail: Detail) -> Self {
-        Self { detail, lines: MultiProgress::new(), steps: BTreeMap::new() }
+        let judgements = Judgements::new(detail);
+        Self { detail, lines: MultiProgress::new(), steps: BTreeMap::new(), judgements }
     }
 
     fn say(&self, text: &str) {
@@ -58,6 +61,12 @@ impl Human {
         }
         bar.set_position(done);
         bar.set_message(clean(message).into_owned());
+    }
+
+    fn say_judgements(&mut self) {
+        if let Some(text) = self.judgements.text(true) {
+            self.say(&text);
+        }
     }
 
     /// Draws the table of what a step waits for, with as many lines as it has now.
@@ -121,6 +130,9 @@ impl Renderer for Human {
         if self.detail == Detail::Quiet && !matches!(event.kind, EventKind::RunFinished { .. }) {
             return;
         }
+        if self.judgements.take(event) {
+            return;
+        }
         match &event.kind {
             EventKind::StepStarted { title } => {
                 let title = plain::marked(event, &clean(title));
@@ -157,7 +169,7 @@ impl Renderer for Human {
                 self.draw_table(&key);
             }
             EventKind::Finding(finding) => {
-                if finding.outcome == FindingOutcome::Passed && self.detail < Detail::Verbose {
+                if !plain::is_told(finding, self.detail) {
                     return;
                 }
                 let text = plain::marked(event, &plain::finding_text(finding));
@@ -169,6 +181,7 @@ impl Renderer for Human {
                 self.say(&text.to_string());
             }
             EventKind::RunFinished { error, summary, addresses, .. } => {
+                self.say_judgements();
                 let summary = clean(summary);
                 let summary =
                     if error.is_none() { style(summary).green() } else { style(summary).red() };
@@ -199,6 +212,7 @@ impl Renderer for Human {
     }
 
     fn end(&mut self) {
+        self.say_judgements();
         let _ = self.lines.clear();
     }
 }

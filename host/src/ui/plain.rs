@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::judgements::Judgements;
 use super::text::{clean, duration};
 use super::{Detail, Renderer, line, waiting};
 use crate::event::{
@@ -17,16 +18,24 @@ pub(super) struct Plain {
     /// Live lines that were told of: here each is one line, when it opens, also where several steps wait for the same.
     opened: BTreeSet<u64>,
     said: BTreeSet<String>,
+    judgements: Judgements,
 }
 
 impl Plain {
     pub(super) fn new(detail: Detail) -> Self {
-        Self { detail, opened: BTreeSet::new(), said: BTreeSet::new() }
+        let judgements = Judgements::new(detail);
+        Self { detail, opened: BTreeSet::new(), said: BTreeSet::new(), judgements }
     }
 }
 
 impl Renderer for Plain {
     fn show(&mut self, event: &Event) {
+        if self.judgements.take(event) {
+            return;
+        }
+        if let EventKind::RunFinished { .. } = &event.kind {
+            self.end();
+        }
         if let EventKind::StepProgress { id, message, closed: false, .. } = &event.kind
             && self.detail > Detail::Quiet
             && self.opened.insert(*id)
@@ -36,6 +45,12 @@ impl Renderer for Plain {
         }
         if let Some(text) = line_of(event, self.detail) {
             line(&marked(event, &text));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(text) = self.judgements.text(false) {
+            line(&text);
         }
     }
 }
@@ -80,7 +95,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             format!("    {plugin} -> {function} {} ({end})", clean(detail))
         }
         EventKind::Finding(finding) => {
-            if !verbose && matches!(finding.outcome, FindingOutcome::Passed) {
+            if !is_told(finding, detail) {
                 return None;
             }
             finding_text(finding)
@@ -143,6 +158,12 @@ pub(super) fn finished(step: &str, outcome: StepOutcome, detail: &str, elapsed: 
     format!("{word:<9} {step}{detail} ({})", duration(elapsed))
 }
 
+/// Whether a finding has a line: what is good, and what nobody can judge, is only counted.
+pub(super) fn is_told(finding: &Finding, detail: Detail) -> bool {
+    detail >= Detail::Verbose
+        || matches!(finding.outcome, FindingOutcome::Warning | FindingOutcome::Failed)
+}
+
 pub(super) fn finding_text(finding: &Finding) -> String {
     let word = match finding.outcome {
         FindingOutcome::Passed => "passed",
@@ -150,7 +171,13 @@ pub(super) fn finding_text(finding: &Finding) -> String {
         FindingOutcome::Failed => "failed",
         FindingOutcome::NotJudged => "not judged",
     };
-    let mut text = format!("{word}: {}", clean(&finding.message));
+    let (message, place) = (clean(&finding.message), place_of(finding));
+    let (source, code) = (clean(&finding.source), clean(&finding.code));
+    format!("{word}: {message}{place} ({source} {code}){}", explanation(finding))
+}
+
+/// Where to look, in brackets; nothing where the finding names no place.
+pub(super) fn place_of(finding: &Finding) -> String {
     let place: Vec<String> = [
         finding.object.as_ref().map(ToString::to_string),
         finding.file.clone(),
@@ -159,12 +186,14 @@ pub(super) fn finding_text(finding: &Finding) -> String {
     .into_iter()
     .flatten()
     .collect();
-    // Writing to a string cannot fail.
-    if !place.is_empty() {
-        let _ = write!(text, " [{}]", clean(&place.join(" ")));
-    }
-    let _ = write!(text, " ({} {})", clean(&finding.source), clean(&finding.code));
+    if place.is_empty() { String::new() } else { format!(" [{}]", clean(&place.join(" "))) }
+}
+
+/// What shows it and what to do, as lines below the one that says what it is.
+pub(super) fn explanation(finding: &Finding) -> String {
+    let mut text = String::new();
     for line in finding.evidence.iter().take(MOST_EVIDENCE) {
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n    {}", clean(line));
     }
     if let Some(help) = &finding.help {

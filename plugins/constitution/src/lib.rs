@@ -1,7 +1,7 @@
 //! The check `constitution`: a project's images and chart, held to the principles that its plan names.
 //!
 //! Each row of Principle XI and each other principle is one finding, with the lines that show it. Rows about recipes and
-//! the chart's files are judged before anything is built, rows about objects once they are rendered. What no program can
+//! the chart's files are judged before anything is built, the others once the objects are rendered. What no program can
 //! judge is told as not judged, never as passed. It reads the files that rows ask for, and has no other capability.
 
 mod ignore;
@@ -19,13 +19,14 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use crate::judgement::Skipped;
+use crate::judgement::{Facts, Row, Skipped};
 use crate::project::Project;
 use crate::release::Release;
+use crate::rows::TABLES;
 use serde::Deserialize;
-use todohost_plugin::check::{CheckSpec, Phase};
+use todohost_plugin::check::CheckSpec;
 use todohost_plugin::subject::Subject;
-use todohost_plugin::{Check, ErrorKind, Finding, Result, workspace};
+use todohost_plugin::{Check, Error, ErrorKind, Finding, Result, workspace};
 
 struct Constitution;
 
@@ -40,11 +41,13 @@ impl Check for Constitution {
     type Options = Options;
 
     fn checks() -> Vec<CheckSpec> {
-        let title = "images and chart hold to the principles";
-        vec![CheckSpec::new("principles", title, [Phase::Source, Phase::Rendered])]
+        TABLES.iter().map(rows::Table::spec).collect()
     }
 
-    fn run(_id: &str, options: Options, subject: &Subject) -> Result<Vec<Finding>> {
+    fn run(id: &str, options: Options, subject: &Subject) -> Result<Vec<Finding>> {
+        let table = TABLES.iter().find(|table| table.id == id).ok_or_else(|| {
+            Error::not_found("constitution.no-check", format!("there is no check {id}"))
+        })?;
         if subject.phase() == Some("rendered") {
             let release = Release::read(subject.rendered()?, &read, &|folder| {
                 let entries = workspace::glob(&format!("{folder}/**"))?;
@@ -54,10 +57,10 @@ impl Check for Constitution {
                     .map(|entry| entry.path)
                     .collect())
             })?;
-            return Ok(of_release(&release, &options.skip));
+            return Ok(judge(table.rows, &Facts::Objects(&release), &options.skip));
         }
         let project = Project::read(subject.source()?.files, &read)?;
-        Ok(of_project(&project, &options.skip))
+        Ok(judge(table.rows, &Facts::Files(&project), &options.skip))
     }
 }
 
@@ -71,12 +74,7 @@ fn read(path: &str) -> Result<Option<String>> {
     }
 }
 
-/// One finding for each row that is judged before anything is rendered.
-fn of_project(project: &Project, skipped: &Skipped) -> Vec<Finding> {
-    rows::OF_PROJECT.iter().map(|row| row.finding(project, skipped)).collect()
-}
-
-/// One finding for each row that is judged by the rendered objects.
-fn of_release(release: &Release, skipped: &Skipped) -> Vec<Finding> {
-    rows::OF_RELEASE.iter().map(|row| row.finding(release, skipped)).collect()
+/// One finding for each row that these facts are enough for.
+fn judge(rows: &[Row], facts: &Facts<'_>, skipped: &Skipped) -> Vec<Finding> {
+    rows.iter().filter_map(|row| row.finding(facts, skipped)).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::bindings::check::exports::todohost::plugin::check as wit;
 use crate::subject::Subject;
-use crate::{Error, Finding, Result, options, panic};
+use crate::{Error, Finding, Label, Result, options, panic};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 
@@ -20,7 +20,16 @@ impl CheckSpec {
             title: title.into(),
             phases: phases.into_iter().collect(),
             timeout_ms: 10_000,
+            rows: Vec::new(),
         }
+    }
+
+    /// A row of the check's table, after those before: findings with this code are shown under the title. Where a
+    /// check has rows, one that no finding names is shown as not judged.
+    #[must_use]
+    pub fn row(mut self, code: impl Into<String>, title: impl Into<String>) -> Self {
+        self.rows.push(Label::new(code, title));
+        self
     }
 
     /// How long it may take.
@@ -39,7 +48,7 @@ pub trait Check {
     /// The checks of this plugin and the phases in which they run.
     fn checks() -> Vec<CheckSpec>;
 
-    /// Runs one of them. No finding is as good as one that passed.
+    /// Runs one of them. Where it has no rows, no finding is as good as one that passed.
     ///
     /// # Errors
     /// When the subject cannot be judged at all; what is wrong with the project is a finding, not an error.

@@ -316,7 +316,7 @@ pub fn all() -> Vec<Product> {
 impl Product {
     /// A world in which the product is so.
     pub fn world(&self, begins: Begins) -> World {
-        let world = World::with(self.context, &[]);
+        let world = World::with(Project::shop(), self.context, &[]);
         let mut scripts = (self.rules)(begins, &world);
         for (program, rules) in &mut scripts {
             if *program == "docker" {

@@ -1,8 +1,9 @@
 //! A project as a map of texts: read from a folder, edited in memory, judged in both phases.
 
-use crate::judgement::Skipped;
+use crate::judgement::{Facts, Row, Skipped};
 use crate::project::Project;
 use crate::release::Release;
+use crate::rows::TABLES;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -101,10 +102,16 @@ impl World {
         Release::read(rendered, &|path| Ok(self.read(path)), &list).unwrap()
     }
 
-    /// The findings of both phases.
+    /// The findings of both phases, in the order of the tables.
     pub fn judge(&self) -> Vec<Finding> {
-        let mut findings = crate::of_project(&self.project(), &Skipped::new());
-        findings.extend(crate::of_release(&self.release(), &Skipped::new()));
-        findings
+        self.judge_without(&Skipped::new())
+    }
+
+    /// The same, but for rows that the project leaves out.
+    pub fn judge_without(&self, skipped: &Skipped) -> Vec<Finding> {
+        let (project, release) = (self.project(), self.release());
+        let facts = [Facts::Files(&project), Facts::Objects(&release)];
+        let finding = |row: &Row| facts.iter().find_map(|facts| row.finding(facts, skipped));
+        TABLES.iter().flat_map(|table| table.rows).filter_map(finding).collect()
     }
 }
