@@ -1,7 +1,7 @@
 //! What `docs/plugins.md` says, done: the target of the page is built as a stranger would build it, named by its path, and
 //! deployed to.
 
-use todohost_testkit::Rule;
+use todohost_testkit::{Project, Rule};
 
 use super::targets::image;
 use super::world::{DATABASE, World, assert_refusal, outside_check};

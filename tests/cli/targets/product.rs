@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use todohost_testkit::Rule;
+use todohost_testkit::{Project, Rule};
 use todohost_testkit::cluster::kubeconfig;
 
 use crate::world::{DATABASE, World};
