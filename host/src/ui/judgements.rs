@@ -94,7 +94,8 @@ impl Judgements {
             lines.extend(rows.iter().map(|row| row.line(widest, self.detail, colours)));
         }
         lines.push(String::new());
-        lines.push(sum(shown.iter().flatten().map(|row| row.outcome)));
+        let outcomes: Vec<FindingOutcome> = shown.iter().flatten().map(|row| row.outcome).collect();
+        lines.push(sum(&outcomes));
         Some(lines.join("\n"))
     }
 }
@@ -180,14 +181,14 @@ fn word(outcome: FindingOutcome) -> &'static str {
 }
 
 /// `15 PASS, 2 NOT JUDGED`.
-fn sum(outcomes: impl Iterator<Item = FindingOutcome> + Clone) -> String {
+fn sum(outcomes: &[FindingOutcome]) -> String {
     let all = [
         FindingOutcome::Passed,
         FindingOutcome::Warning,
         FindingOutcome::Failed,
         FindingOutcome::NotJudged,
     ];
-    let counted = all.map(|wanted| (outcomes.clone().filter(|it| *it == wanted).count(), wanted));
+    let counted = all.map(|wanted| (outcomes.iter().filter(|it| **it == wanted).count(), wanted));
     let told = counted.into_iter().filter(|(count, _)| *count > 0);
     told.map(|(count, outcome)| format!("{count} {}", word(outcome))).collect::<Vec<_>>().join(", ")
 }
@@ -278,9 +279,8 @@ mod tests {
     #[test]
     fn foreign_text_is_escaped() {
         let evil = "x\u{1b}[2J\u{9b}1m";
-        let text =
-            judged("check", Detail::Verbose, vec![finding(evil, FindingOutcome::Failed, evil)]);
-        let text = { text }.text(false).unwrap();
+        let findings = vec![finding(evil, FindingOutcome::Failed, evil)];
+        let text = judged("check", Detail::Verbose, findings).text(false).unwrap();
         assert!(!text.contains(['\u{1b}', '\u{9b}']), "{text:?}");
     }
 }
