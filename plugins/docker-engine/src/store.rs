@@ -142,7 +142,7 @@ fn send(nodes: &[&str], runtime: Runtime, references: &[&str]) -> Result<u64> {
 const DISK: &str = "look at the disk with `docker system df`, then run the deploy again";
 
 fn distribute(references: &[&str], sinks: Vec<(Command, Vec<String>)>) -> Result<Vec<Fed>> {
-    let distributed = process::distribute(save(references), sinks)?;
+    let distributed = process::distribute(&save(references), sinks)?;
     if !distributed.source.success() {
         let message = format!("the engine does not give out {}", references.join(", "));
         return Err(distributed.source.to_error("node.save-failed", message).help(DISK));

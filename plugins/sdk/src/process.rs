@@ -118,7 +118,7 @@ pub fn pipe(commands: impl IntoIterator<Item = Command>) -> Result<Output> {
 /// # Errors
 /// When one of them is missing, not granted, or over its time.
 pub fn distribute(
-    source: Command,
+    source: &Command,
     sinks: impl IntoIterator<Item = (Command, Vec<String>)>,
 ) -> Result<Distributed> {
     let sinks: Vec<_> = sinks

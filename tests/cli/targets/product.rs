@@ -15,6 +15,9 @@ pub enum Begins {
     Absent,
 }
 
+/// Programs, each with its rules.
+type Scripts = Vec<(&'static str, Vec<Rule>)>;
+
 /// A target and all that a test has to know of its product.
 pub struct Product {
     /// What `--target` takes.
@@ -26,7 +29,7 @@ pub struct Product {
     /// Files of the user's that the product keeps, below the home.
     files: &'static [(&'static str, &'static str)],
     /// Rules of the tools, by the state that they are for.
-    rules: fn(Begins, &World) -> Vec<(&'static str, Vec<Rule>)>,
+    rules: fn(Begins, &World) -> Scripts,
     /// The part of a command line by which images get there; none where they are there once built.
     pub delivery: Option<&'static str>,
     /// The flag that stands for an image's being there.
@@ -44,7 +47,7 @@ pub fn image() -> String {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let image = IMAGE.get_or_init(|| {
         let rendered = World::new().run("render").expect_code(0).stdout;
-        let at = rendered.find("shop-web:").expect("the image is named");
+        let at = rendered.find("shop-web:").unwrap();
         rendered[at..].chars().take("shop-web:".len() + 12).collect()
     });
     image.clone()
@@ -99,7 +102,7 @@ fn brings_up(rule: Rule, world: &World, context: &str) -> Rule {
     rule.sets("up").creates(&world.project.kubeconfig(), &world.cluster.kubeconfig(context))
 }
 
-fn kind_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+fn kind_rules(begins: Begins, world: &World) -> Scripts {
     let node = |state: &str| format!("todohost-control-plane\t{state}\tcontrol-plane\n");
     let before = match begins {
         Begins::Running => node("running"),
@@ -169,7 +172,7 @@ fn minikube_containers(
     profile: &str,
     list: &str,
     import: &str,
-) -> Vec<(&'static str, Vec<Rule>)> {
+) -> Scripts {
     let state = if begins == Begins::Running { "running" } else { "exited" };
     let mut docker = vec![
         Rule::on("ps **").requires("up").prints("minikube\trunning\n"),
@@ -182,20 +185,20 @@ fn minikube_containers(
     vec![("docker", docker), ("minikube", minikube_tool(world, profile))]
 }
 
-fn minikube_containerd_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+fn minikube_containerd_rules(begins: Begins, world: &World) -> Scripts {
     let list = "exec minikube ctr ** images list --quiet";
     let import = "exec --interactive minikube ctr ** import **";
     minikube_containers(begins, world, CONTAINERD, list, import)
 }
 
-fn minikube_docker_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+fn minikube_docker_rules(begins: Begins, world: &World) -> Scripts {
     let list = "exec minikube docker image ls **";
     let import = "exec --interactive minikube docker load --quiet";
     minikube_containers(begins, world, DOCKER, list, import)
 }
 
 /// A virtual machine: nothing of it is the engine's.
-fn minikube_machine_rules(begins: Begins, world: &World) -> Vec<(&'static str, Vec<Rule>)> {
+fn minikube_machine_rules(begins: Begins, world: &World) -> Scripts {
     let report = |word: &str, kubeconfig: &str| {
         format!(
             r#"{{"Name":"minikube","Host":"{word}","Kubelet":"{word}","APIServer":"{word}","Kubeconfig":"{kubeconfig}","Worker":false}}"#
@@ -214,7 +217,7 @@ fn minikube_machine_rules(begins: Begins, world: &World) -> Vec<(&'static str, V
     vec![("docker", save()), ("minikube", minikube)]
 }
 
-fn registry_rules(_: Begins, _: &World) -> Vec<(&'static str, Vec<Rule>)> {
+fn registry_rules(_: Begins, _: &World) -> Scripts {
     let docker = vec![
         Rule::on("manifest inspect *").requires(ARRIVED).prints("{}"),
         Rule::on("manifest inspect *").fails(1, "no such manifest: {2}\n"),
@@ -227,7 +230,7 @@ fn registry_rules(_: Begins, _: &World) -> Vec<(&'static str, Vec<Rule>)> {
     vec![("docker", docker)]
 }
 
-fn no_rules(_: Begins, _: &World) -> Vec<(&'static str, Vec<Rule>)> {
+fn no_rules(_: Begins, _: &World) -> Scripts {
     vec![("docker", Vec::new())]
 }
 
