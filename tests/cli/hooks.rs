@@ -292,6 +292,6 @@ fn tests_run_when_asked_for_and_tell_what_they_printed() {
 
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
-    let finished = todohost(&world, "verify --tests").expect_code(0);
+    let finished = todohost(&world, "verify --tests --verbose").expect_code(0);
     assert!(finished.stderr.contains("the chart has no tests"), "{}", finished.output());
 }
