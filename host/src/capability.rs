@@ -136,6 +136,8 @@ pub trait SecretBoundary: Send + Sync {
     fn substitute(&self, object: Object) -> Result<Object, wit::Error>;
     /// Blanks every secret value in a text.
     fn redact(&self, text: &str) -> String;
+    /// The same for what the app printed or answered, where its Secrets' values may be that the user did not give.
+    fn redact_output(&self, text: &str) -> String;
     /// Host and port named inside the secret at a value path.
     fn connect_host(&self, secret: &str) -> Option<(String, u16)>;
 }
@@ -161,6 +163,10 @@ impl SecretBoundary for NoSecrets {
     }
 
     fn redact(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn redact_output(&self, text: &str) -> String {
         text.to_owned()
     }
 

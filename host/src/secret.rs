@@ -133,6 +133,8 @@ struct Contents {
     /// What tokens stand for: values read from the cluster.
     tokens: HashMap<String, Zeroizing<Vec<u8>>>,
     needles: needles::Needles,
+    /// The same for what the release's own Secrets hold.
+    guarded: needles::Needles,
 }
 
 struct Entry {
@@ -189,6 +191,19 @@ impl Vault {
             }
         }
         clean
+    }
+
+    /// Keeps in mind what Secrets in the cluster hold, by what each is called, so that what the app prints does not
+    /// show it where the user gave no value: for `rollback` and `delete`, and for a value that is replaced.
+    pub fn guard(&self, values: &[(String, SecretValue)]) {
+        self.write().guarded = needles::Needles::of(values);
+    }
+
+    /// What an app printed or answered, as [`Vault::redact`] has it and without what its Secrets hold. What is short
+    /// may be an honest word, e.g. a user's name, and stays.
+    pub fn redact_output(&self, text: &str) -> String {
+        let clean = self.redact(text);
+        self.read().guarded.redact_long(&clean).unwrap_or(clean)
     }
 
     /// Host and port that a secret URL names; `None` where it is not a URL with a host.
@@ -297,6 +312,21 @@ mod tests {
             vault.redact(&format!("set {form} or the value of it")),
             "set [secret secrets.a] or [secret secrets.a]"
         );
+    }
+
+    #[test]
+    fn what_the_cluster_holds_is_kept_out_of_what_apps_print_and_nowhere_else() {
+        let vault = vault(&[("secrets.a", "given value")]);
+        let held = |key: &str, value: &str| {
+            (format!("Secret/web {key}"), SecretValue::new(value.to_owned()))
+        };
+        vault.guard(&[held("PASSWORD", "hunter2-hunter2"), held("USER", "ada")]);
+        let text = "ada gave hunter2-hunter2 and given value";
+        assert_eq!(
+            vault.redact_output(text),
+            "ada gave [secret Secret/web PASSWORD] and [secret secrets.a]"
+        );
+        assert_eq!(vault.redact(text), "ada gave hunter2-hunter2 and [secret secrets.a]");
     }
 
     #[test]

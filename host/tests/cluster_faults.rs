@@ -408,15 +408,15 @@ async fn every_other_of_twenty(
     server
 }
 
-fn one_of_twenty(asked: &Asked) -> Answer {
-    let name = asked.path.rsplit('/').next().unwrap();
-    let number: usize = name[1..].parse().unwrap();
+/// What is asked for by its name.
+fn one_of_twenty(asked: &Asked) -> Option<Answer> {
+    let number: usize = asked.path.strip_prefix(PATHS)?.strip_prefix('n')?.parse().ok()?;
     if number % 2 == 1 {
-        return Answer::Json(404, status(404, "NotFound", "no"));
+        return Some(Answer::Json(404, status(404, "NotFound", "no")));
     }
     let mut object = config_map("1", "x");
-    object["metadata"]["name"] = name.into();
-    Answer::Json(200, object)
+    object["metadata"]["name"] = format!("n{number}").into();
+    Some(Answer::Json(200, object))
 }
 
 /// A list of those below a number, and whether there are more.
@@ -432,9 +432,8 @@ fn list_of_twenty(below: usize, next: &str) -> Answer {
 
 #[tokio::test]
 async fn many_objects_of_a_kind_are_asked_for_by_one_list() {
-    let server = every_other_of_twenty(|asked| match asked.path.starts_with(PATHS) {
-        true => one_of_twenty(asked),
-        false => list_of_twenty(20, ""),
+    let server = every_other_of_twenty(|asked| {
+        one_of_twenty(asked).unwrap_or_else(|| list_of_twenty(20, ""))
     })
     .await;
     // The list alone, which is no object's path.
@@ -443,9 +442,8 @@ async fn many_objects_of_a_kind_are_asked_for_by_one_list() {
 
 #[tokio::test]
 async fn what_a_long_list_does_not_begin_with_is_asked_for_by_name() {
-    let server = every_other_of_twenty(|asked| match asked.path.starts_with(PATHS) {
-        true => one_of_twenty(asked),
-        false => list_of_twenty(10, "more"),
+    let server = every_other_of_twenty(|asked| {
+        one_of_twenty(asked).unwrap_or_else(|| list_of_twenty(10, "more"))
     })
     .await;
     // Five were in the list.
@@ -454,12 +452,9 @@ async fn what_a_long_list_does_not_begin_with_is_asked_for_by_name() {
 
 #[tokio::test]
 async fn who_may_not_list_asks_by_name() {
-    let server = every_other_of_twenty(|asked| match asked.path.starts_with(PATHS) {
-        true => one_of_twenty(asked),
-        false => Answer::Json(
-            403,
-            status(403, "Forbidden", "configmaps is forbidden: User \"a\" cannot list"),
-        ),
+    let server = every_other_of_twenty(|asked| {
+        let message = "configmaps is forbidden: User \"ada\" cannot list resource \"configmaps\"";
+        one_of_twenty(asked).unwrap_or_else(|| Answer::Json(403, status(403, "Forbidden", message)))
     })
     .await;
     assert_eq!(server.count("GET", PATHS), 20);

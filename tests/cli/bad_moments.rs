@@ -70,12 +70,14 @@ fn a_webhook_that_denies_only_what_is_no_dry_run_is_named_and_all_is_taken_back(
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
-    let service = world.cluster.get("services", "shop", "shop-web").unwrap();
     let effect = Effect::Delay(Duration::ZERO);
     let (method, path) = ("PATCH".to_owned(), "/deployments/".to_owned());
     world.cluster.fault(Fault { method, path, times: Some(1), effect });
     world.cluster.fault(refuse("PATCH", "/deployments/", Some(1), denial()));
-    world.project.replace("chart/values.yaml", "port: 8000", "port: 8001");
+    world.project.write(
+        "chart/templates/extra.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\n",
+    );
     let finished = world.deploy().args(["--set", "greeting=bye"]).run();
     assert_eq!(finished.code(), Some(10), "{}", finished.output());
     for part in ["owners.example.org", "revision 1 is in force again"] {
@@ -83,28 +85,27 @@ fn a_webhook_that_denies_only_what_is_no_dry_run_is_named_and_all_is_taken_back(
     }
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"]);
-    let after = world.cluster.get("services", "shop", "shop-web").unwrap();
-    assert_eq!(service["spec"], after["spec"]);
+    assert_eq!(world.cluster.get("configmaps", "shop", "extra"), None, "{}", finished.output());
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
 }
 
 #[test]
 fn a_webhook_that_answers_no_dry_run_is_no_reason_not_to_deploy() {
     let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
     let message = "admission webhook \"audit.example.org\" does not support dry run";
-    // Asked once beforehand and once for each deploy.
     let no_dry_run =
         || refuse("PATCH", "/services/", Some(1), Refusal::new(400, "BadRequest", message));
-    world.cluster.fault(no_dry_run());
-    let finished = world.deploy().run().expect_code(0);
-    assert_eq!(world.revisions(), ["1 deployed"], "{}", finished.output());
     // What is as it should be is not asked about.
     world.cluster.fault(no_dry_run());
     let finished = world.deploy().run().expect_code(0);
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+    let finished = world.deploy().args(["--set", "service.port=8001"]).run().expect_code(0);
+    assert_eq!(world.revisions(), ["1 superseded", "2 deployed"], "{}", finished.output());
+    world.cluster.fault(no_dry_run());
     let secrets = format!("secrets.databaseUrl={}", super::world::DATABASE);
     let diff = world.host().args(["diff", "--target", "docker-desktop", "--set", &secrets]);
-    let diff = diff.args(["--set", "service.port=8001"]).run().expect_code(2);
+    let diff = diff.args(["--set", "service.port=8002"]).run().expect_code(2);
     let told = "a webhook of the cluster answers no dry run";
     assert!(diff.stdout.contains(told), "{}", diff.output());
 }

@@ -147,7 +147,7 @@ fn a_deploy_that_was_killed_on_another_machine_is_taken_over_once_its_lease_ran_
     // Its clock was years ahead, which is nobody's reason to wait for years.
     let ahead = json!("2099-01-01T00:00:00.000000Z");
     write_lease(&world, &json!({ "acquireTime": ahead, "renewTime": ahead }));
-    world.cluster.behaviour("shop-web", Behaviour::Ready);
+    let_go(&world);
     let began = Instant::now();
     let finished = ada(&world).run().expect_code(0);
     let told = "waiting for bob@";
@@ -203,7 +203,7 @@ fn a_deploy_that_lost_its_lease_stops_and_touches_nothing_more() {
     assert_eq!(world.revisions(), ["1 pending-install"]);
 
     // Bob never comes back: the next one finishes what was begun.
-    world.cluster.behaviour("shop-web", Behaviour::Ready);
+    let_go(&world);
     let _ = ada(&world).run().expect_code(0);
     assert_eq!(world.revisions(), ["1 failed", "2 deployed"]);
 }

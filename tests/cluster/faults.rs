@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use todohost_testkit::{FaultProxy, Host, Strike};
 use todohost_tests::real::Real;
@@ -43,6 +44,25 @@ fn deploy(real: &Real, proxy: &FaultProxy, greeting: &str) -> Host {
         .args(["--set", "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop"])
         .args(["--set", &format!("greeting={greeting}")])
         .variable("KUBECONFIG", file)
+}
+
+#[test]
+fn an_api_server_that_restarts_in_the_middle_is_waited_for() {
+    let real = Real::shop("restarts");
+    let door = Door::open(real.context());
+    // Slow enough to be in the middle of.
+    let server = real.project.read("web/server.py");
+    real.project.write("web/server.py", &format!("import time\ntime.sleep(10)\n{server}"));
+    let mut proxy = FaultProxy::before(door.address);
+    let mut running = deploy(&real, &proxy, "hello").args(["--output", "json"]).spawn();
+    running.wait_for_output("object-waiting");
+    proxy.go_away();
+    std::thread::sleep(Duration::from_secs(8));
+    proxy.come_back();
+    let finished = running.finish().expect_code(0);
+    assert_eq!(real.revisions(), ["1 deployed"], "{}", finished.output());
+    assert_eq!(real.object("deployment", "shop-web")["status"]["availableReplicas"], 1);
+    assert_eq!(real.kubectl("get leases -o name"), "");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use todohost_tests::real::Real;
 
 /// A deploy that holds the lease for as long as its hook takes.
 fn slow(real: &Real, host: Host) -> Running {
-    let mut running = host.args(["--set", "migrate=echo on it; sleep 8", "--verbose"]).spawn();
+    let mut running = host.args(["--set", "migrate=echo on it; sleep 20", "--verbose"]).spawn();
     running.wait_for_output("on it");
     let lease = real.object("lease", "todohost.parcel");
     assert!(lease["spec"]["holderIdentity"].is_string(), "who deploys holds the lease: {lease:#}");

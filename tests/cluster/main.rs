@@ -13,6 +13,7 @@ mod interop;
 mod kills;
 #[cfg(unix)]
 mod lease;
+mod load;
 mod refusals;
 mod shop;
 mod todo;

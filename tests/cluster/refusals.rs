@@ -1,5 +1,7 @@
 //! What a real kubelet refuses: the cause is on the screen, and nothing is left.
 
+use std::time::{Duration, Instant};
+
 use todohost_testkit::Host;
 use todohost_tests::real::Real;
 
@@ -35,6 +37,93 @@ fn a_container_that_exits() {
         assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
     }
     real.assert_nothing_left();
+}
+
+/// A policy of the cluster for one namespace; the test takes it away.
+struct Policy<'a>(&'a Real);
+
+impl Policy<'_> {
+    fn name(&self) -> String {
+        format!("owners-{}", self.0.namespace())
+    }
+
+    fn put(&self) {
+        let (name, namespace) = (self.name(), self.0.namespace());
+        let text = format!(
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {{ name: {name} }}\nspec:\n  matchConstraints:\n    resourceRules:\n      - {{ apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments] }}\n  validations:\n    - expression: \"has(object.metadata.labels) && 'owner' in object.metadata.labels\"\n      message: every Deployment needs the label owner\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {{ name: {name} }}\nspec:\n  policyName: {name}\n  validationActions: [Deny]\n  matchResources:\n    namespaceSelector: {{ matchLabels: {{ kubernetes.io/metadata.name: {namespace} }} }}\n"
+        );
+        self.0.project.write("policy.yaml", &text);
+        let _ = self.0.kubectl(&format!("create namespace {namespace}"));
+        let path = self.0.project.root().join("policy.yaml");
+        let _ = self.0.kubectl(&format!("apply -f {}", path.display()));
+    }
+
+    /// The API server takes a moment to know of it.
+    fn wait_until_in_force(&self) {
+        let probe = "create deployment probe --image=none --dry-run=server -o name";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.0.kubectl(probe).is_empty() {
+            assert!(Instant::now() < deadline, "the policy {} is never in force", self.name());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Policy<'_> {
+    fn drop(&mut self) {
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            let _ = self.0.kubectl(&format!("delete {kind} {} --ignore-not-found", self.name()));
+        }
+    }
+}
+
+#[test]
+fn what_a_policy_of_the_cluster_denies() {
+    let real = Real::shop("denied");
+    let policy = Policy(&real);
+    policy.put();
+    policy.wait_until_in_force();
+    let finished = deploy(&real).run().expect_code(10);
+    for part in ["every Deployment needs the label owner", "todohost::cluster::denied", "owners-"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    assert_eq!(real.revisions(), Vec::<String>::new());
+    assert!(real.object("service", "shop-web").is_null(), "{}", finished.output());
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted() {
+    let real = Real::shop("terminating");
+    let _ = deploy(&real).run().expect_code(0);
+    // Something in it takes its time to go.
+    let finalizer = "patch service shop-web --type=merge -p {\"metadata\":{\"finalizers\":[\"example.org/wait\"]}}";
+    let _ = real.kubectl(finalizer);
+    let _ = real.kubectl(&format!("delete namespace {} --wait=false", real.namespace()));
+    let finished = deploy(&real).args(["--set", "greeting=bye"]).run();
+    let _ =
+        real.kubectl("patch service shop-web --type=merge -p {\"metadata\":{\"finalizers\":null}}");
+    assert_eq!(finished.code(), Some(10), "{}", finished.output());
+    let told = format!("namespace {} is being deleted", real.namespace());
+    assert!(finished.stderr.contains(&told), "{}", finished.output());
+}
+
+#[test]
+fn an_image_that_went_from_the_node_before_a_rollback() {
+    let real = Real::shop("collected");
+    let _ = deploy(&real).run().expect_code(0);
+    let container = "/spec/template/spec/containers/0/image";
+    let image = real.object("deployment", "shop-web").pointer(container).unwrap().clone();
+    let image = image.as_str().unwrap().to_owned();
+    real.project.append("web/server.py", "\n# changed\n");
+    let _ = deploy(&real).run().expect_code(0);
+    let before = real.object("deployment", "shop-web");
+    real.remove_image(&image);
+    let finished = real.host().args(["rollback", "--target", real.target()]).run().expect_code(9);
+    for part in [image.as_str(), "it was removed since revision 1"] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    assert_eq!(real.revisions(), ["1 superseded", "2 deployed"]);
+    assert_eq!(real.object("deployment", "shop-web")["spec"], before["spec"]);
 }
 
 #[test]

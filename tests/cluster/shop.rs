@@ -69,20 +69,47 @@ fn interrupted_while_it_applies() {
     real.assert_nothing_left();
 }
 
-#[test]
+/// Its pods never become ready, so that there is time to stop it.
 #[cfg(unix)]
-fn interrupted_while_it_waits() {
-    let real = Real::shop("stop-verify");
+fn interrupted_while_it_waits(real: &Real, options: &[&str]) -> Finished {
     real.project.replace(
         "chart/templates/deployment.yaml",
         "port: http\n            periodSeconds",
         "port: 8001\n            periodSeconds",
     );
-    let mut running =
-        deploy(&real).args(["--output", "json"]).patience(Duration::from_mins(2)).spawn();
+    let host = deploy(real).args(["--output", "json"]).args(options);
+    let mut running = host.patience(Duration::from_mins(2)).spawn();
     running.wait_for_output("object-waiting");
     running.interrupt();
     let finished = running.finish().expect_code(130);
-    assert_no_leak(&real, &finished);
+    assert_no_leak(real, &finished);
+    assert_eq!(real.kubectl("get leases -o name"), "", "{}", finished.output());
+    finished
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_while_it_waits_takes_everything_away() {
+    let real = Real::shop("stop-verify");
+    interrupted_while_it_waits(&real, &[]);
     real.assert_nothing_left();
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_while_it_waits_keeps_what_it_made_where_the_user_wants_that() {
+    let real = Real::shop("stop-keep");
+    let finished = interrupted_while_it_waits(&real, &["--keep"]);
+    let told = "what revision 1 made is left as it is";
+    assert!(finished.output().contains(told), "{}", finished.output());
+    assert_eq!(real.revisions(), ["1 failed"]);
+    assert!(real.object("deployment", "shop-web").is_object());
+    // The next one goes on from there.
+    real.project.replace(
+        "chart/templates/deployment.yaml",
+        "port: 8001\n            periodSeconds",
+        "port: http\n            periodSeconds",
+    );
+    let _ = deploy(&real).run().expect_code(0);
+    assert_eq!(real.revisions(), ["1 failed", "2 deployed"]);
 }

@@ -1,22 +1,31 @@
-//! The Todo app goes the whole road: deployed, used, deployed again, changed.
+//! The Todo app goes the whole road: deployed, used, deployed again, changed; and changed under load, and put back.
 //!
-//! One test, since its parts build on each other and the images take their time.
+//! Two tests, since the parts of each build on each other and the images take their time.
 
 use serde_json::Value;
 use todohost_testkit::{Finished, Host, leak};
 use todohost_tests::real::{Real, todo_project};
 
+use super::load::{Load, Report, Target};
 use super::web::Visitor;
 
 const JWT_SECRET: &str = "canary-9c2e6d17-signs-the-log-ins-of-this-test";
-const NAMESPACE: &str = "todo-test";
 
-fn deploy(real: &Real) -> Host {
+/// The app in a namespace of its own.
+fn todo(namespace: &str) -> Real {
+    let project = todo_project();
+    let named = format!("namespace = \"{namespace}\"");
+    project.replace("todohost.toml", "namespace = \"todo-app\"", &named);
+    Real::new(project, namespace)
+}
+
+/// A deploy whose frontend is at a port of this machine.
+fn deploy(real: &Real, port: u16) -> Host {
     real.deploy()
         .args(["--secret", "secrets.databaseUrl=env:DATABASE_URL"])
         .args(["--set", &format!("secrets.jwtSecret={JWT_SECRET}")])
         // Beside an app that is deployed already.
-        .args(["--set", "frontend.service.nodePort=30917"])
+        .args(["--set", &format!("frontend.service.nodePort={port}")])
         .variable("DATABASE_URL", todohost_tests::variable("DATABASE_URL").unwrap())
         .args(["--output", "json"])
 }
@@ -41,13 +50,8 @@ fn assert_no_leak(real: &Real, finished: &Finished, secret: &str) {
 
 #[test]
 fn the_whole_road() {
-    let project = todo_project();
-    project.replace(
-        "todohost.toml",
-        "namespace = \"todo-app\"",
-        &format!("namespace = \"{NAMESPACE}\""),
-    );
-    let real = Real::new(project, NAMESPACE);
+    let real = todo("todo-test");
+    let deploy = |real: &Real| deploy(real, 30917);
     let database = todohost_tests::variable("DATABASE_URL").unwrap();
 
     // From nothing to an app that is used.
@@ -88,4 +92,70 @@ fn the_whole_road() {
     assert_eq!(real.pods("frontend"), frontend);
     assert_ne!(real.pods("backend"), backend);
     assert!(returned.page("/").contains("carry water"));
+}
+
+/// What a page is asked for with, as the visitor's browser would say it.
+fn cookie(folder: &std::path::Path) -> String {
+    let jar = std::fs::read_to_string(folder.join("cookies")).unwrap();
+    let lines = jar.lines().map(|line| line.trim_start_matches("#HttpOnly_"));
+    let pairs = lines.filter_map(|line| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        (fields.len() == 7).then(|| format!("{}={}", fields[5], fields[6]))
+    });
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+/// Both kinds of connection were in use all the time, and every request was answered.
+fn assert_served(before: &[Report; 2], after: &[Report; 2], what: &str) {
+    for (kind, (before, after)) in ["new", "kept"].iter().zip(before.iter().zip(after)) {
+        println!(
+            "{what}, {kind} connections: {} answered, {} failed, {} opened again",
+            after.answered - before.answered,
+            after.failed.len(),
+            after.reopened
+        );
+        assert_eq!(after.failed, Vec::<String>::new(), "{what}, {kind} connections");
+        assert!(after.answered >= before.answered + 20, "{what}, {kind}: {after:?}");
+    }
+}
+
+#[test]
+fn no_request_fails_while_it_is_upgraded_and_put_back_and_no_data_goes() {
+    let real = todo("todo-load");
+    let first = deploy(&real, 30918).run().expect_code(0);
+    let addresses = last(&first)["addresses"].clone();
+    let address = addresses[0].as_str().expect("the app has an address").to_owned();
+    let visitor = Visitor::new(&address, real.project.folder());
+    let email = format!("grace-{}@example.com", std::process::id());
+    let person = [("email", email.as_str()), ("password", "correct horse battery")];
+    visitor.submit("/register", "password", &person);
+    visitor.submit("/", "title", &[("title", "written before")]);
+    let (backend, frontend) = (real.pods("backend"), real.pods("frontend"));
+
+    let authority = address.split_once("://").unwrap().1.trim_end_matches('/').to_owned();
+    let cookie = cookie(real.project.folder());
+    let load = Load::begin(&Target { authority, cookie, expected: "written before".into() });
+
+    // Another backend, and the pods of the frontend anew.
+    real.project.append("backend/src/todo/health.py", "\n# changed by a test\n");
+    let begun = load.so_far();
+    let upgrade = deploy(&real, 30918).args(["--set", "frontend.resources.requests.cpu=60m"]).run();
+    let upgrade = upgrade.expect_code(0);
+    let upgraded = load.so_far();
+    assert_eq!(last(&upgrade)["revision"], 2);
+    assert!(backend.iter().all(|pod| !real.pods("backend").contains(pod)));
+    assert!(frontend.iter().all(|pod| !real.pods("frontend").contains(pod)));
+    assert_served(&begun, &upgraded, "upgrade");
+
+    visitor.submit("/", "title", &[("title", "written after")]);
+    let begun = load.so_far();
+    let rollback = real.host().args(["rollback", "--output", "json", "--target", real.target()]);
+    let rollback = rollback.run().expect_code(0);
+    assert_eq!(last(&rollback)["revision"], 3);
+    assert_served(&begun, &load.end(), "rollback");
+    let page = visitor.page("/");
+    for title in ["written before", "written after"] {
+        assert!(page.contains(title), "no {title} in:\n{page}");
+    }
+    assert_eq!(real.revisions(), ["1 superseded", "2 superseded", "3 deployed"]);
 }

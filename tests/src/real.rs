@@ -211,6 +211,16 @@ impl Real {
         output.expect("docker is in PATH").status.success()
     }
 
+    /// Takes an image away from the engine, as its garbage collection would.
+    ///
+    /// # Panics
+    /// Where it stays.
+    pub fn remove_image(&self, reference: &str) {
+        let output = Command::new("docker").args(["image", "rm", "--force", reference]).output();
+        let output = output.expect("docker is in PATH");
+        assert!(!self.has_image(reference), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     fn delete_namespace(&self, wait: &str) {
         self.kubectl(&format!("delete namespace {} --ignore-not-found {wait}", self.namespace));
     }

@@ -112,7 +112,7 @@ impl cluster_read::Host for State {
         let passage = reading("logs", place(&pod));
         let request = LogRequest { pod, container, previous, tail_lines: tail_lines.min(MAX_TAIL) };
         let text = self.pass(passage, granted, async { Ok(reader?.logs(&request).await?) }).await;
-        Ok(text.map(|text| self.context.world.vault.redact(&text)))
+        Ok(text.map(|text| self.context.world.vault.redact_output(&text)))
     }
 
     async fn http_get(

@@ -108,7 +108,7 @@ impl State {
     /// A body or an output without any secret; bytes that are no text stay as they are.
     pub(super) fn redacted(&self, bytes: Vec<u8>) -> Vec<u8> {
         match String::from_utf8(bytes) {
-            Ok(text) => self.context.world.vault.redact(&text).into_bytes(),
+            Ok(text) => self.context.world.vault.redact_output(&text).into_bytes(),
             Err(error) => error.into_bytes(),
         }
     }

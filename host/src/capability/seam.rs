@@ -66,6 +66,10 @@ impl SecretBoundary for Vault {
         Self::redact(self, text)
     }
 
+    fn redact_output(&self, text: &str) -> String {
+        Self::redact_output(self, text)
+    }
+
     fn connect_host(&self, secret: &str) -> Option<(String, u16)> {
         Self::connect_host(self, secret)
     }

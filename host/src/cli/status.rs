@@ -17,7 +17,7 @@ impl Cli {
     ) -> Result<(), RunError> {
         let run = Arc::new(self.open(common, &[], Takeover::default())?);
         for target in self.named_targets(&run, &options.target).await? {
-            let state = run::state(&run, &target).await?;
+            let state = Box::pin(run::state(&run, &target)).await?;
             self.show(common, &state, &text(&state))?;
         }
         Ok(())

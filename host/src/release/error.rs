@@ -51,7 +51,7 @@ pub enum ReleaseError {
     #[diagnostic(
         code(todohost::release::held),
         help(
-            "wait until that is over; a deploy that was killed is taken over by the next one by itself"
+            "wait until that is over, or let it be waited for longer: --lock-timeout 30m; a deploy that was killed is taken over by the next one by itself"
         )
     )]
     Held {

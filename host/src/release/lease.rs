@@ -7,6 +7,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -41,6 +42,8 @@ pub struct Lease {
     folder: PathBuf,
     /// How long another deploy is waited for.
     patience: Duration,
+    /// The version of the lease whose holder was found to be dead: nobody waits for the same one twice.
+    of_the_dead: Arc<Mutex<String>>,
 }
 
 /// Who holds a lease.
@@ -106,7 +109,15 @@ impl Lease {
             namespace: Some(namespace.to_owned()),
             name: format!("todohost.{release}"),
         };
-        Self { client, named, release: release.to_owned(), person, folder, patience }
+        Self {
+            client,
+            named,
+            release: release.to_owned(),
+            person,
+            folder,
+            patience,
+            of_the_dead: Arc::default(),
+        }
     }
 
     /// Waits until nobody who lives holds it; `tell` is called when somebody does.
@@ -180,16 +191,15 @@ impl Lease {
         loop {
             let Some(lease) = self.client.get(&self.named).await? else { return Ok(None) };
             let Some(holder) = Holder::of(&lease) else { return Ok(Some(lease)) };
-            if self.is_dead_here(&holder) {
+            let version = text(&lease, "/metadata/resourceVersion");
+            let has_run_out = matches!(
+                &seen, Some((known, since)) if known == version && since.elapsed() >= holder.duration);
+            if has_run_out || self.is_of_the_dead(version) || self.is_dead_here(&holder) {
+                version.clone_into(&mut self.of_the_dead());
                 return Ok(Some(lease));
             }
-            let version = text(&lease, "/metadata/resourceVersion");
             match &seen {
-                Some((known, since)) if known == version => {
-                    if since.elapsed() >= holder.duration {
-                        return Ok(Some(lease));
-                    }
-                }
+                Some((known, _)) if known == version => {}
                 _ => {
                     if seen.is_none() {
                         tell(&holder);
@@ -203,6 +213,14 @@ impl Lease {
             }
             self.client.wait_changed(&self.named, version, LOOK).await?;
         }
+    }
+
+    fn is_of_the_dead(&self, version: &str) -> bool {
+        *self.of_the_dead() == version
+    }
+
+    fn of_the_dead(&self) -> MutexGuard<'_, String> {
+        self.of_the_dead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It ran on this machine, and its process is no more.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::{Document, ReleaseError, parse_manifest};
 use crate::object::Object;
+use crate::secret::SecretValue;
 
 /// Type of the Secrets.
 pub(super) const RECORD_TYPE: &str = "helm.sh/release.v1";
@@ -223,6 +224,26 @@ impl Record {
             },
             other => other,
         })
+    }
+
+    /// What its Secrets hold, by what each value is called; nothing where its manifest cannot be read.
+    pub(crate) fn secret_values(&self) -> Vec<(String, SecretValue)> {
+        let documents = self.documents().unwrap_or_default().into_iter().map(|it| it.object);
+        let hooks = self.hooks.iter().filter_map(|hook| hook.objects().ok()).flatten();
+        let mut values = Vec::new();
+        for object in documents.chain(hooks).filter(|object| object["kind"] == "Secret") {
+            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("?");
+            for field in ["data", "stringData"] {
+                for (key, value) in object[field].as_object().into_iter().flatten() {
+                    let text = value.as_str().unwrap_or_default();
+                    let decoded = STANDARD.decode(text).ok().filter(|_| field == "data");
+                    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+                    let value = SecretValue::new(decoded.unwrap_or_else(|| text.to_owned()));
+                    values.push((format!("Secret/{name} {key}"), value));
+                }
+            }
+        }
+        values
     }
 
     /// This host made it.

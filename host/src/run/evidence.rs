@@ -114,7 +114,7 @@ impl Session {
         file: String,
     ) -> Option<((String, String), String)> {
         let text = client.logs(&request).await.ok()?;
-        (!text.is_empty()).then(|| ((request.pod.name, file), self.vault().redact(&text)))
+        (!text.is_empty()).then(|| ((request.pod.name, file), self.vault().redact_output(&text)))
     }
 
     fn put_in(&self, bundle: &mut Bundle, evidence: Evidence) {
@@ -125,7 +125,7 @@ impl Session {
             let file = format!("{}.json", word("/metadata/name"));
             bundle.add(&["objects", word("/kind"), &file], &text);
         }
-        bundle.add(&["events.txt"], &self.vault().redact(&reports(&snapshots)));
+        bundle.add(&["events.txt"], &self.vault().redact_output(&reports(&snapshots)));
         for ((pod, file), text) in logs {
             bundle.add(&["logs", &pod, &file], &text);
         }
@@ -147,7 +147,7 @@ impl Session {
             annotations.shift_remove(REPETITION);
         }
         let vault = self.vault();
-        redact(&mut object, &|text| vault.redact(text));
+        redact(&mut object, &|text| vault.redact_output(text));
         object
     }
 }

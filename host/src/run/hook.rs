@@ -267,7 +267,7 @@ impl HookOutput<'_> {
     }
 
     fn tell(&self, line: &str) {
-        let line = self.session.vault().redact(line);
+        let line = self.session.vault().redact_output(line);
         self.bus.send(EventKind::StepOutput { line });
     }
 }

@@ -147,19 +147,22 @@ impl Session {
         let Some(first) = missing.first() else { return Ok(Report::unchanged("all there")) };
         if must_exist {
             let name = self.target.clone().unwrap_or_default();
-            let help = match self.rendered.get().and_then(|rendered| rendered.goes_back_to) {
-                Some(revision) => format!(
-                    "it was removed since revision {revision}: deploy that revision's sources, or go back to another"
-                ),
-                None => format!("build and deliver it: todohost deploy --target {name}"),
-            };
+            let help = format!("build and deliver it: todohost deploy --target {name}");
             return Err(self.image_missing(&first.reference, help));
         }
         let route = target()?.images_via(options.clone()).await?;
         if route == target::ImageRoute::SharedDaemon {
-            let help = "the builder and the cluster do not share their images: check which engine \
-                        the builder uses";
-            return Err(self.image_missing(&first.reference, help.to_owned()));
+            let help = match self.rendered.get().and_then(|rendered| rendered.goes_back_to) {
+                Some(revision) => format!(
+                    "it was removed since revision {revision}: deploy that revision's sources, or go back to another"
+                ),
+                None => {
+                    "the builder and the cluster do not share their images: check which engine \
+                         the builder uses"
+                        .to_owned()
+                }
+            };
+            return Err(self.image_missing(&first.reference, help));
         }
         let count = missing.len();
         let delivered = target()?.deliver_images(options.clone(), missing.clone()).await?;

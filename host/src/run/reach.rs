@@ -9,7 +9,7 @@ use crate::cluster::{Client, ClusterError, Connection, Timeouts};
 use crate::event::Bus;
 use crate::plan::Chosen;
 use crate::plugin::wit::target;
-use crate::release::{Lease, Newest, Store};
+use crate::release::{Lease, Newest, Record, Store};
 use crate::secret::{Salt, Vault};
 
 impl Session {
@@ -49,6 +49,9 @@ impl Session {
                 vault.insert(&path, value);
             }
         }
+        let records = latest.iter().chain(&deployed).chain(&interrupted);
+        let held: Vec<_> = records.flat_map(Record::secret_values).collect();
+        vault.guard(&held);
         let revision = deployed.as_ref().map_or_else(
             || "no release yet".to_owned(),
             |record| format!("revision {} is deployed", record.revision),

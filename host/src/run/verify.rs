@@ -140,7 +140,7 @@ impl Session {
                 .filter(|latest| record.is_some_and(|record| latest.revision > record.revision))
                 .map(|latest| self.told(latest)),
             objects: states,
-            notes: record.map(|it| self.vault().redact(&it.info.notes)).unwrap_or_default(),
+            notes: record.map(|it| self.vault().redact_output(&it.info.notes)).unwrap_or_default(),
             addresses: lock(&self.addresses).clone(),
         })
     }

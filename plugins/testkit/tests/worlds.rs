@@ -156,6 +156,70 @@ fn deleting_takes_what_is_owned_and_heeds_the_uid() {
 }
 
 #[test]
+fn a_write_is_answered_with_its_version_and_an_older_one_is_refused() {
+    let cluster = FakeCluster::start();
+    let path = "/api/v1/namespaces/default/configmaps";
+    let object = json!({ "metadata": { "name": "a" }, "data": { "x": "1" } });
+    let (_, created) = call(&cluster, "POST", path, &object);
+    assert_eq!(Some(&created), cluster.get("configmaps", "default", "a").as_ref());
+    let mut changed = created.clone();
+    changed["data"]["x"] = json!("2");
+    let path = format!("{path}/a");
+    let (_, replaced) = call(&cluster, "PUT", &path, &changed);
+    assert_ne!(replaced["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
+    assert_eq!(call(&cluster, "PUT", &path, &created).0, 409);
+}
+
+#[test]
+fn jobs_and_lone_pods_end_as_the_script_says() {
+    let cluster = FakeCluster::start();
+    cluster.behaviour("bad", Behaviour::Exits { code: 3, log: "no table\n".into() });
+    let spec = json!({ "containers": [{ "name": "main", "image": "tools:1" }] });
+    for name in ["good", "bad"] {
+        let job = json!({ "metadata": { "name": name }, "spec": { "template": { "spec": spec } } });
+        call(&cluster, "POST", "/apis/batch/v1/namespaces/default/jobs", &job);
+    }
+    let path = "/apis/batch/v1/namespaces/default/jobs?watch=true";
+    let ended = |name: &str, condition: &str| {
+        watch(&cluster, path, |event| {
+            event["object"]["metadata"]["name"] == name
+                && event["object"]["status"]["conditions"][0]["type"] == condition
+        });
+    };
+    ended("good", "Complete");
+    ended("bad", "Failed");
+    let pods = cluster.list("pods", "default");
+    let bad = pods.iter().find(|pod| pod["status"]["phase"] == "Failed").unwrap();
+    let name = bad["metadata"]["name"].as_str().unwrap();
+    let log = format!("/api/v1/namespaces/default/pods/{name}/log");
+    let mut text = String::new();
+    send(&cluster, "GET", &log, "", &Value::Null).read_to_string(&mut text).unwrap();
+    assert!(text.ends_with("no table\n"), "{text}");
+
+    let pod = json!({ "metadata": { "name": "lone" }, "spec": spec });
+    call(&cluster, "POST", "/api/v1/namespaces/default/pods", &pod);
+    let path = "/api/v1/namespaces/default/pods?watch=true";
+    watch(&cluster, path, |event| {
+        event["object"]["metadata"]["name"] == "lone"
+            && event["object"]["status"]["phase"] == "Succeeded"
+    });
+}
+
+#[test]
+fn a_namespace_that_is_being_deleted_takes_nothing_new() {
+    let cluster = FakeCluster::start();
+    cluster.write_as(
+        "kubectl",
+        &json!({ "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": "shop", "deletionTimestamp": "2026-02-08T10:00:00Z" } }),
+    );
+    let object = json!({ "metadata": { "name": "a" } });
+    let (status, refusal) = call(&cluster, "POST", "/api/v1/namespaces/shop/configmaps", &object);
+    assert_eq!(status, 403);
+    assert_eq!(refusal["details"]["causes"][0]["reason"], "NamespaceTerminating");
+}
+
+#[test]
 fn faults_strike_as_often_as_they_should() {
     let cluster = FakeCluster::start();
     cluster.fault(Fault {

@@ -50,7 +50,8 @@ impl Session {
                 Ok(answer) if probe.expect_status.contains(&answer.status) => return Ok(()),
                 Ok(answer) => {
                     let body = String::from_utf8_lossy(&answer.body);
-                    let body: String = self.vault().redact(&body).chars().take(200).collect();
+                    let body: String =
+                        self.vault().redact_output(&body).chars().take(200).collect();
                     format!("{} answers {} {body}", probe.path, answer.status)
                 }
                 Err(error) if error.is_cancelled() => return Err(error),

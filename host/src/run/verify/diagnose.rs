@@ -112,7 +112,7 @@ impl Session {
                 request.previous = !previous;
                 text = reached.client.logs(&request).await.ok()?;
             }
-            (!text.starts_with(LOG_GONE)).then(|| (key, self.vault().redact(&text)))
+            (!text.starts_with(LOG_GONE)).then(|| (key, self.vault().redact_output(&text)))
         });
         join_all(asked).await.into_iter().flatten().collect()
     }

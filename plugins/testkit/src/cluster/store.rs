@@ -266,9 +266,7 @@ impl Store {
             return Ok((live.unwrap_or_default(), false));
         }
         self.stamp(kind, key, live.as_ref(), &mut object, dry_run);
-        if !dry_run {
-            self.put(key, object.clone());
-        }
+        let object = if dry_run { object } else { self.put(key, object) };
         Ok((object, created))
     }
 
@@ -429,7 +427,8 @@ impl Store {
         }
     }
 
-    fn put(&mut self, key: &Key, mut object: Value) {
+    /// Gives the object as it is stored.
+    fn put(&mut self, key: &Key, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let event = if self.objects.contains_key(key) { "MODIFIED" } else { "ADDED" };
@@ -437,7 +436,8 @@ impl Store {
             self.serve(&object);
         }
         self.objects.insert(key.clone(), object.clone());
-        self.record(event, key, object);
+        self.record(event, key, object.clone());
+        object
     }
 
     /// Serves the versions that a definition says, and no other of its kind.
