@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Rendered, Session};
+use super::template;
 use crate::digest::{Hasher, IgnorePatterns, digest_tree};
 use crate::event::{Bus, EventKind, Finding, FindingOutcome};
 use crate::object::{Object, ObjectRef};
@@ -242,6 +243,13 @@ impl Session {
         findings: &[SecretFinding],
         sources: &[String],
     ) -> RunError {
+        let project = &self.run.project;
+        let place = |finding: &SecretFinding| {
+            let source = sources.get(finding.index).filter(|source| !source.is_empty())?;
+            let value = finding.path.as_deref();
+            let chart = &project.file.app.chart;
+            Some(template::place(&project.root, chart, source, value, finding.field()))
+        };
         for finding in findings {
             bus.send(EventKind::Finding(Finding {
                 source: chosen.id.clone(),
@@ -249,8 +257,8 @@ impl Session {
                 code: "todohost.secret.chart".to_owned(),
                 message: finding.to_string(),
                 evidence: Vec::new(),
-                help: Some(finding.help()),
-                file: sources.get(finding.index).cloned().filter(|source| !source.is_empty()),
+                help: Some(finding.help().to_owned()),
+                file: place(finding),
                 pointer: Some(finding.pointer.clone()),
                 object: finding.object.clone(),
             }));
@@ -258,8 +266,9 @@ impl Session {
         match findings.first() {
             Some(first) => RunError::SecretInChart {
                 first: first.to_string(),
+                place: place(first).map(|place| format!(" ({place})")).unwrap_or_default(),
                 count: findings.len(),
-                help: first.help(),
+                help: first.help().to_owned(),
             },
             None => {
                 let chart = self.run.project.file.app.chart.clone();
