@@ -54,8 +54,9 @@ fn names(line: &str, words: &str) -> bool {
     line.match_indices(words).any(|(from, _)| {
         let before = line[..from].chars().next_back();
         let after = line[from + words.len()..].chars().next();
-        !(before.is_some_and(in_name) && words.starts_with(in_name))
-            && !(after.is_some_and(in_name) && words.ends_with(in_name))
+        let goes_on = before.is_some_and(in_name) && words.starts_with(in_name)
+            || after.is_some_and(in_name) && words.ends_with(in_name);
+        !goes_on
     })
 }
 
