@@ -143,6 +143,8 @@ pub enum EventKind {
         /// Since when state and reason are these, in milliseconds since the run began.
         since_ms: u64,
     },
+    /// What an object that is waited for uses.
+    ObjectUses(Usage),
     /// What a deploy would change.
     Difference(Difference),
     /// A hook of the chart runs, or ended.
@@ -258,6 +260,25 @@ pub struct Row {
     pub code: String,
     /// For people.
     pub title: String,
+}
+
+/// What the containers of an object use, by their kubelet's figures: the one that needs most memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Which object.
+    pub object: ObjectRef,
+    /// Which of its containers.
+    pub container: String,
+    /// Its working set.
+    pub memory_bytes: u64,
+    /// How much it may have, as the object says, e.g. `256Mi`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<String>,
+    /// Thousandths of a CPU.
+    pub cpu_millis: u32,
+    /// How much it may have, as the object says, e.g. `500m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_limit: Option<String>,
 }
 
 /// A judgement with evidence; mirrors `types.finding` of the WIT.

@@ -163,6 +163,12 @@ impl Renderer for Human {
                 }
                 self.draw_table(&key);
             }
+            EventKind::ObjectUses(usage) if self.detail < Detail::Verbose => {
+                if let Some(step) = self.steps.get_mut(&key) {
+                    step.waiting.note_uses(usage);
+                }
+                self.draw_table(&key);
+            }
             EventKind::Finding(finding) => {
                 if !plain::is_told(finding, self.detail) {
                     return;

@@ -121,6 +121,11 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             };
             format!("    {}{count} {end}", clean(&object))
         }
+        EventKind::ObjectUses(usage) if verbose => {
+            let (object, container) = (usage.object.to_string(), clean(&usage.container));
+            let uses = waiting::uses(usage);
+            format!("    {} {container} uses {}", clean(&object), clean(&uses))
+        }
         EventKind::Hook { object, moment, phase, elapsed_ms } => {
             let object = object.to_string();
             let end = match phase {

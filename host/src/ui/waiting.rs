@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use console::{measure_text_width, style, truncate_str};
 
 use super::text::clean;
-use crate::event::{Readiness, Replicas};
+use crate::event::{Readiness, Replicas, Usage};
 use crate::object::ObjectRef;
 
 /// Columns of the name of an object, at most.
@@ -31,6 +31,8 @@ struct Row {
     state: Readiness,
     message: String,
     replicas: Option<Replicas>,
+    /// What it uses of what it may have, once that is known.
+    uses: String,
     since: Instant,
 }
 
@@ -48,7 +50,15 @@ impl Waiting {
             self.ready += usize::from(self.rows.remove(object).is_some());
         } else {
             let message = clean(message).into_owned();
-            self.rows.insert(object.clone(), Row { state, message, replicas, since });
+            let uses = self.rows.remove(object).map(|row| row.uses).unwrap_or_default();
+            self.rows.insert(object.clone(), Row { state, message, replicas, uses, since });
+        }
+    }
+
+    /// Takes what an object uses by now.
+    pub(super) fn note_uses(&mut self, usage: &Usage) {
+        if let Some(row) = self.rows.get_mut(&usage.object) {
+            row.uses = clean(&uses(usage)).into_owned();
         }
     }
 
@@ -79,8 +89,14 @@ impl Waiting {
         };
         let name_width = widest(&names, HEADINGS[0]).min(NAME_WIDTH).min(width / 3);
         let count_width = widest(&counts, HEADINGS[1]);
-        let since_width = widest(&sinces, HEADINGS[3]);
+        let since_width = widest(&sinces, HEADINGS[4]);
         let taken = INDENT.len() + name_width + count_width + since_width + 3 * GAP.len();
+        let uses: Vec<String> = rows.iter().map(|(_, row)| row.uses.clone()).collect();
+        let uses_width = widest(&uses, HEADINGS[2]);
+        // The reason comes first where there is no room for both.
+        let has_uses = uses.iter().any(|uses| !uses.is_empty())
+            && taken + uses_width + GAP.len() + 2 * REASON_WIDTH <= width;
+        let taken = if has_uses { taken + uses_width + GAP.len() } else { taken };
         let reason_width = width.saturating_sub(taken);
         if reason_width < REASON_WIDTH {
             // No room for columns: names and reasons, cut.
@@ -89,20 +105,22 @@ impl Waiting {
             };
             return names.iter().zip(&rows).take(most).map(line).collect();
         }
-        let columns = |name: &str, count: &str, reason: &str, since: &str| {
+        let columns = |name: &str, count: &str, uses: &str, reason: &str, since: &str| {
+            let uses =
+                if has_uses { format!("{}{GAP}", fit(uses, uses_width)) } else { String::new() };
             format!(
-                "{INDENT}{}{GAP}{}{GAP}{}{GAP}{since:>since_width$}",
+                "{INDENT}{}{GAP}{}{GAP}{uses}{}{GAP}{since:>since_width$}",
                 fit(name, name_width),
                 fit(count, count_width),
                 fit(reason, reason_width)
             )
         };
-        let [name, count, reason, since] = HEADINGS;
-        let mut lines = vec![style(columns(name, count, reason, since)).dim().to_string()];
+        let [name, count, uses, reason, since] = HEADINGS;
+        let mut lines = vec![style(columns(name, count, uses, reason, since)).dim().to_string()];
         let room = if rows.len() < most { rows.len() } else { most - 2 };
         let shown = rows.iter().zip(names.iter().zip(counts.iter().zip(&sinces)));
         for ((_, row), (name, (count, since))) in shown.take(room) {
-            let line = columns(name, count, &row.message, since);
+            let line = columns(name, count, &row.uses, &row.message, since);
             lines.push(match row.state {
                 Readiness::Failed => style(line).red().to_string(),
                 Readiness::Failing => style(line).yellow().to_string(),
@@ -116,7 +134,17 @@ impl Waiting {
     }
 }
 
-const HEADINGS: [&str; 4] = ["OBJECT", "READY", "WAITS FOR", "SINCE"];
+const HEADINGS: [&str; 5] = ["OBJECT", "READY", "USES", "WAITS FOR", "SINCE"];
+
+/// `212Mi of 256Mi, 40m of 500m CPU`.
+pub(super) fn uses(usage: &Usage) -> String {
+    let of = |used: String, limit: &Option<String>| match limit {
+        Some(limit) => format!("{used} of {limit}"),
+        None => used,
+    };
+    let memory = of(format!("{}Mi", usage.memory_bytes >> 20), &usage.memory_limit);
+    format!("{memory}, {} CPU", of(format!("{}m", usage.cpu_millis), &usage.cpu_limit))
+}
 
 /// `1/3`, and how many are of the newest state where not all are.
 pub(super) fn count(replicas: Option<Replicas>) -> String {
@@ -195,6 +223,27 @@ mod tests {
             ]
         );
         assert_eq!(waiting.summary(), "2 objects are not ready");
+    }
+
+    #[test]
+    fn what_an_object_uses_is_shown_where_there_is_room() {
+        let (mut waiting, now) = table();
+        let object = named("Deployment", "shop-web");
+        let usage = Usage {
+            object: object.clone(),
+            container: "web".into(),
+            memory_bytes: 212 << 20,
+            memory_limit: Some("256Mi".into()),
+            cpu_millis: 40,
+            cpu_limit: None,
+        };
+        waiting.note_uses(&usage);
+        waiting.note(&object, Readiness::Waiting, "1 of 3 replicas available", None, now);
+        let lines = plain(&waiting.lines(110, 10, now));
+        assert!(lines[0].contains("USES"), "{lines:?}");
+        assert!(lines[2].contains("212Mi of 256Mi, 40m CPU"), "{lines:?}");
+        assert!(lines.iter().all(|line| measure_text_width(line) <= 110), "{lines:?}");
+        assert!(!plain(&waiting.lines(80, 10, now))[0].contains("USES"));
     }
 
     #[test]

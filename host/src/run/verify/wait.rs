@@ -93,7 +93,7 @@ impl Session {
         };
         tokio::select! {
             result = wait => result,
-            never = meter.run() => match never {},
+            never = meter.run(|usage| bus.send(EventKind::ObjectUses(usage))) => match never {},
         }
     }
 }
