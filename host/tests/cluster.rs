@@ -1,7 +1,7 @@
 //! The cluster client, releases and transactions against a real Kubernetes. Each test has a namespace of its own
 //! and removes it. Run with `cargo test --release -p todohost --test cluster -- --ignored`; the cluster is the
-//! current context of `KUBECONFIG`, else of `~/.kube/config`. Where `HELM` names a stock helm binary, it reads and
-//! continues what was deployed.
+//! context that `TODOHOST_TEST_TARGET` names, else the current one, of `KUBECONFIG`, else of `~/.kube/config`. Where
+//! `HELM` names a stock helm binary, it reads and continues what was deployed.
 
 #![expect(clippy::unwrap_used, reason = "a failure of the preparations fails the test, too")]
 
@@ -42,8 +42,10 @@ fn files() -> Vec<PathBuf> {
 }
 
 async fn connect() -> Client {
-    let current = contexts(&files()).unwrap().into_iter().find(|context| context.current).unwrap();
-    let connection = Connection::Context(current.name);
+    let contexts = contexts(&files()).unwrap().into_iter();
+    let current = contexts.filter(|context| context.current).map(|context| context.name).next();
+    let target = variable("TODOHOST_TEST_TARGET").or(current).expect("a context is named");
+    let connection = Connection::Context(target);
     Client::connect(&connection, &files(), Timeouts::default()).await.unwrap()
 }
 

@@ -28,11 +28,14 @@ pub fn failure_of(error: &dyn Diagnostic) -> Failure {
     for related in error.related().into_iter().flatten().take(MOST) {
         causes.push(clean(&related.to_string()).into_owned());
     }
+    // What can be done about the cause is of use where the wrapper knows nothing better.
+    let help = std::iter::successors(Some(error), |error| error.diagnostic_source())
+        .find_map(|error| error.help());
     Failure {
         code: error.code().map_or_else(|| "todohost::internal".to_owned(), |code| code.to_string()),
         message,
         causes,
-        help: error.help().map(|help| clean(&help.to_string()).into_owned()),
+        help: help.map(|help| clean(&help.to_string()).into_owned()),
     }
 }
 
