@@ -1,5 +1,6 @@
 """What the environment may say, and that its secrets are not repeated."""
 
+import json
 import os
 import subprocess
 import sys
@@ -26,10 +27,10 @@ def test_own_connect_timeout_wins() -> None:
     assert "connect_timeout" in connect_arguments(url.set(query={}))
 
 
-def start(**environment: str) -> subprocess.CompletedProcess[str]:
+def start(*, program: str = "todo", **environment: str) -> subprocess.CompletedProcess[str]:
     source = Path(__file__).parent.parent / "src"
     return subprocess.run(
-        [sys.executable, "-m", "todo"],
+        [sys.executable, "-m", program],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(source), **environment},
         capture_output=True,
         text=True,
@@ -38,12 +39,20 @@ def start(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_missing_settings_are_named() -> None:
-    result = start()
+@pytest.mark.parametrize(
+    ("program", "missing"),
+    [("todo", ["DATABASE_URL", "JWT_SECRET"]), ("todo.migrate", ["DATABASE_URL"])],
+)
+def test_missing_settings_are_named_in_the_log(program: str, missing: list[str]) -> None:
+    result = start(program=program)
     assert result.returncode == 2
-    assert "DATABASE_URL" in result.stderr
-    assert "JWT_SECRET" in result.stderr
-    assert "Traceback" not in result.stderr
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [(line["level"], line["logger"]) for line in lines] == [
+        ("error", "todo.settings")
+    ] * len(lines)
+    assert [line["message"] for line in lines] == [
+        f"environment variable {name}: Field required" for name in missing
+    ]
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter22@h/d", "hunter22"])

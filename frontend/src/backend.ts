@@ -59,7 +59,8 @@ export const UNREACHABLE: Problem = {
   detail: "The service does not answer at the moment. Please try again in a little while.",
 };
 
-const TIMEOUT_MS = 10_000;
+/** A stopping server waits longer than this (shutdown.ts). */
+export const TIMEOUT_MS = 10_000;
 
 /** A language model takes its time, but not for ever. */
 const STREAM_TIMEOUT_MS = 120_000;

@@ -1,9 +1,13 @@
-/** Lets a server that is told to stop be done soon, with every request answered. */
+/** Lets a server that is told to stop be done soon, with the requests answered that it had begun. */
 import { subscribe } from "node:diagnostics_channel";
 import type { ServerResponse } from "node:http";
 
-/** Longer than any answer takes, and well within the time that a stopping container is given. */
-const DRAIN_MS = 5_000;
+/**
+ * Longer than the backend is waited for (backend.ts), and less than a stopping container is given (the
+ * chart). What takes longer still is cut off, suggestions that are on their way above all: the page says
+ * so then, and they can be asked for again.
+ */
+export const DRAIN_MS = 12_000;
 
 /**
  * A stopping server waits for its connections. A client that keeps one busy would hold it until it is

@@ -1,9 +1,14 @@
+import { readFileSync } from "node:fs";
 import { Agent, createServer, get } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { letConnectionsEnd } from "@/shutdown";
+import { DRAIN_MS, letConnectionsEnd } from "@/shutdown";
+
+vi.mock("server-only", () => ({}));
+
+const { TIMEOUT_MS } = await import("@/backend");
 
 /** What the operating system's signal would call. */
 let stop: () => void;
@@ -43,10 +48,19 @@ test("once told to stop, the server ends each connection with its next answer", 
   await new Promise((resolve) => server.close(resolve));
 });
 
+test("the time is enough for a slow backend's answer, and is there before the cluster kills", () => {
+  const template = (name: string) =>
+    readFileSync(new URL(`../../helm/todo-app/templates/${name}`, import.meta.url), "utf8");
+  const grace = /terminationGracePeriodSeconds: (\d+)/.exec(template("frontend-deployment.yaml"));
+  const served = /preStop:\s+exec:\s+command: \["sleep", "(\d+)"\]/.exec(template("_helpers.tpl"));
+  expect(DRAIN_MS).toBeGreaterThan(TIMEOUT_MS);
+  expect(DRAIN_MS).toBeLessThan((Number(grace?.[1]) - Number(served?.[1])) * 1_000);
+});
+
 test("a connection that never ends does not hold the server for ever", () => {
   const exit = vi.spyOn(process, "exit").mockImplementation(() => undefined as never);
   stop();
-  vi.advanceTimersByTime(4_999);
+  vi.advanceTimersByTime(DRAIN_MS - 1);
   expect(exit).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1);
   expect(exit).toHaveBeenCalledWith(0);

@@ -4,21 +4,36 @@ import { test } from "node:test";
 import {
   addTodo,
   day,
-  expectAccessible,
-  expectToFit,
+  expectGoodLooks,
   inWindow,
-  keepScreenshot,
   LOOKS,
   register,
+  waitForTitles,
 } from "./browser.js";
 
+/** Breaks what only the todos need of a browser, and for `andErrorPage` what only the error page does. */
+async function breakPage(page, { andErrorPage }) {
+  await page.addInitScript((andErrorPage) => {
+    const { DateTimeFormat } = Intl;
+    const createElement = document.createElement.bind(document);
+    const failUnlessMended = () => {
+      if (!sessionStorage.getItem("mended")) throw new Error("broken by the test");
+    };
+    Intl.DateTimeFormat = function (...given) {
+      failUnlessMended();
+      return new DateTimeFormat(...given);
+    };
+    document.createElement = (name, ...given) => {
+      if (andErrorPage && name === "button") failUnlessMended();
+      return createElement(name, ...given);
+    };
+  }, andErrorPage);
+}
+
+const mend = (page) => page.evaluate(() => sessionStorage.setItem("mended", "yes"));
+
 for (const [look, options] of Object.entries(LOOKS)) {
-  const pass = async (page, name) => {
-    await page.evaluate(() => document.fonts.ready);
-    await expectAccessible(page);
-    await expectToFit(page);
-    await keepScreenshot(page, `${name}-${look}`);
-  };
+  const pass = (page, name) => expectGoodLooks(page, `${name}-${look}`);
 
   test(`the way in (${look})`, async () => {
     await inWindow(async (page) => {
@@ -60,27 +75,47 @@ for (const [look, options] of Object.entries(LOOKS)) {
       await pass(page, "not-found");
     }, { ...options, expected: [/404/] });
   });
-}
 
-test("until the page is there, its shape is", async () => {
-  await inWindow(async (page) => {
-    await register(page);
-    await page.goto("/nowhere");
-    await page.getByText("There is no such page").waitFor();
-    let answer;
-    const held = new Promise((resolve) => (answer = resolve));
-    await page.route(
-      ({ pathname }) => pathname === "/",
-      async (route) => {
-        if (!route.request().headers()["next-router-prefetch"]) await held;
-        await route.continue();
-      },
-    );
-    await page.getByRole("link", { name: "To your todos" }).click();
-    await page.getByRole("status").filter({ hasText: "Loading" }).waitFor({ state: "attached" });
-    await expectAccessible(page);
-    await keepScreenshot(page, "loading");
-    answer();
-    await page.getByText("Nothing to do yet").waitFor();
-  }, { expected: [/404/] });
-});
+  test(`until the page is there, its shape is (${look})`, async () => {
+    await inWindow(async (page) => {
+      await register(page);
+      await page.goto("/nowhere");
+      await page.getByText("There is no such page").waitFor();
+      let answer;
+      const held = new Promise((resolve) => (answer = resolve));
+      await page.route(
+        ({ pathname }) => pathname === "/",
+        async (route) => {
+          if (!route.request().headers()["next-router-prefetch"]) await held;
+          await route.continue();
+        },
+      );
+      await page.getByRole("link", { name: "To your todos" }).click();
+      await page.getByRole("status").filter({ hasText: "Loading" }).waitFor({ state: "attached" });
+      await pass(page, "loading");
+      answer();
+      await page.getByText("Nothing to do yet").waitFor();
+    }, { ...options, expected: [/404/] });
+  });
+
+  for (const [name, role, broken] of [
+    ["error", "button", { andErrorPage: false }],
+    ["global-error", "link", { andErrorPage: true }],
+  ]) {
+    test(`where the page fails, one can try again (${name}, ${look})`, async () => {
+      await inWindow(async (page) => {
+        await register(page);
+        await addTodo(page, "Was there before");
+        await breakPage(page, broken);
+        await page.goto("/");
+        await page.getByRole("heading", { name: "Something went wrong" }).waitFor();
+        const again = page.getByRole(role, { name: "Try again" });
+        await again.waitFor();
+        await pass(page, name);
+        await mend(page);
+        await again.click();
+        await waitForTitles(page, "Was there before");
+      }, { ...options, expected: [/broken by the test/] });
+    });
+  }
+}

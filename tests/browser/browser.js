@@ -134,7 +134,7 @@ export function day(page, distance) {
 }
 
 /** Looks for what keeps people with disabilities from using the page as it is now. */
-export async function expectAccessible(page) {
+async function expectAccessible(page) {
   // Evaluated by the debugger, as the page's policy lets no foreign script in.
   await page.evaluate(axe.source);
   const { violations, passes } = await page.evaluate(() => window.axe.run());
@@ -148,7 +148,7 @@ export async function expectAccessible(page) {
 }
 
 /** No part of the page is wider than the screen. */
-export async function expectToFit(page) {
+async function expectToFit(page) {
   const [needed, there] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
     document.documentElement.clientWidth,
@@ -156,7 +156,15 @@ export async function expectToFit(page) {
   assert.ok(needed <= there, `the page is ${needed} wide on a screen of ${there}`);
 }
 
-export async function keepScreenshot(page, name) {
+/** The page as it is now looks as it should to everybody; it is kept as `name`. */
+export async function expectGoodLooks(page, name) {
+  await page.evaluate(() => document.fonts.ready);
+  await expectAccessible(page);
+  await expectToFit(page);
+  await keepScreenshot(page, name);
+}
+
+async function keepScreenshot(page, name) {
   if (!screenshots) return;
   await mkdir(screenshots, { recursive: true });
   await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });

@@ -8,9 +8,9 @@ import { after, test } from "node:test";
 
 import {
   addTodo,
-  expectAccessible,
+  expectGoodLooks,
   inWindow,
-  keepScreenshot,
+  LOOKS,
   register,
   waitFor,
   waitForTitles,
@@ -25,6 +25,7 @@ test("while the backend is away it is said, nothing is lost, and one goes on aft
   await inWindow(async (page, context) => {
     await register(page);
     await addTodo(page, "Was there before");
+    const session = await context.storageState();
     stopBackend();
 
     // What was typed stays, with why it was not taken.
@@ -33,8 +34,17 @@ test("while the backend is away it is said, nothing is lost, and one goes on aft
     const said = page.getByRole("alert").filter({ hasText: "does not answer" });
     await page.locator(".add").locator(said).waitFor();
     assert.equal(await page.getByLabel("What is to be done?").inputValue(), "Not lost");
-    await expectAccessible(page);
-    await keepScreenshot(page, "outage");
+
+    for (const [look, options] of Object.entries(LOOKS)) {
+      await inWindow(async (page) => {
+        await page.goto("/");
+        await page.getByLabel("What is to be done?").fill("Not lost");
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        await page.locator(".add").getByRole("alert").filter({ hasText: "does not answer" }).waitFor();
+        await page.getByRole("link", { name: "Try again" }).waitFor();
+        await expectGoodLooks(page, `outage-${look}`);
+      }, { ...options, storageState: session });
+    }
 
     // A session that is to be renewed at this moment is not over either.
     await context.clearCookies({ name: "session" });

@@ -6,10 +6,8 @@ import {
   addTodo,
   address,
   day,
-  expectAccessible,
-  expectToFit,
+  expectGoodLooks,
   inWindow,
-  keepScreenshot,
   logIn,
   LOOKS,
   register,
@@ -119,10 +117,7 @@ for (const [look, options] of Object.entries(LOOKS)) {
         `Return the library books | ${await day(page, -2)}`,
       );
       await page.getByText("3 suggestions").waitFor();
-      await page.evaluate(() => document.fonts.ready);
-      await expectAccessible(page);
-      await expectToFit(page);
-      await keepScreenshot(page, `suggestions-${look}`);
+      await expectGoodLooks(page, `suggestions-${look}`);
     }, options);
   });
 }

@@ -27,11 +27,15 @@ install_missing() {
   { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
     -o DPkg::Lock::Timeout=600 "${missing[@]}"; } >"$state/apt.log" 2>&1 || die "apt-get failed; see $state/apt.log"
 }
-# upstream_helm: the path of upstream's helm in the version that the Helm plugin is made of, built once into the cache
+# upstream_helm 3|4: the path of upstream's helm of that major, built once into the cache. The fourth is the version
+# that the Helm plugin is made of, the third the one that the tests of the cluster take, too.
 upstream_helm() {
   local version place
-  version=$(awk '$1 == "helm.sh/helm/v4" { print $2 }' "$root/plugins/helm/engine/go.mod")
-  place=$cache/helm-upstream/$version
-  [ -x "$place/helm" ] || GOBIN=$place go install -trimpath "helm.sh/helm/v4/cmd/helm@$version" || return
+  case $1 in
+    3) version=$(awk -F'"' '/^const THREE: / { print $2 }' "$root/tests/src/helm.rs") ;;
+    4) version=$(awk '$1 == "helm.sh/helm/v4" { print $2 }' "$root/plugins/helm/engine/go.mod") ;;
+  esac
+  place=$cache/helm-upstream/${version:?no version of helm $1 is named}
+  [ -x "$place/helm" ] || CGO_ENABLED=0 GOBIN=$place go install -trimpath "helm.sh/helm/v$1/cmd/helm@$version" || return
   echo "$place/helm"
 }

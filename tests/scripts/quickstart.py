@@ -1,30 +1,42 @@
 """Reads a page in Markdown and writes a shell script of the blocks that are marked for a target.
 
-`<!-- run: TARGET... -->` right above a block of sh says for which targets it is run; `, exit code N` after them, how it
-ends where that is not well. `<!-- seen -->` above a block of text says that what ran last printed each of its lines,
-where `...` stands for anything. The script calls `begin`, `expect` and `seen`, and writes to the file `output`.
+Every block has a mark right above it. `<!-- run: TARGET... -->` above one of sh says for which targets it is run;
+`, exit code N` after them, how it ends where that is not well; `<!-- not run: WHY -->`, that no test can run it.
+`<!-- seen -->` above a block of text says that what ran last printed each of its lines, where `...` stands for
+anything. The script calls `begin`, `expect` and `seen`, and writes to the file `output`.
 """
 
 import re
 import shlex
 import sys
+from itertools import takewhile
 
-MARK = re.compile(r"<!-- (?:run: (?P<targets>[a-z -]+)(?:, exit code (?P<code>\d+))?|(?P<seen>seen)) -->")
+MARK = re.compile(
+    r"<!-- (?:run: (?P<targets>[a-z -]+)(?:, exit code (?P<code>\d+))?|(?P<not_run>not run: \S.*)|(?P<seen>seen)) -->"
+)
 WRITTEN_FOR = "docker-desktop"
 
 
+class PageError(Exception):
+    """The page does not say what a test is to do with it."""
+
+
 def blocks(page: list[str]) -> list[tuple[int, re.Match[str], list[str]]]:
-    """The marked blocks: the line where each begins, its mark, its lines."""
+    """The blocks: the line where each begins, its mark, its lines."""
     found = []
-    for index, line in enumerate(page):
-        if not line.startswith("<!-- "):
-            continue
-        mark = MARK.fullmatch(line)
-        fence = page[index + 1]
-        if not mark or fence != ("```text" if mark["seen"] else "```sh"):
-            sys.exit(f"line {index + 1}: no mark of a block: {line} {fence}")
-        end = page.index("```", index + 2)
-        found.append((index + 3, mark, page[index + 2 : end]))
+    above = ""
+    lines = enumerate([*page, ""], 1)
+    for number, line in lines:
+        if line.lstrip().startswith("```"):
+            mark = MARK.fullmatch(above)
+            if not mark or line != ("```text" if mark["seen"] else "```sh"):
+                raise PageError(f"line {number}: a block without a mark of its own: {above or 'nothing'} above {line}")
+            found.append((number + 1, mark, [text for _, text in takewhile(lambda item: item[1] != "```", lines)]))
+            above = ""
+        elif above.startswith("<!--"):
+            raise PageError(f"line {number - 1}: a mark without a block: {above}")
+        else:
+            above = line
     return found
 
 
@@ -33,13 +45,15 @@ def script(page: list[str], target: str) -> list[str]:
     commands: list[str] = []
     is_run = False
     for number, mark, lines in blocks(page):
-        if not mark["seen"]:
+        if mark["targets"]:
             is_run = target in mark["targets"].split()
             if is_run and mark["code"]:
                 commands += [f"begin {number}", "set +e", "(", "set -e", *lines, ") >output 2>&1"]
                 commands += ["code=$?", "set -e", f'expect {mark["code"]} "$code"']
             elif is_run:
                 commands += [f"begin {number}", "{", *lines, "} >output 2>&1"]
+        elif mark["not_run"]:
+            is_run = False
         elif is_run:
             for offset, line in enumerate(lines):
                 text = line.strip().replace(f"on {WRITTEN_FOR}", f"on {target}")
@@ -47,8 +61,17 @@ def script(page: list[str], target: str) -> list[str]:
                 pattern = re.sub(r"\s+", "[[:space:]]+", ".*".join(parts))
                 commands.append(f"seen {number + offset} {shlex.quote(pattern)} {shlex.quote(text)}")
     if not commands:
-        sys.exit(f"no block is marked for {target}")
+        raise PageError(f"no block is marked for {target}")
     return commands
 
 
-print("\n".join(script(sys.stdin.read().splitlines(), sys.argv[1])))
+def main() -> None:
+    """The page comes in, the script goes out; the target is the argument."""
+    try:
+        print("\n".join(script(sys.stdin.read().splitlines(), sys.argv[1])))
+    except PageError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::real::Real;
 
-/// The last version of the third major.
+/// The last version of the third major. `tests/scripts/environment.sh` reads it here.
 const THREE: &str = "v3.22.0";
 
 /// One of the programs.

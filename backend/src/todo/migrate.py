@@ -3,7 +3,8 @@
 Expand, then contract. The migration of a release runs while pods of the last one still serve, and
 a rollback leaves it in place. So a migration only adds what the last build can do without knowing:
 tables, columns that may be null or have a default, indexes. What no build uses any more is taken
-away by the release after the one that stopped to use it.
+away by the release after the one that stopped to use it, in a revision that says so: `contracts`
+in it names that build. A test refuses anything else.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """What the environment says. Nothing else in the program reads it."""
 
-import sys
+import logging
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+log = logging.getLogger(__name__)
 
 
 class DatabaseSettings(BaseSettings):
@@ -53,7 +55,7 @@ def report_invalid_settings(error: ValidationError) -> int:
     """Name each variable that is missing or wrong; the exit code says that no retry helps."""
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"]).upper()
-        print(f"environment variable {name}: {problem['msg']}", file=sys.stderr)
+        log.error("environment variable %s: %s", name, problem["msg"])
     return 2
 
 

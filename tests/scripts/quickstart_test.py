@@ -1,0 +1,71 @@
+"""What `quickstart.py` makes of a page, and which pages it refuses."""
+
+import unittest
+
+from quickstart import PageError, script
+
+PAGE = """# Page
+<!-- run: docker-desktop -->
+```sh
+one
+```
+<!-- run: kind -->
+```sh
+two
+```
+<!-- seen -->
+```text
+two ran on docker-desktop in ... s
+```
+<!-- not run: it needs a hand -->
+```sh
+three
+```
+<!-- run: docker-desktop kind, exit code 2 -->
+```sh
+four
+```
+"""
+
+
+class Quickstart(unittest.TestCase):
+    def commands(self, page: str, target: str = "kind") -> list[str]:
+        return script(page.splitlines(), target)
+
+    def refused(self, page: str) -> str:
+        with self.assertRaises(PageError) as refusal:
+            self.commands(page)
+        return str(refusal.exception)
+
+    def test_what_is_marked_for_a_target_is_run_at_its_line(self) -> None:
+        commands = self.commands(PAGE)
+        self.assertIn("begin 8", commands)
+        self.assertIn("two", commands)
+        self.assertNotIn("one", commands)
+        self.assertNotIn("three", commands)
+        self.assertIn('expect 2 "$code"', commands)
+
+    def test_what_is_seen_is_of_what_ran_right_before(self) -> None:
+        self.assertIn("seen 12", " ".join(self.commands(PAGE)))
+        self.assertIn("on[[:space:]]+kind[[:space:]]+in", " ".join(self.commands(PAGE)))
+        self.assertNotIn("seen", " ".join(self.commands(PAGE, "docker-desktop")))
+
+    def test_a_block_that_says_nothing_is_refused(self) -> None:
+        for fence in ("```sh", "```text", "```", "```bash", "  ```sh"):
+            self.assertIn("line 23: a block without a mark", self.refused(f"{PAGE}\n{fence}\nx\n```\n"))
+
+    def test_a_mark_of_another_kind_or_without_its_reason_is_refused(self) -> None:
+        for mark in ("<!-- seen -->", "<!-- not run: -->", "<!-- not run -->", "<!-- run: -->", "<!-- runs: kind -->"):
+            self.assertIn("line 24: a block without a mark", self.refused(f"{PAGE}\n{mark}\n```sh\nx\n```\n"))
+
+    def test_a_mark_that_stands_alone_is_refused(self) -> None:
+        for page in (f"{PAGE}<!-- run: kind -->\n\n```sh\nx\n```\n", f"{PAGE}<!-- run: kind -->"):
+            self.assertIn("line 22: a mark without a block", self.refused(page))
+
+    def test_a_target_for_which_nothing_is_marked_is_refused(self) -> None:
+        with self.assertRaisesRegex(PageError, "no block is marked for minikube"):
+            self.commands(PAGE, "minikube")
+
+
+if __name__ == "__main__":
+    unittest.main()
