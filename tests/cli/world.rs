@@ -41,6 +41,11 @@ impl World {
         Self::with(under_test::real::todo_project(), "docker-desktop", &[])
     }
 
+    /// The same with one of the projects that the gate's own tests judge.
+    pub fn gate(project: &str) -> Self {
+        Self::with(under_test::real::gate_project(project), "docker-desktop", &[])
+    }
+
     /// The cluster is kind's, with one node.
     pub fn kind() -> Self {
         Self::with(

@@ -7,7 +7,7 @@ use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Rendered, Session};
 use crate::digest::{Hasher, IgnorePatterns, digest_tree};
-use crate::event::{Bus, EventKind, Finding, FindingOutcome};
+use crate::event::{Bus, EventKind, Finding};
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::render;
@@ -243,17 +243,9 @@ impl Session {
         sources: &[String],
     ) -> RunError {
         for finding in findings {
-            bus.send(EventKind::Finding(Finding {
-                source: chosen.id.clone(),
-                outcome: FindingOutcome::Failed,
-                code: "todohost.secret.chart".to_owned(),
-                message: finding.to_string(),
-                evidence: Vec::new(),
-                help: Some(finding.help()),
-                file: sources.get(finding.index).cloned().filter(|source| !source.is_empty()),
-                pointer: Some(finding.pointer.clone()),
-                object: finding.object.clone(),
-            }));
+            let file = sources.get(finding.index).cloned().filter(|source| !source.is_empty());
+            let source = chosen.id.clone();
+            bus.send(EventKind::Finding(Finding { source, file, ..Finding::from(finding) }));
         }
         match findings.first() {
             Some(first) => RunError::SecretInChart {

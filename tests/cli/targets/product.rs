@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use todohost_testkit::{Project, Rule};
 use todohost_testkit::cluster::kubeconfig;
+use todohost_testkit::{Project, Rule};
 
 use crate::world::{DATABASE, World};
 
