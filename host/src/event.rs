@@ -55,7 +55,7 @@ pub enum EventKind {
         /// The line is over and goes away.
         closed: bool,
     },
-    /// A line that a tool printed.
+    /// A line that a hook or a test of the chart printed.
     StepOutput {
         /// The line, without its end.
         line: String,

@@ -25,6 +25,7 @@ mod revision;
 mod saved;
 mod schedule;
 mod session;
+mod template;
 mod verify;
 
 use std::path::PathBuf;

@@ -279,7 +279,7 @@ fn tests_run_when_asked_for_and_tell_what_they_printed() {
     let world = deployed();
     assert!(!jobs(&world).contains(&"test".to_owned()));
     world.cluster.behaviour("test", Behaviour::Exits { code: 0, log: "all is well\n".into() });
-    let finished = todohost(&world, "verify --tests --verbose").expect_code(0);
+    let finished = todohost(&world, "verify --tests").expect_code(0);
     for part in ["1 tests passed", "all is well"] {
         assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
     }

@@ -17,4 +17,5 @@ mod load;
 mod refusals;
 mod shop;
 mod todo;
+mod told;
 mod web;

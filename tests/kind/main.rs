@@ -12,7 +12,7 @@ fn the_same_project_goes_to_a_cluster_with_a_store_of_its_own() {
             .args(["--set", "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop"])
             .args(["--output", "json"])
     };
-    let first = deploy().run().expect_code(0);
+    let first = deploy().args(["--yes"]).run().expect_code(0);
     assert_eq!(real.object("deployment", "shop-web")["status"]["availableReplicas"], 1);
     let pods = real.pods("shop-web");
 

@@ -43,7 +43,7 @@ impl Cli {
         let Particulars { plan_file, after_failure, lock_timeout } = particulars;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
         let may_start = options.yes;
-        let run = Run { ready_within, lock_timeout, after_failure, plan_file, may_start, ..run };
+        let run = Run { ready_within, lock_timeout, after_failure, may_start, plan_file, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify | Goal::Test);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
@@ -97,7 +97,7 @@ impl Cli {
         let lock_timeout = change.lock.timeout();
         let saved = Some(Arc::new(saved));
         let may_start = options.yes;
-        let run = Run { ready_within, lock_timeout, after_failure, saved, may_start, ..run };
+        let run = Run { ready_within, lock_timeout, after_failure, may_start, saved, ..run };
         self.pursue(common, run, goal, &targets).await
     }
 

@@ -17,7 +17,7 @@ impl Cli {
     ) -> Result<(), RunError> {
         let run = Arc::new(self.open(common, &[], Takeover::default())?);
         for target in self.named_targets(&run, &options.target).await? {
-            let revisions = run::history(&run, &target).await?;
+            let revisions = Box::pin(run::history(&run, &target)).await?;
             let text = match common.output {
                 OutputFormat::Name => names(&revisions),
                 _ => table(&revisions),

@@ -63,11 +63,13 @@ pub enum RunError {
         live: bool,
     },
     /// The chart does with secrets what it may not.
-    #[error("{first}{}", more(*.count))]
+    #[error("{first}{place}{}", more(*.count))]
     #[diagnostic(code(todohost::secret::chart))]
     SecretInChart {
         /// The first finding.
         first: String,
+        /// Where in the chart, in brackets; empty where it is not known.
+        place: String,
         /// How many there are.
         count: usize,
         /// What to do about the first.

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Rendered, Session};
+use super::template;
 use crate::digest::{Hasher, IgnorePatterns, digest_tree};
 use crate::event::{Bus, EventKind, Finding};
 use crate::object::{Object, ObjectRef};
@@ -242,16 +243,23 @@ impl Session {
         findings: &[SecretFinding],
         sources: &[String],
     ) -> RunError {
+        let project = &self.run.project;
+        let place = |finding: &SecretFinding| {
+            let source = sources.get(finding.index).filter(|source| !source.is_empty())?;
+            let value = finding.path.as_deref();
+            let chart = &project.file.app.chart;
+            Some(template::place(&project.root, chart, source, value, finding.field()))
+        };
         for finding in findings {
-            let file = sources.get(finding.index).cloned().filter(|source| !source.is_empty());
-            let source = chosen.id.clone();
+            let (source, file) = (chosen.id.clone(), place(finding));
             bus.send(EventKind::Finding(Finding { source, file, ..Finding::from(finding) }));
         }
         match findings.first() {
             Some(first) => RunError::SecretInChart {
                 first: first.to_string(),
+                place: place(first).map(|place| format!(" ({place})")).unwrap_or_default(),
                 count: findings.len(),
-                help: first.help(),
+                help: first.help().to_owned(),
             },
             None => {
                 let chart = self.run.project.file.app.chart.clone();

@@ -48,16 +48,21 @@ pub struct SecretFinding {
 }
 
 impl SecretFinding {
+    /// What the thing that it went to is called: `DATABASE_URL`.
+    pub fn field(&self) -> &str {
+        let word = self.place.rsplit(' ').next().unwrap_or_default();
+        if word.starts_with('/') { word.rsplit('/').next().unwrap_or_default() } else { word }
+    }
+
     /// What the user can do about it.
-    pub fn help(&self) -> String {
-        let grant = "or grant `reveal` of it to the renderer, which then sees the value";
+    pub const fn help(&self) -> &'static str {
         match self.fault {
-            SecretFault::Leak => format!(
-                "put it into the data of a Secret and refer to that by secretKeyRef or a volume, {grant}"
-            ),
-            SecretFault::Transform => format!(
-                "give the value in the form in which the Secret needs it and use it as a whole, {grant}"
-            ),
+            SecretFault::Leak => {
+                "put it into the data of a Secret and refer to that by secretKeyRef or a volume"
+            }
+            SecretFault::Transform => {
+                "give the value in the form in which the Secret needs it and use it as a whole"
+            }
         }
     }
 }
@@ -102,7 +107,7 @@ impl From<&SecretFinding> for Finding {
             code: code.to_owned(),
             message: finding.to_string(),
             evidence: Vec::new(),
-            help: Some(finding.help()),
+            help: Some(finding.help().to_owned()),
             file: None,
             pointer: Some(finding.pointer.clone()),
             object: finding.object.clone(),

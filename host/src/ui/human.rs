@@ -155,11 +155,6 @@ impl Renderer for Human {
             EventKind::StepFinished { outcome, detail, elapsed_ms } => {
                 self.finish(&key, *outcome, detail, *elapsed_ms);
             }
-            EventKind::StepOutput { line } => {
-                if let Some(step) = self.steps.get(&key) {
-                    step.bar.set_message(clean(line).into_owned());
-                }
-            }
             EventKind::ObjectWaiting { object, state, message, replicas, since_ms, .. } => {
                 if let Some(step) = self.steps.get_mut(&key) {
                     let age = Duration::from_millis(event.at_ms.saturating_sub(*since_ms));

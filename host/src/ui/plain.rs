@@ -78,7 +78,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             }
             finished(step, *outcome, detail, *elapsed_ms)
         }
-        EventKind::StepOutput { line } if verbose => format!("    {step} | {}", clean(line)),
+        EventKind::StepOutput { line } => format!("    {step} | {}", clean(line)),
         EventKind::PluginLog { plugin, level, message }
             if verbose || matches!(level.as_str(), "warn" | "error") =>
         {

@@ -212,7 +212,7 @@ impl Running {
     /// # Panics
     /// If it cannot be waited for.
     #[cfg(unix)]
-    pub fn kill_after(mut self, time: Duration) -> String {
+    pub fn kill_after(mut self, time: Duration) -> Finished {
         let until = Instant::now() + time;
         while Instant::now() < until && self.child.try_wait().is_ok_and(|status| status.is_none()) {
             std::thread::sleep(Duration::from_millis(1));
@@ -220,7 +220,7 @@ impl Running {
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.kill();
         }
-        self.finish().output()
+        self.finish()
     }
 
     #[cfg(unix)]
