@@ -140,7 +140,11 @@ fn chart() {
     assert_breaks("chart", &[Write("chart/values.yaml", "a: [\n")]);
     assert_breaks(
         "chart",
-        &[Remove("chart/templates/api.yaml"), Remove("chart/templates/web.yaml")],
+        &[
+            Remove("chart/templates/api.yaml"),
+            Remove("chart/templates/web.yaml"),
+            Remove("chart/templates/secret.yaml"),
+        ],
     );
 }
 
