@@ -1,6 +1,9 @@
 //! What `check` answers: the tables of what checks judged, here those of the Todo app of this repository, and those of
 //! projects of other shapes, where one edit fails its row and no other.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 use todohost_testkit::{Finished, Host};
 
 use super::world::{DATABASE, World, assert_refusal};
@@ -208,12 +211,16 @@ const OF_OBJECTS: [(&str, &str, Edit); 5] = [
     ),
 ];
 
-fn judge(world: &World, project: &str) -> Finished {
-    let check = world.host().args(["check"]);
+/// The row whose faults are warnings.
+const ONLY_WARNS: &str = "VI. Simplicity First";
+
+/// A command with what the project needs.
+fn run(world: &World, project: &str, command: &str) -> Finished {
+    let host = world.host().args([command]);
     if project == "shop" {
-        return check.args(["--set", &format!("secrets.databaseUrl={DATABASE}")]).run();
+        return host.args(["--set", &format!("secrets.databaseUrl={DATABASE}")]).run();
     }
-    check.run()
+    host.run()
 }
 
 /// Exactly this row fails, and the others are judged all the same.
@@ -225,7 +232,7 @@ fn assert_each_breaks_its_row(edits: &[(&str, &str, Edit)]) {
             Write(path, text) => world.project.write(path, text),
             Remove(path) => std::fs::remove_file(world.project.root().join(path)).unwrap(),
         }
-        let finished = judge(&world, project).expect_code(3);
+        let finished = run(&world, project, "check").expect_code(3);
         let tables = tables(&finished);
         assert_eq!(rows(&tables, "FAIL"), [*row], "{}", finished.output());
         let others: Vec<&str> = JUDGED.into_iter().filter(|other| other != row).collect();
@@ -237,7 +244,7 @@ fn assert_each_breaks_its_row(edits: &[(&str, &str, Edit)]) {
 fn any_project_that_holds_to_every_row_passes() {
     for project in PROJECTS {
         let world = World::gate(project);
-        let finished = judge(&world, project).expect_code(0);
+        let finished = run(&world, project, "check").expect_code(0);
         let tables = tables(&finished);
         assert_eq!(rows(&tables, "PASS"), JUDGED, "{}", finished.output());
         let untold = ["I. Spec-Driven Development", "II. Clean Code"];
@@ -263,11 +270,50 @@ fn a_row_that_only_warns_does_not_fail_the_check() {
         "name: render\nspec:",
         "name: render\n  annotations:\n    helm.sh/hook: post-install\nspec:",
     );
-    let finished = judge(&world, "studio").expect_code(0);
+    world.project.replace("todohost.toml", "[secrets]\n\"queue.password\" = {}\n", "");
+    let finished = run(&world, "studio", "check").expect_code(0);
     assert_eq!(
         rows(&tables(&finished), "WARNING"),
         ["VI. Simplicity First"],
         "{}",
         finished.output()
     );
+}
+
+#[test]
+fn every_row_that_is_judged_has_an_edit_that_breaks_it() {
+    let edits = OF_FILES.iter().chain(&OF_OBJECTS);
+    let rows: BTreeSet<&str> = edits.map(|(row, ..)| *row).chain([ONLY_WARNS]).collect();
+    assert_eq!(rows, BTreeSet::from(JUDGED));
+}
+
+/// The gate's own tests judge objects that are written by hand.
+#[test]
+fn what_the_gates_own_tests_judge_is_what_the_charts_render() {
+    for project in PROJECTS {
+        let world = World::gate(project);
+        let rendered = run(&world, project, "render").expect_code(0).stdout;
+        assert_eq!(objects(&rendered), objects(&world.project.read("rendered.yaml")), "{rendered}");
+    }
+}
+
+/// The objects of a manifest, by kind and name, without tags of images and what Secrets hold.
+fn objects(manifest: &str) -> BTreeMap<String, Value> {
+    let documents = manifest.split("---\n").filter(|document| !document.trim().is_empty());
+    let parsed = documents.map(|document| serde_saphyr::from_str::<Value>(document).unwrap());
+    let named = parsed.map(|mut object| {
+        if object["kind"] == "Secret" {
+            object["stringData"] = Value::Null;
+        }
+        for list in ["initContainers", "containers"] {
+            let pod = object.pointer_mut("/spec/template/spec");
+            let containers = pod.and_then(|pod| pod.get_mut(list)?.as_array_mut());
+            for container in containers.into_iter().flatten() {
+                let image = container["image"].as_str().unwrap();
+                container["image"] = image.rsplit_once(':').unwrap().0.into();
+            }
+        }
+        (format!("{}/{}", object["kind"], object["metadata"]["name"]), object)
+    });
+    named.collect()
 }
