@@ -28,7 +28,7 @@ fn check(world: &World) -> Finished {
 /// What follows the lines of steps, which run at the same time.
 fn tables(finished: &Finished) -> String {
     let lines = finished.stderr.lines().skip_while(|line| !line.starts_with("Principle XI"));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The rows with this status, by their titles.
