@@ -265,9 +265,13 @@ impl ProjectFile {
     /// # Errors
     /// With the place and, for an unknown key, the likely one.
     pub fn parse(source: &Source) -> Result<Self, ProjectError> {
-        let file: Self =
+        let mut file: Self =
             toml::from_str(&source.text).map_err(|error| ProjectError::syntax(source, &error))?;
         validate::validate(source, &file)?;
+        // Plugins are told paths as the workspace gives them: `./chart` is `chart`.
+        if let Some(plain) = file.app.chart.strip_prefix("./").filter(|plain| !plain.is_empty()) {
+            file.app.chart = plain.to_owned();
+        }
         Ok(file)
     }
 
@@ -339,6 +343,13 @@ values = { "api.image" = "{reference}" }
         assert_eq!(file.images["api"].dockerfile, "Dockerfile");
         assert!(file.secrets["secrets.key"].required);
         assert_eq!(file.sources(), ["api", "chart"]);
+    }
+
+    #[test]
+    fn a_chart_is_called_as_the_workspace_calls_it() {
+        let chart = |text: &str| read(&GOOD.replace("\"chart\"", text)).unwrap().app.chart;
+        assert_eq!(chart("\"./deploy/chart\""), "deploy/chart");
+        assert_eq!(chart("\"./\""), "./");
     }
 
     #[test]

@@ -91,6 +91,14 @@ fn troubleshooting() -> String {
     std::fs::read_to_string(todohost_tests::workspace().join("docs/troubleshooting.md")).unwrap()
 }
 
+/// How codes begin that the host gives plugins.
+const OF_THE_HOST: &str = "todohost.";
+
+/// The codes that are explained by a row of a table.
+fn table_codes(document: &str) -> impl Iterator<Item = &str> {
+    document.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
+}
+
 #[test]
 fn every_error_code_is_explained_and_no_other() {
     let host = shipped("host/src");
@@ -109,9 +117,46 @@ fn every_error_code_is_explained_and_no_other() {
         assert!(raised.contains(code), "docs/troubleshooting.md: no error has the code {code}");
     }
     for (code, text) in sections {
-        let is_whole = text.contains("*Shown:* ") && text.contains("*Do:* ");
-        assert!(is_whole, "docs/troubleshooting.md: {code} lacks what is shown or what to do");
+        assert_whole(code, text);
     }
+}
+
+/// A section says all three.
+fn assert_whole(title: &str, text: &str) {
+    for part in ["*Shown:* ", "*Why:* ", "*Do:* "] {
+        assert!(text.contains(part), "docs/troubleshooting.md: {title} lacks {part}");
+    }
+}
+
+#[test]
+fn the_plans_risks_are_explained() {
+    let document = troubleshooting();
+    let (_, chapter) = document.split_once("\n## The four usual troubles\n").unwrap();
+    let (chapter, _) = chapter.split_once("\n## ").unwrap();
+    let sections: Vec<&str> = chapter.split("\n### ").skip(1).collect();
+    assert_eq!(sections.len(), 4);
+    for section in sections {
+        assert_whole(section.lines().next().unwrap_or_default(), section);
+    }
+}
+
+#[test]
+fn every_code_that_the_host_gives_plugins_is_explained_and_no_other() {
+    let host = shipped("host/src");
+    // What else is quoted so: the project's file, names that are filled in, and sentences.
+    let is_code = |code: &&str| {
+        let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'.' || byte == b'-';
+        *code != "toml" && code.bytes().all(is_part)
+    };
+    let raised: BTreeSet<&str> =
+        between(&host, "\"todohost.", '"').into_iter().filter(is_code).collect();
+    assert!(raised.contains("process.not-found"), "this test no longer finds the codes");
+    let document = troubleshooting();
+    let rows: Vec<&str> =
+        table_codes(&document).filter_map(|code| code.strip_prefix(OF_THE_HOST)).collect();
+    let explained: BTreeSet<&str> = rows.iter().copied().collect();
+    assert_eq!(explained, raised, "docs/troubleshooting.md and host/src differ");
+    assert_eq!(rows.len(), explained.len(), "a code has two rows");
 }
 
 #[test]
@@ -131,10 +176,8 @@ fn every_exit_code_is_explained_and_no_other() {
 fn no_code_of_a_plugin_is_explained_that_none_has() {
     let plugins = shipped("plugins");
     let document = troubleshooting();
-    let codes: Vec<&str> = document
-        .lines()
-        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
-        .collect();
+    let codes: Vec<&str> =
+        table_codes(&document).filter(|code| !code.starts_with(OF_THE_HOST)).collect();
     assert!(!codes.is_empty(), "this test no longer finds the codes");
     for code in codes {
         let is_there = plugins.contains(&format!("\"{code}\""));

@@ -22,6 +22,8 @@ const CLIENT: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64
 const REFUSED: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
 /// What `docker image inspect` prints.
 const IMAGE: &str = r#"[{"Id":"sha256:5d0e2f1b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1048576}]"#;
+/// The same for a build that stands on two images, which are there.
+const TWO_IMAGES: &str = r#"[{"Id":"sha256:5d0e","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1},{"Id":"sha256:6e1f","RepoTags":["{3}"],"Os":"linux","Architecture":"amd64","Size":1}]"#;
 
 /// A project, a cluster and tools.
 pub struct World {
@@ -39,6 +41,11 @@ impl World {
     /// The same with the Todo app of this repository in the place of `shop`.
     pub fn todo() -> Self {
         Self::with(under_test::real::todo_project(), "docker-desktop", &[])
+    }
+
+    /// The same with one of the projects that the gate's own tests judge.
+    pub fn gate(project: &str) -> Self {
+        Self::with(under_test::real::gate_project(project), "docker-desktop", &[])
     }
 
     /// The cluster is kind's, with one node.
@@ -224,6 +231,7 @@ pub fn docker() -> Vec<Rule> {
         // The builder describes what it made; after that it is the target that asks.
         Rule::on("image inspect *").requires("deliver-holds").requires("described").holds(),
         Rule::on("image inspect *").requires("{2}").prints(IMAGE).sets("described"),
+        Rule::on("image inspect * *").prints(TWO_IMAGES),
         Rule::on("image inspect *").prints("[]\n").fails(1, "Error: No such image: {2}\n"),
         Rule::on("pull -- *").requires("pull-holds").prints("2f1b: Downloading\n").holds(),
         Rule::on("pull -- *").prints("2f1b: Downloading\n").sets("{2}"),

@@ -147,7 +147,7 @@ fn todohost(real: &Real, command: &str) -> Finished {
             .args(["--secret", "secrets.databaseUrl=env:DATABASE_URL"])
             .args(["--secret", "secrets.jwtSecret=env:JWT_SECRET"])
             // Beside an app that is deployed already.
-            .args(["--set", "frontend.service.nodePort=30918"])
+            .args(["--set", "frontend.service.nodePort=30919"])
             .variable("DATABASE_URL", todohost_tests::variable("DATABASE_URL").unwrap())
             .variable("JWT_SECRET", "signs-the-log-ins-of-the-checklist-and-no-other");
     }

@@ -13,6 +13,17 @@ cd "$root"
 
 # say TEXT: one line of progress, with the seconds since the script began
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*" >&2; }
+# shows COUNT PATTERN COMMAND...: runs it, and fails unless that many lines of what it printed match; tests that are
+# named by a filter pass where it finds none
+shows() {
+  local count=$1 pattern=$2 printed found
+  shift 2
+  printed=$(mktemp "$state/printed.XXXXXX")
+  "$@" | tee "$printed" || { rm "$printed"; return 1; }
+  found=$(grep -c -- "$pattern" "$printed") || true
+  rm "$printed"
+  [ "$found" -eq "$count" ] || { say "$found lines match '$pattern', not $count"; return 1; }
+}
 # die TEXT: one line that says what to do
 die() { printf '%s\n' "$*" >&2; exit 1; }
 # has PROGRAM...: are all of them there?

@@ -272,6 +272,17 @@ pub fn todo_project() -> Project {
     project
 }
 
+/// A copy of a project that the gate's own tests judge.
+///
+/// # Panics
+/// Where there is none of this name.
+pub fn gate_project(name: &str) -> Project {
+    let project = Project::empty();
+    let fixtures = super::workspace().join("plugins/constitution/tests/fixtures");
+    copy(&fixtures.join(name), &project.root());
+    project
+}
+
 fn copy(from: &Path, to: &Path) {
     const LEFT_BEHIND: [&str; 8] = [
         "node_modules",

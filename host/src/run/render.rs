@@ -8,7 +8,7 @@ use super::schedule::Report;
 use super::session::{Deadline, Rendered, Session};
 use super::template;
 use crate::digest::{Hasher, IgnorePatterns, digest_tree};
-use crate::event::{Bus, EventKind, Finding, FindingOutcome};
+use crate::event::{Bus, EventKind, Finding};
 use crate::object::{Object, ObjectRef};
 use crate::plan::Chosen;
 use crate::plugin::wit::render;
@@ -251,17 +251,8 @@ impl Session {
             Some(template::place(&project.root, chart, source, value, finding.field()))
         };
         for finding in findings {
-            bus.send(EventKind::Finding(Finding {
-                source: chosen.id.clone(),
-                outcome: FindingOutcome::Failed,
-                code: "todohost.secret.chart".to_owned(),
-                message: finding.to_string(),
-                evidence: Vec::new(),
-                help: Some(finding.help().to_owned()),
-                file: place(finding),
-                pointer: Some(finding.pointer.clone()),
-                object: finding.object.clone(),
-            }));
+            let (source, file) = (chosen.id.clone(), place(finding));
+            bus.send(EventKind::Finding(Finding { source, file, ..Finding::from(finding) }));
         }
         match findings.first() {
             Some(first) => RunError::SecretInChart {

@@ -45,6 +45,12 @@ impl Release {
         Place::field(reference, pointer.into(), origin)
     }
 
+    /// Whether the project builds what a container runs.
+    pub fn builds(&self, container: &Container<'_>) -> bool {
+        let runs = container.value["image"].as_str();
+        self.images.iter().any(|image| runs == Some(&image.reference))
+    }
+
     /// Objects of a kind.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.objects.iter().filter(move |object| object["kind"] == kind)

@@ -167,7 +167,7 @@ const OTHER_PRINCIPLES: [Row; 4] = [
     Row {
         id: "security",
         title: "VIII. Security",
-        help: "take the right away from the pod's or container's securityContext",
+        help: "take the right away from the pod's or container's securityContext, and let it say runAsNonRoot: true",
         gravity: Outcome::Failed,
         judge: Judge::Objects(workloads::security),
     },

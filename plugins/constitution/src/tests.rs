@@ -107,7 +107,7 @@ fn a_fault_of_an_object_leads_to_its_field_and_its_template() {
     assert_eq!(
         found.evidence,
         [
-            "Service/shop-api /spec/type (chart/templates/api.yaml:8): NodePort opens it to the outside, and only shop-web calls it"
+            "Service/shop-api /spec/type (chart/templates/api.yaml:2): NodePort opens it to the outside, and only shop-web calls it"
         ]
     );
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 const TYPES: [&str; 4] = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
 
-/// Each Service leads to a container, and what only other parts of the release call is not open to the outside.
+/// Each Service leads to a container, and what other parts of the release call is not open to the outside in their place.
 pub fn types(release: &Release) -> Judgement {
     let mut judgement =
         Judgement::unless("no container of the release listens, and nothing leads to one");
@@ -15,9 +15,13 @@ pub fn types(release: &Release) -> Judgement {
         let kind = kind(service);
         if !TYPES.contains(&kind) {
             judgement.fault(&place("type"), format!("{kind} is no type of a Service"));
-        } else if let Some(caller) = exposed_caller(release, service) {
-            let message = format!("{kind} opens it to the outside, and only {caller} calls it");
-            judgement.fault(&place("type"), message);
+        } else if let Some(caller) = needless(release, service) {
+            let why = if is_exposed(caller) {
+                format!("and only {} calls it", name(caller))
+            } else {
+                format!("and {}, which calls it, is not open", name(caller))
+            };
+            judgement.fault(&place("type"), format!("{kind} opens it to the outside, {why}"));
         } else if let Some((field, message)) = lost(release, service) {
             judgement.fault(&place(&field), message);
         } else {
@@ -42,6 +46,10 @@ fn kind(service: &Value) -> &str {
     service["spec"]["type"].as_str().unwrap_or("ClusterIP")
 }
 
+fn name(service: &Value) -> &str {
+    service["metadata"]["name"].as_str().unwrap_or("?")
+}
+
 fn is_exposed(service: &Value) -> bool {
     matches!(kind(service), "NodePort" | "LoadBalancer")
 }
@@ -51,22 +59,20 @@ fn selected<'a>(release: &'a Release, service: &'a Value) -> impl Iterator<Item 
     release.workloads().filter(|workload| workload.is_selected(&service["spec"]["selector"]))
 }
 
-/// The exposed Service of a caller of this one, which is exposed without need then.
-fn exposed_caller<'a>(release: &'a Release, service: &Value) -> Option<&'a str> {
+/// The Service of a caller of this one, which is exposed without need then: people open the caller. One that is exposed
+/// itself tells more than one that is not.
+fn needless<'a>(release: &'a Release, service: &Value) -> Option<&'a Value> {
     if !is_exposed(service) {
         return None;
     }
-    let name = service["metadata"]["name"].as_str()?;
-    let others = release
-        .of_kind("Service")
-        .filter(|other| is_exposed(other) && other["metadata"]["name"] != *name);
-    others
-        .filter(|other| {
-            selected(release, other).any(|workload| {
-                !workload.is_selected(&service["spec"]["selector"]) && calls(&workload, name)
+    let called = name(service);
+    let of_callers = release.of_kind("Service").filter(|other| {
+        name(other) != called
+            && selected(release, other).any(|workload| {
+                !workload.is_selected(&service["spec"]["selector"]) && calls(&workload, called)
             })
-        })
-        .find_map(|other| other["metadata"]["name"].as_str())
+    });
+    of_callers.max_by_key(|other| is_exposed(other))
 }
 
 /// Whether a variable of the pod names a Service as an address: `http://api:80`, `api:80`.

@@ -102,7 +102,8 @@ pub fn one_chart(release: &Release) -> Judgement {
     judgement
 }
 
-/// No pod has rights over its node, and no container is its root.
+/// No pod has rights over its node, and no container is its root. Whom an image names is only known of those that the
+/// project builds: another row judges their recipes.
 pub fn security(release: &Release) -> Judgement {
     let mut judgement = Judgement::unless("the release runs no pods");
     for workload in release.workloads() {
@@ -121,11 +122,17 @@ pub fn security(release: &Release) -> Judgement {
             }
         }
         for container in workload.all_containers() {
-            rights.extend(of_container(pod, &container));
+            rights.extend(of_user(release, pod, &container));
+            rights.extend(of_container(&container));
         }
         if rights.is_empty() {
-            let place = release.place(workload.object, pointer);
-            judgement.evidence(&place, "neither root nor rights over the node");
+            let mut users = workload.all_containers().map(|container| user(pod, &container));
+            let told = if users.any(|user| user == User::OfImage) {
+                "no rights over the node; who runs it is judged where its image is built"
+            } else {
+                "neither root nor rights over the node"
+            };
+            judgement.evidence(&release.place(workload.object, pointer), told);
         }
         for (pointer, message) in rights {
             judgement.fault(&release.place(workload.object, pointer), message);
@@ -134,18 +141,50 @@ pub fn security(release: &Release) -> Judgement {
     judgement
 }
 
-fn of_container(pod: &Value, container: &Container<'_>) -> Vec<(String, String)> {
+/// Who runs a container.
+#[derive(PartialEq)]
+enum User {
+    Root,
+    /// Somebody else than root.
+    Other,
+    /// Whom the image names; where it names nobody, that is root.
+    OfImage,
+}
+
+/// What a container says goes before what its pod says.
+fn user(pod: &Value, container: &Container<'_>) -> User {
+    let said = |field: &str| {
+        let own = &container.value["securityContext"][field];
+        if own.is_null() { &pod["securityContext"][field] } else { own }
+    };
+    match said("runAsUser").as_u64() {
+        Some(0) => User::Root,
+        Some(_) => User::Other,
+        None if *said("runAsNonRoot") == true => User::Other,
+        None => User::OfImage,
+    }
+}
+
+fn of_user(release: &Release, pod: &Value, container: &Container<'_>) -> Option<(String, String)> {
+    let (name, pointer) = (container.name(), &container.pointer);
+    match user(pod, container) {
+        User::Root => {
+            Some((format!("{pointer}/securityContext/runAsUser"), format!("{name} runs as root")))
+        }
+        User::OfImage if !release.builds(container) => Some((
+            format!("{pointer}/image"),
+            format!(
+                "{name} may run as root: only its image, which is built elsewhere, says who runs it"
+            ),
+        )),
+        _ => None,
+    }
+}
+
+fn of_container(container: &Container<'_>) -> Vec<(String, String)> {
     let own = &container.value["securityContext"];
     let (name, pointer) = (container.name(), format!("{}/securityContext", container.pointer));
     let mut rights = Vec::new();
-    let user = if own["runAsUser"].is_null() {
-        &pod["securityContext"]["runAsUser"]
-    } else {
-        &own["runAsUser"]
-    };
-    if *user == 0 {
-        rights.push((format!("{pointer}/runAsUser"), format!("{name} runs as root")));
-    }
     for right in ["privileged", "allowPrivilegeEscalation"] {
         if own[right] == true {
             rights.push((format!("{pointer}/{right}"), format!("{name} has {right}")));

@@ -140,7 +140,11 @@ fn chart() {
     assert_breaks("chart", &[Write("chart/values.yaml", "a: [\n")]);
     assert_breaks(
         "chart",
-        &[Remove("chart/templates/api.yaml"), Remove("chart/templates/web.yaml")],
+        &[
+            Remove("chart/templates/api.yaml"),
+            Remove("chart/templates/web.yaml"),
+            Remove("chart/templates/secret.yaml"),
+        ],
     );
 }
 
@@ -174,7 +178,23 @@ fn services() {
         "services",
         &[Replace(OBJECTS, "    app: web\n  ports", "    app: site\n  ports")],
     );
+    let closed = Replace(OBJECTS, "type: NodePort", "type: ClusterIP");
+    assert_keeps(&[closed]);
     assert_breaks("services", &[Replace(OBJECTS, "targetPort: http", "targetPort: grpc")]);
+}
+
+#[test]
+fn services_whose_types_are_swapped() {
+    let closed = Replace(OBJECTS, "type: NodePort", "type: ClusterIP");
+    let opened = Replace(OBJECTS, "type: ClusterIP", "type: NodePort");
+    let world = edited(&[closed, opened]);
+    let findings = world.judge();
+    assert_eq!(rows(&findings, Outcome::Failed), ["services"], "{findings:#?}");
+    let found = findings.iter().find(|finding| finding.outcome == Outcome::Failed).unwrap();
+    assert_eq!(
+        found.message,
+        "NodePort opens it to the outside, and shop-web, which calls it, is not open"
+    );
 }
 
 #[test]
@@ -236,8 +256,42 @@ fn security() {
 }
 
 #[test]
+fn an_image_of_others_is_not_taken_for_harmless() {
+    let (web, api) = ("image: shop-web:1", "image: shop-api:1");
+    let said = "image: nginx:1\n          securityContext: ";
+    assert_breaks("security", &[Replace(OBJECTS, web, "image: nginx:1")]);
+    for (context, keeps) in [
+        ("{ runAsNonRoot: true }", true),
+        ("{ runAsUser: 101 }", true),
+        ("{ runAsNonRoot: false }", false),
+        ("{ runAsUser: 0, runAsNonRoot: true }", false),
+        ("{ readOnlyRootFilesystem: true }", false),
+    ] {
+        let edited = format!("{said}{context}");
+        let edit = || Replace(OBJECTS, web, edited.clone().leak());
+        if keeps { assert_keeps(&[edit()]) } else { assert_breaks("security", &[edit()]) }
+    }
+    // What the pod says is for all of its containers, but for those that say otherwise.
+    assert_keeps(&[Replace(OBJECTS, api, "image: nginx:1")]);
+    let of_pod = || Replace(OBJECTS, "runAsUser: 10001", "runAsNonRoot: true");
+    assert_keeps(&[of_pod(), Replace(OBJECTS, api, "image: nginx:1")]);
+    assert_breaks(
+        "security",
+        &[
+            of_pod(),
+            Replace(
+                OBJECTS,
+                api,
+                "image: nginx:1\n          securityContext: { runAsNonRoot: false }",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn simplicity_only_warns() {
-    let findings = edited(&[Replace(OBJECTS, "image: shop-web:1", "image: shop-web:2")]).judge();
+    let other = "image: shop-web:2\n          securityContext: { runAsNonRoot: true }";
+    let findings = edited(&[Replace(OBJECTS, "image: shop-web:1", other)]).judge();
     assert_eq!(rows(&findings, Outcome::Warning), ["simplicity"]);
     assert_eq!(rows(&findings, Outcome::Failed), [""; 0]);
 }
