@@ -4,7 +4,7 @@
 use todohost_testkit::{Project, Rule};
 
 use super::targets::image;
-use super::world::{DATABASE, World, assert_refusal, outside_check};
+use super::world::{DATABASE, World, assert_refusal, outside_plugin};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(todohost_tests::workspace().join(path)).unwrap()
@@ -30,7 +30,7 @@ fn world(begins_running: bool) -> World {
     std::fs::remove_file(world.project.kubeconfig()).unwrap();
     std::fs::create_dir_all(world.project.root().join("targets")).unwrap();
     let place = world.project.root().join("targets/k3s.wasm");
-    std::fs::copy(outside_check("k3s-target"), place).unwrap();
+    std::fs::copy(outside_plugin("k3s-target"), place).unwrap();
     world.project.append("todohost.toml", "\n[targets.k3s]\nplugin = \"targets/k3s.wasm\"\n");
     world
 }
