@@ -107,7 +107,7 @@ fn what_stock_helm_set_becomes_applied_also_where_nothing_changes() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let service = json!({ "apiVersion": "v1", "kind": "Service",
-        "metadata": { "name": "shop-web", "namespace": "shop" }, "spec": { "type": "ClusterIP" } });
+        "metadata": { "name": "shop-web", "namespace": "shop", "labels": { "by": "helm" } } });
     world.cluster.write_as("helm", &service);
     let managers = || -> Vec<String> {
         let service = world.cluster.get("services", "shop", "shop-web").unwrap();
