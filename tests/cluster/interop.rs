@@ -91,7 +91,6 @@ impl<'a> Handed<'a> {
     /// What holds after each step, whoever took it.
     fn after_step(&mut self, step: &Step<'_>) {
         let at = format!("revision {}: {}", step.revision, step.description);
-        println!("{at}");
         self.assert_managed(step, &at);
         self.assert_marked(&at);
         assert_eq!(settings(self.real), step.settings, "{at}");
