@@ -26,6 +26,7 @@ pub use objects::{Applied, ApplyOptions, Query};
 pub use watch::{Snapshot, Watch};
 
 pub(crate) use discovery::reference;
+pub(crate) use managed_fields::is_unmigrated;
 pub(crate) use objects::{comparable, namespace_ref};
 
 /// The field manager of everything that the host applies; stock Helm 4 uses the same name, so that

@@ -128,6 +128,7 @@ fn transaction(namespace: &Namespace, release: &str, vault: &Arc<Vault>) -> Tran
         namespace: namespace.name.clone(),
         takeover: Takeover::default(),
         definitions: HashSet::new(),
+        unmigrated: HashSet::new(),
     }
 }
 

@@ -101,6 +101,31 @@ fn what_the_project_ignores_is_left() {
     assert_eq!(service["metadata"]["labels"]["app.kubernetes.io/name"], "other");
 }
 
+/// Not everything that is left as it is was applied: stock Helm of the third major changes by other ways.
+#[test]
+fn what_stock_helm_set_becomes_applied_also_where_nothing_changes() {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let service = json!({ "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": "shop-web", "namespace": "shop", "labels": { "by": "helm" } } });
+    world.cluster.write_as("helm", &service);
+    let managers = || -> Vec<String> {
+        let service = world.cluster.get("services", "shop", "shop-web").unwrap();
+        let entries = service["metadata"]["managedFields"].as_array().unwrap();
+        entries.iter().map(|one| format!("{} {}", one["manager"], one["operation"])).collect()
+    };
+    assert!(managers().contains(&"\"helm\" \"Update\"".to_owned()), "{:?}", managers());
+
+    // By itself it is nothing to deploy for.
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+    assert_eq!(managers().len(), 2);
+
+    let finished = world.deploy().args(["--set", "greeting=hi"]).run().expect_code(0);
+    assert!(finished.stderr.contains("revision 2, 1 objects changed"), "{}", finished.output());
+    assert_eq!(managers(), ["\"helm\" \"Apply\""]);
+}
+
 #[test]
 fn what_names_no_field_is_refused() {
     let world = World::new();

@@ -1,6 +1,8 @@
 //! Secrets are in Secrets and in the records of releases, and nowhere else: whatever the command, however it ends,
 //! and whatever a plugin asks for.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use todohost_testkit::{Behaviour, Finished, Host, leak};
@@ -38,14 +40,14 @@ fn bundles(world: &World) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// A command with its secrets where it takes them: one from the environment, one as an argument.
-fn command(world: &World, line: &str, form: &[&str]) -> Host {
+/// A command with its secrets where it takes them: one from the environment, one from a file.
+fn command(world: &World, line: &str, form: &[&str], file: &Path) -> Host {
     let host = world.host().args(line.split_whitespace()).args(form);
     let takes_values = ["check", "render", "diff", "plan", "deploy", "apply"];
     if takes_values.iter().any(|command| line.starts_with(command)) {
         host.variable("SHOP_DATABASE", DATABASE)
             .args(["--secret", "secrets.databaseUrl=env:SHOP_DATABASE"])
-            .args(["--set", &format!("secrets.apiKey={API_KEY}")])
+            .args(["--secret", &format!("secrets.apiKey=file:{}", file.display())])
     } else {
         host
     }
@@ -57,9 +59,13 @@ fn goes_through(form: &[&str]) {
     // What the app answers is passed on to plugins, too.
     world.cluster.answer("shop-web", "/", 200, &format!("at {DATABASE} with {API_KEY}"));
     world.add_allowed_check("recording-check", "");
+    // Not where it is looked for.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("api-key");
+    std::fs::write(&file, format!("{API_KEY}\n")).unwrap();
     let run = |line: &str, code: i32| {
         let line = format!("{line} --target docker-desktop");
-        let finished = command(&world, &line, form).run().expect_code(code);
+        let finished = command(&world, &line, form, &file).run().expect_code(code);
         world.assert_no_leak(&finished);
         assert_nothing_received(&finished);
     };
@@ -67,9 +73,11 @@ fn goes_through(form: &[&str]) {
     run("render", 0);
     run("diff", 2);
     run("plan --out next.json", 0);
-    let finished = command(&world, "deploy --plan next.json", form).run().expect_code(0);
+    let finished = command(&world, "deploy --plan next.json", form, &file).run().expect_code(0);
     world.assert_no_leak(&finished);
     run("deploy", 0);
+    let secret = world.cluster.get("secrets", "shop", "shop-secrets").unwrap();
+    assert_eq!(secret["data"]["API_KEY"], STANDARD.encode(API_KEY), "{secret:#}");
     stays_good(&world);
     world.project.write("web/server", "serve more\n");
     run("plan --out next.json", 0);
@@ -85,6 +93,7 @@ fn goes_through(form: &[&str]) {
     run("rollback", 0);
     run("history", 0);
     run("delete --yes", 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{API_KEY}\n"));
     let secrets = world.cluster.list("secrets", "shop");
     assert_eq!(secrets.len(), 0, "{secrets:#?}");
 }
@@ -106,6 +115,11 @@ fn no_command_shows_or_keeps_a_secret_where_machines_read() {
 
 /// What recording plugins were given, piece by piece, by what it was; nothing where no events were printed.
 fn received(finished: &Finished) -> Vec<(String, Vec<u8>)> {
+    received_by("recording-", finished)
+}
+
+/// The same of plugins whose id begins so.
+fn received_by(plugins: &str, finished: &Finished) -> Vec<(String, Vec<u8>)> {
     let lines = finished.stdout.lines().filter(|line| line.starts_with('{'));
     let events = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let told = events.filter(|event| event["event"] == "plugin-log");
@@ -113,7 +127,7 @@ fn received(finished: &Finished) -> Vec<(String, Vec<u8>)> {
         let message = event["message"].as_str()?;
         assert!(!message.contains("left out"), "{message}");
         let (what, fields) = message.split_once(" x=").unwrap_or((message, ""));
-        event["plugin"].as_str()?.starts_with("recording-").then(|| {
+        event["plugin"].as_str()?.starts_with(plugins).then(|| {
             let digits = fields.replace(" x=", "");
             let byte = |at: usize| !u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
             (what.to_owned(), (0..digits.len()).step_by(2).map(byte).collect())
@@ -152,12 +166,6 @@ fn no_plugin_receives_a_secret() {
     let third = deploy().expect_code(11);
 
     // That nothing was found is worth as much as what was looked through.
-    let holds = |finished: &Finished, wanted: &str, text: &str| {
-        let found = received(finished)
-            .into_iter()
-            .any(|(what, bytes)| what == wanted && String::from_utf8_lossy(&bytes).contains(text));
-        assert!(found, "no {text} in {wanted}\n{}", finished.output());
-    };
     holds(&first, "render", GREETING);
     holds(&first, "render", "secrets.databaseUrl=");
     holds(&first, "desired", GREETING);
@@ -173,4 +181,63 @@ fn no_plugin_receives_a_secret() {
     holds(&second, "chart/values.yaml", "replicas");
     holds(&third, "last lines", "cannot connect to");
     holds(&third, "explain", "BackOff");
+}
+
+/// Something that is no secret was given, too.
+fn holds(finished: &Finished, wanted: &str, text: &str) {
+    let found = received(finished)
+        .into_iter()
+        .any(|(what, bytes)| what == wanted && String::from_utf8_lossy(&bytes).contains(text));
+    assert!(found, "no {text} in {wanted}\n{}", finished.output());
+}
+
+#[test]
+fn no_target_and_no_builder_receives_a_secret() {
+    let world = World::new();
+    world.give_steps_to("recording-steps", &["build"]);
+    let target = "\n[targets.lab]\nplugin = \"checks/recording-steps.wasm\"\noptions = { context = \"docker-desktop\" }\n";
+    world.project.append("todohost.toml", target);
+    let line = "deploy --target lab --output json --secret secrets.databaseUrl=env:SHOP_DATABASE";
+    let finished = world
+        .host()
+        .args(line.split(' '))
+        .args(["--set", &format!("secrets.apiKey={API_KEY}")])
+        .variable("SHOP_DATABASE", DATABASE)
+        .run()
+        .expect_code(0);
+    world.assert_no_leak(&finished);
+    assert_nothing_received(&finished);
+    for (what, text) in [
+        ("connect", "docker-desktop"),
+        ("images", "shop-web:"),
+        ("inputs", "shop-web"),
+        ("build", "shop-web:latest"),
+    ] {
+        holds(&finished, what, text);
+    }
+}
+
+#[test]
+fn a_check_that_is_trusted_with_one_secret_sees_that_one_and_no_other() {
+    let world = World::new();
+    world.cluster.answer("shop-web", "/", 200, &format!("at {DATABASE} with {API_KEY}"));
+    let file = world.add_component("trusted-check");
+    world.project.append("todohost.toml", &format!("\n[checks.trusted]\nplugin = \"{file}\"\n"));
+    let asked = world.run(&format!("plugin allow {file}")).expect_code(0);
+    assert!(asked.output().contains("secrets.apiKey"), "{}", asked.output());
+    world.add_allowed_check("recording-check", "");
+    let finished = world.deploy().args(["--output", "json"]).run().expect_code(0);
+    world.assert_no_leak(&finished);
+
+    let holders = |secret: &str, plugins: &str| -> Vec<String> {
+        let pieces = received_by(plugins, &finished).into_iter();
+        let holding = pieces.filter(|(_, bytes)| leak::find(bytes, secret).is_some());
+        holding.map(|(what, _)| what).collect()
+    };
+    // Where it is needed: the values. What is made of them holds placeholders for it, too.
+    assert_eq!(holders(API_KEY, "recording-trusted"), ["values"], "{}", finished.output());
+    assert_eq!(holders(CANARY, "recording-trusted"), Vec::<String>::new());
+    for secret in [API_KEY, CANARY] {
+        assert_eq!(holders(secret, "recording-check"), Vec::<String>::new());
+    }
 }

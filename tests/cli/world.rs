@@ -141,7 +141,7 @@ impl World {
     }
 
     /// Puts a component of `tests/plugins` into the project; gives its path there.
-    fn add_component(&self, name: &str) -> String {
+    pub fn add_component(&self, name: &str) -> String {
         std::fs::create_dir_all(self.project.root().join("checks")).unwrap();
         let file = format!("checks/{name}.wasm");
         std::fs::copy(outside_plugin(name), self.project.root().join(&file)).unwrap();

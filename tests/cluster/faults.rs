@@ -81,16 +81,23 @@ fn every_fault_is_survived_or_taken_back_with_the_true_cause() {
         assert!(real.revisions().contains(&newest), "{strike:?}: {:?}", real.revisions());
     }
 
-    // And one that fails for a reason of its own.
+    // And ones that fail for a reason of their own.
     let before = real.object("deployment", "shop-web");
     real.project.write("web/server.py", "raise SystemExit('the new version cannot start')\n");
-    let proxy = FaultProxy::start(door.address, Strike::AnswerLost);
-    let finished = deploy(&real, &proxy, "hello-again").run().expect_code(11);
-    let output = finished.output();
-    for part in ["the new version cannot start", &format!("revision {revision} is in force again")]
-    {
-        assert!(output.contains(part), "no {part} in:\n{output}");
+    for strike in Strike::ALL {
+        let proxy = FaultProxy::start(door.address, strike);
+        let began = std::time::Instant::now();
+        let finished = deploy(&real, &proxy, "hello-again").run().expect_code(11);
+        println!("{strike:?} {:?}", began.elapsed());
+        let (output, strikes) = (finished.output(), proxy.struck());
+        assert!(!strikes.is_empty(), "{strike:?} struck nothing");
+        for part in
+            ["the new version cannot start", &format!("revision {revision} is in force again")]
+        {
+            assert!(output.contains(part), "{strike:?}: no {part} in:\n{output}");
+        }
+        let after = real.object("deployment", "shop-web");
+        assert_eq!(before["spec"], after["spec"], "{strike:?}\n{output}");
+        assert_eq!(after["status"]["availableReplicas"], 1, "{strike:?}\n{output}");
     }
-    let after = real.object("deployment", "shop-web");
-    assert_eq!(before["spec"], after["spec"], "{output}");
 }

@@ -1,6 +1,7 @@
 //! Releases that stock Helm, of either major, and todohost hand to each other.
 //!
-//! After each step it is looked at what the next one depends on: the record, the marks, and who manages which field.
+//! After each step it is looked at what the next one depends on: the record, the marks, who manages which field, the
+//! hooks, what is kept, and what each of the two programs says of what the other one made.
 
 use serde_json::{Value, json};
 use todohost_tests::helm::Helm;
@@ -34,23 +35,6 @@ const KINDS: [(&str, &str); 5] = [
     ("service", "parcel"),
 ];
 
-/// Nobody but Helm's one manager, by server-side apply, owns fields that a release has set.
-fn assert_only_applied(real: &Real) {
-    for (kind, name) in KINDS {
-        assert_eq!(managers(real, kind, name), ["helm Apply"], "{kind}/{name}");
-    }
-}
-
-fn assert_marked(real: &Real) {
-    for (kind, name) in KINDS {
-        let metadata = real.object(kind, name)["metadata"].clone();
-        assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm", "{kind}/{name}");
-        let marks = &metadata["annotations"];
-        assert_eq!(marks["meta.helm.sh/release-name"], "parcel", "{kind}/{name}");
-        assert_eq!(marks["meta.helm.sh/release-namespace"], real.namespace(), "{kind}/{name}");
-    }
-}
-
 fn settings(real: &Real) -> Value {
     real.object("configmap", "parcel-settings")["data"].clone()
 }
@@ -62,36 +46,170 @@ fn token(real: &Real) -> String {
     String::from_utf8(base64::engine::general_purpose::STANDARD.decode(data).unwrap()).unwrap()
 }
 
-/// How the newest revision says that its objects were applied; only Helm 4 tells.
-fn apply_method(real: &Real) -> String {
-    let metadata = Helm::four().json(real, "get metadata parcel");
-    metadata["applyMethod"].as_str().unwrap_or_default().to_owned()
+/// What todohost says of the release.
+fn told(real: &Real, command: &str) -> Value {
+    let finished = real
+        .host()
+        .args([command, "--output", "json", "--target", real.target()])
+        .run()
+        .expect_code(0);
+    let text = &finished.stdout;
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{command}: {error}\n{text}"))
+}
+
+/// Who took a step.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    Todohost,
+    Stock(&'a Helm),
+}
+
+/// What a step leaves.
+struct Step<'a> {
+    by: By<'a>,
+    revision: u64,
+    description: &'a str,
+    settings: Value,
+    /// How the hook that migrates ended, as the record has it; a way back runs none.
+    migrated: &'a str,
+}
+
+/// The release as it is handed from one to the other.
+struct Handed<'a> {
+    real: &'a Real,
+    /// The one that looks at it from the other side.
+    helm: &'a Helm,
+    /// Of the object that must outlive everything.
+    kept: Value,
+}
+
+impl<'a> Handed<'a> {
+    fn new(real: &'a Real, helm: &'a Helm) -> Self {
+        Self { real, helm, kept: Value::Null }
+    }
+
+    /// What holds after each step, whoever took it.
+    fn after_step(&mut self, step: &Step<'_>) {
+        let at = format!("revision {}: {}", step.revision, step.description);
+        self.assert_managed(step, &at);
+        self.assert_marked(&at);
+        assert_eq!(settings(self.real), step.settings, "{at}");
+        let kept = self.real.object("configmap", "parcel-kept")["metadata"].clone();
+        assert_eq!(kept["annotations"]["helm.sh/resource-policy"], "keep", "{at}");
+        if self.kept.is_null() {
+            self.kept = kept["uid"].clone();
+        }
+        assert_eq!(self.kept, kept["uid"], "{at}: what is to be kept was made anew");
+        self.assert_recorded(step, &at);
+        self.assert_told(step, &at);
+    }
+
+    /// Nobody but Helm's one manager owns fields that a release has set, and that by the way which the record names.
+    fn assert_managed(&self, step: &Step<'_>, at: &str) {
+        let is_applied = match step.by {
+            By::Todohost => true,
+            By::Stock(helm) => helm.method == "ssa",
+        };
+        for (kind, name) in KINDS {
+            let managers = managers(self.real, kind, name);
+            if is_applied {
+                assert_eq!(managers, ["helm Apply"], "{at}, {kind}/{name}");
+            } else {
+                let is_helm = |manager: &String| manager.starts_with("helm ");
+                assert!(managers.iter().all(is_helm), "{at}, {kind}/{name}: {managers:?}");
+            }
+        }
+        if !is_applied {
+            let changed = managers(self.real, "configmap", "parcel-settings");
+            assert!(changed.contains(&"helm Update".to_owned()), "{at}: {changed:?}");
+        }
+    }
+
+    fn assert_marked(&self, at: &str) {
+        for (kind, name) in KINDS {
+            let metadata = self.real.object(kind, name)["metadata"].clone();
+            let label = &metadata["labels"]["app.kubernetes.io/managed-by"];
+            assert_eq!(label, "Helm", "{at}, {kind}/{name}");
+            let marks = &metadata["annotations"];
+            assert_eq!(marks["meta.helm.sh/release-name"], "parcel", "{at}, {kind}/{name}");
+            let namespace = &marks["meta.helm.sh/release-namespace"];
+            assert_eq!(namespace, self.real.namespace(), "{at}, {kind}/{name}");
+        }
+    }
+
+    /// What stock Helm reads of it.
+    fn assert_recorded(&self, step: &Step<'_>, at: &str) {
+        let (real, helm) = (self.real, self.helm);
+        let list = helm.json(real, "list");
+        assert_eq!(list.as_array().unwrap().len(), 1, "{at}: {list}");
+        assert_eq!(list[0]["revision"], step.revision.to_string(), "{at}");
+        assert_eq!(list[0]["status"], "deployed", "{at}");
+
+        let history = helm.json(real, "history parcel");
+        let history = history.as_array().unwrap();
+        let newest = history.last().unwrap();
+        assert_eq!(newest["revision"], step.revision, "{at}");
+        assert_eq!(newest["description"], step.description, "{at}");
+        let (newest, older) = history.split_last().unwrap();
+        assert_eq!(newest["status"], "deployed", "{at}");
+        assert!(older.iter().all(|one| one["status"] == "superseded"), "{at}: {older:#?}");
+
+        // Only Helm 4 tells.
+        let metadata = Helm::four().json(real, "get metadata parcel");
+        let method = match step.by {
+            By::Todohost => "ssa",
+            By::Stock(helm) => helm.method,
+        };
+        assert_eq!(metadata["applyMethod"].as_str().unwrap_or_default(), method, "{at}");
+
+        let status = helm.json(real, "status parcel");
+        let hooks = status["hooks"].as_array().unwrap();
+        let phase = |name: &str| {
+            let hook = hooks.iter().find(|hook| hook["name"] == name).unwrap();
+            hook["last_run"]["phase"].as_str().unwrap_or_default().to_owned()
+        };
+        let phases = ["parcel-migrate", "parcel-farewell", "parcel-check"].map(phase);
+        assert_eq!(phases, [step.migrated, "", ""], "{at}");
+    }
+
+    /// What todohost says of it.
+    fn assert_told(&self, step: &Step<'_>, at: &str) {
+        let status = told(self.real, "status");
+        assert_eq!(status["revision"], step.revision, "{at}: {status:#}");
+        assert_eq!(status["status"], "deployed", "{at}: {status:#}");
+        assert_eq!(status["record"]["description"], step.description, "{at}: {status:#}");
+        let objects = status["objects"].as_array().unwrap();
+        assert_eq!(objects.len(), KINDS.len(), "{at}: {status:#}");
+        let is_well = |object: &Value| object["health"] == "healthy";
+        assert!(objects.iter().all(is_well), "{at}: {status:#}");
+        let notes = status["notes"].as_str().unwrap();
+        let says = format!("says {}", step.settings["greeting"].as_str().unwrap());
+        assert!(notes.contains(&says), "{at}: {notes}");
+
+        let history = told(self.real, "history");
+        let newest = history.as_array().unwrap().last().unwrap().clone();
+        assert_eq!(newest["revision"], step.revision, "{at}");
+        assert_eq!(newest["status"], "deployed", "{at}");
+        assert_eq!(newest["chart"], "parcel-0.3.0", "{at}");
+        let made_by = newest["madeBy"].as_str().unwrap();
+        match step.by {
+            By::Todohost => assert!(made_by.starts_with("todohost "), "{at}: {made_by}"),
+            By::Stock(_) => assert_eq!(made_by, "helm", "{at}"),
+        }
+    }
 }
 
 /// What stock Helm reads of what todohost deployed.
 fn reads(real: &Real, helm: &Helm) {
     let list = helm.json(real, "list");
-    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
-    assert_eq!((&list[0]["name"], &list[0]["revision"]), (&json!("parcel"), &json!("1")));
-    assert_eq!((&list[0]["status"], &list[0]["app_version"]), (&json!("deployed"), &json!("7")));
+    assert_eq!((&list[0]["name"], &list[0]["app_version"]), (&json!("parcel"), &json!("7")));
     assert_eq!(list[0]["chart"], "parcel-0.3.0");
 
     let status = helm.json(real, "status parcel");
     assert_eq!(status["info"]["status"], "deployed");
     assert_eq!(status["info"]["notes"], "revision 1 says hello\n");
-    let hooks = status["hooks"].as_array().unwrap();
-    let phase = |name: &str| {
-        let hook = hooks.iter().find(|hook| hook["name"] == name).unwrap();
-        hook["last_run"]["phase"].as_str().unwrap_or_default().to_owned()
-    };
-    assert_eq!(
-        (phase("parcel-migrate").as_str(), phase("parcel-check").as_str()),
-        ("Succeeded", "")
-    );
     assert!(helm.ok(real, "status parcel").contains("STATUS: deployed"));
 
-    let history = helm.json(real, "history parcel");
-    assert_eq!(history[0]["description"], "Install complete");
     assert_eq!(helm.json(real, "get values parcel"), json!({ "greeting": "hello" }));
     let manifest = helm.ok(real, "get manifest parcel");
     for name in ["parcel-token", "parcel-settings", "parcel-kept", "kind: 'Deployment'"] {
@@ -105,19 +223,36 @@ fn reads(real: &Real, helm: &Helm) {
 /// Everything that stock Helm can do to what todohost deployed.
 fn changes(name: &str, helm: &Helm) {
     let real = Real::parcel(name);
+    let mut handed = Handed::new(&real, helm);
     let deploy = |values: &[&str]| real.deploy_parcel(values).run().expect_code(0);
     let _ = deploy(&["greeting=hello"]);
-    assert_only_applied(&real);
-    assert_marked(&real);
-    assert_eq!(apply_method(&real), "ssa");
+    let first = Step {
+        by: By::Todohost,
+        revision: 1,
+        description: "Install complete",
+        settings: json!({ "greeting": "hello" }),
+        migrated: "Succeeded",
+    };
+    handed.after_step(&first);
     reads(&real, helm);
 
     // Back to the first of two.
     let _ = deploy(&["greeting=bye", "motto=parting"]);
+    handed.after_step(&Step {
+        revision: 2,
+        description: "Upgrade complete",
+        settings: json!({ "greeting": "bye", "motto": "parting" }),
+        ..first
+    });
     let _ = helm.ok(&real, "rollback parcel 1 --wait");
-    assert_eq!(settings(&real), json!({ "greeting": "hello" }));
     assert_eq!(token(&real), TOKEN);
-    assert_eq!(real.revisions(), ["1 superseded", "2 superseded", "3 deployed"]);
+    handed.after_step(&Step {
+        by: By::Stock(helm),
+        revision: 3,
+        description: "Rollback to 1",
+        settings: json!({ "greeting": "hello" }),
+        ..first
+    });
 
     // The secret is in no recorded values: what would render without it is refused instead of deployed.
     for line in ["upgrade parcel chart --reuse-values", "upgrade parcel chart"] {
@@ -125,25 +260,35 @@ fn changes(name: &str, helm: &Helm) {
         assert!(!said.ok && said.stderr.contains("secrets.token is required"), "{}", said.stderr);
     }
     assert_eq!(token(&real), TOKEN);
+    assert_eq!(real.revisions(), ["1 superseded", "2 superseded", "3 deployed"]);
 
     let line =
         format!("upgrade parcel chart --wait --set greeting=third,motto=m,secrets.token={TOKEN}2");
     let _ = helm.ok(&real, &line);
-    assert_eq!(settings(&real), json!({ "greeting": "third", "motto": "m" }));
     assert_eq!(token(&real), format!("{TOKEN}2"));
-    assert_marked(&real);
+    handed.after_step(&Step {
+        by: By::Stock(helm),
+        revision: 4,
+        description: "Upgrade complete",
+        settings: json!({ "greeting": "third", "motto": "m" }),
+        ..first
+    });
 
     // And todohost again: what it no longer wants goes, also where stock Helm had set it.
-    let finished = deploy(&["greeting=fourth"]);
-    assert_eq!(settings(&real), json!({ "greeting": "fourth" }), "{}", finished.output());
+    let _ = deploy(&["greeting=fourth"]);
     assert_eq!(token(&real), TOKEN);
-    assert_eq!(managers(&real, "configmap", "parcel-settings"), ["helm Apply"]);
-    assert_eq!(apply_method(&real), "ssa");
+    handed.after_step(&Step {
+        revision: 5,
+        description: "Upgrade complete",
+        settings: json!({ "greeting": "fourth" }),
+        ..first
+    });
 
     let _ = helm.ok(&real, "uninstall parcel --wait");
     let left = real.kubectl("get deployment,service,configmap,secret -o name");
     let left: Vec<&str> = left.lines().filter(|name| !name.contains("kube-root-ca")).collect();
     assert_eq!(left, ["configmap/parcel-kept", "secret/todohost.salt.parcel"]);
+    assert_eq!(real.object("configmap", "parcel-kept")["metadata"]["uid"], handed.kept);
     assert_eq!(real.revisions(), Vec::<String>::new());
 }
 
@@ -160,9 +305,18 @@ fn helm_4_works_on_what_todohost_deployed() {
 /// todohost takes over what stock Helm installed, changes it and takes it away.
 fn takes_over(name: &str, helm: &Helm) {
     let real = Real::parcel(name);
+    let mut handed = Handed::new(&real, helm);
     let values = format!("greeting=hello,motto=first,secrets.token={TOKEN}");
     let install = format!("install parcel chart --create-namespace --wait --set {values}");
     let _ = helm.ok(&real, &install);
+    let installed = Step {
+        by: By::Stock(helm),
+        revision: 1,
+        description: "Install complete",
+        settings: json!({ "greeting": "hello", "motto": "first" }),
+        migrated: "Succeeded",
+    };
+    handed.after_step(&installed);
     let todohost = |command: &str| {
         let args = command.split_whitespace();
         real.host().args(args).args(["--target", real.target()]).run().expect_code(0)
@@ -171,28 +325,37 @@ fn takes_over(name: &str, helm: &Helm) {
     // The same again is nothing new.
     let same = real.deploy_parcel(&["greeting=hello", "motto=first"]).run().expect_code(0);
     assert_eq!(real.revisions(), ["1 deployed"], "{}", same.output());
+    handed.after_step(&installed);
 
     let second = real.deploy_parcel(&["greeting=bye", "replicas=2"]).run().expect_code(0);
     assert_eq!(real.revisions(), ["1 superseded", "2 deployed"], "{}", second.output());
-    assert_eq!(settings(&real), json!({ "greeting": "bye" }), "a value that is gone stays away");
     assert_eq!(real.object("deployment", "parcel")["spec"]["replicas"], 2);
-    for (kind, name) in [("configmap", "parcel-settings"), ("deployment", "parcel")] {
-        assert_eq!(managers(&real, kind, name), ["helm Apply"], "{kind}/{name}");
-    }
-    assert_marked(&real);
-    assert_eq!(apply_method(&real), "ssa");
-    assert_eq!(helm.json(&real, "list")[0]["revision"], "2");
+    // A value that is gone stays away.
+    let taken_over = Step {
+        by: By::Todohost,
+        revision: 2,
+        description: "Upgrade complete",
+        settings: json!({ "greeting": "bye" }),
+        ..installed
+    };
+    handed.after_step(&taken_over);
 
-    // Once more by stock Helm, and once more taken over.
-    let line =
-        format!("upgrade parcel chart --wait --set greeting=between,motto=m,secrets.token={TOKEN}");
+    // Once more by stock Helm, with a change of what the step before left as it was, and once more taken over.
+    let line = format!(
+        "upgrade parcel chart --wait --set greeting=between,motto=m,secrets.token={TOKEN}2"
+    );
     let _ = helm.ok(&real, &line);
-    assert_eq!(settings(&real), json!({ "greeting": "between", "motto": "m" }));
+    assert_eq!(token(&real), format!("{TOKEN}2"));
+    handed.after_step(&Step {
+        by: By::Stock(helm),
+        revision: 3,
+        settings: json!({ "greeting": "between", "motto": "m" }),
+        ..taken_over
+    });
     let _ = real.deploy_parcel(&["greeting=last"]).run().expect_code(0);
-    assert_eq!(settings(&real), json!({ "greeting": "last" }));
+    handed.after_step(&Step { revision: 4, settings: json!({ "greeting": "last" }), ..taken_over });
 
-    let history = todohost("history -o json");
-    let history: Value = serde_json::from_str(&history.stdout).unwrap();
+    let history = told(&real, "history");
     let made_by: Vec<&str> =
         history.as_array().unwrap().iter().filter_map(|one| one["madeBy"].as_str()).collect();
     assert_eq!((made_by[0], made_by[2]), ("helm", "helm"));
@@ -200,12 +363,15 @@ fn takes_over(name: &str, helm: &Helm) {
     assert!(made_by[1] == "todohost" && made_by[3].starts_with("todohost "), "{history}");
 
     let _ = todohost("rollback 1");
-    assert_eq!(settings(&real), json!({ "greeting": "hello", "motto": "first" }));
     assert_eq!(real.object("deployment", "parcel")["spec"]["replicas"], 1);
     assert_eq!(token(&real), TOKEN);
-    let listed = helm.json(&real, "history parcel");
-    let newest = listed.as_array().unwrap().last().unwrap();
-    assert_eq!((&newest["revision"], &newest["description"]), (&json!(5), &json!("Rollback to 1")));
+    handed.after_step(&Step {
+        by: By::Todohost,
+        revision: 5,
+        description: "Rollback to 1",
+        migrated: "",
+        ..installed
+    });
 
     let deleted = todohost("delete --yes");
     assert!(deleted.stderr.contains("parcel-kept kept"), "{}", deleted.stderr);
@@ -213,6 +379,7 @@ fn takes_over(name: &str, helm: &Helm) {
     let left = real.kubectl("get deployment,service,configmap,secret,job,pod,lease -o name");
     let left: Vec<&str> = left.lines().filter(|name| !name.contains("kube-root-ca")).collect();
     assert_eq!(left, ["configmap/parcel-kept"]);
+    assert_eq!(real.object("configmap", "parcel-kept")["metadata"]["uid"], handed.kept);
 }
 
 #[test]
@@ -228,4 +395,41 @@ fn todohost_takes_over_from_helm_4() {
 #[test]
 fn todohost_takes_over_from_helm_4_on_the_client() {
     takes_over("over-4-client", &Helm::four_on_the_client());
+}
+
+/// What one major left as it was, the other one changes: the record says by which way it was set.
+#[test]
+fn helm_4_goes_on_after_todohost_took_over_from_helm_3() {
+    let (three, four) = (Helm::three(), Helm::four());
+    let real = Real::parcel("three-four");
+    let mut handed = Handed::new(&real, &four);
+    let install =
+        "install parcel chart --create-namespace --wait --set greeting=hello,secrets.token=";
+    let _ = three.ok(&real, &format!("{install}{TOKEN}"));
+    let installed = Step {
+        by: By::Stock(&three),
+        revision: 1,
+        description: "Install complete",
+        settings: json!({ "greeting": "hello" }),
+        migrated: "Succeeded",
+    };
+    handed.after_step(&installed);
+    let _ = real.deploy_parcel(&["greeting=bye"]).run().expect_code(0);
+    let upgraded = Step {
+        by: By::Todohost,
+        revision: 2,
+        description: "Upgrade complete",
+        settings: json!({ "greeting": "bye" }),
+        ..installed
+    };
+    handed.after_step(&upgraded);
+    let upgrade = "upgrade parcel chart --wait --set greeting=third,secrets.token=";
+    let _ = four.ok(&real, &format!("{upgrade}{TOKEN}2"));
+    assert_eq!(token(&real), format!("{TOKEN}2"));
+    handed.after_step(&Step {
+        by: By::Stock(&four),
+        revision: 3,
+        settings: json!({ "greeting": "third" }),
+        ..upgraded
+    });
 }

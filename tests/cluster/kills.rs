@@ -39,29 +39,39 @@ fn todohost(real: &Real, line: &str) -> todohost_testkit::Host {
     real.host().args(line.split_whitespace()).args(["--target", real.target()])
 }
 
+/// A deploy that writes a row for the greeting, too.
+fn deploy(real: &Real, values: &[&str]) -> todohost_testkit::Host {
+    real.deploy_parcel(values)
+        .args(["--secret", "secrets.databaseUrl=env:DATABASE_URL"])
+        .variable("DATABASE_URL", variable("DATABASE_URL").unwrap())
+}
+
 fn value(greeting: &str) -> String {
     format!("greeting={greeting}")
 }
 
-/// Brings about what an operation starts from.
-fn prepare(real: &Real, operation: Operation, point: u64) {
-    if matches!(operation, Operation::Install) {
-        let _ = todohost(real, "delete --yes --with-namespace").run().expect_code(0);
-        return;
+/// Brings about what an operation starts from; gives the greetings that were deployed for it.
+fn prepare(real: &Real, operation: Operation, point: u64) -> Vec<String> {
+    let greetings: &[&str] = match operation {
+        Operation::Install => {
+            let _ = todohost(real, "delete --yes --with-namespace").run().expect_code(0);
+            &[]
+        }
+        Operation::Upgrade => &["before"],
+        Operation::Rollback => &["before", "between"],
+    };
+    let greetings: Vec<String> = greetings.iter().map(|name| format!("{name}-{point}")).collect();
+    for greeting in &greetings {
+        let _ = deploy(real, &[&value(greeting)]).run().expect_code(0);
     }
-    let before = value(&format!("before-{point}"));
-    let _ = real.deploy_parcel(&[&before]).run().expect_code(0);
-    if matches!(operation, Operation::Rollback) {
-        let between = value(&format!("between-{point}"));
-        let _ = real.deploy_parcel(&[&between]).run().expect_code(0);
-    }
+    greetings
 }
 
 fn start(real: &Real, operation: Operation, point: u64) -> todohost_testkit::Host {
     match operation {
         Operation::Install | Operation::Upgrade => {
             let wanted = value(&format!("wanted-{point}"));
-            real.deploy_parcel(&[&wanted, "motto=killed"])
+            deploy(real, &[&wanted, "motto=killed"])
         }
         Operation::Rollback => todohost(real, "rollback"),
     }
@@ -89,8 +99,30 @@ fn assert_agreed(real: &Real, point: u64, what: &str, finished: &Finished) {
 
     // What is recorded is what is there: a deploy of the same finds nothing to do.
     let after = value(&format!("after-{point}"));
-    let again = real.deploy_parcel(&[&after]).run().expect_code(0);
+    let again = deploy(real, &[&after]).run().expect_code(0);
     assert!(again.stderr.contains("nothing changed"), "{}\n{}", told(), again.output());
+}
+
+/// The app's data: what was there is there in its order, what the killed run may have come to is there at most once,
+/// and last what is deployed now. Gives the rows.
+fn assert_kept(
+    real: &Real,
+    mut rows: Vec<String>,
+    point: u64,
+    operation: Operation,
+    killed: &Finished,
+) -> Vec<String> {
+    let found = real.parcel_rows("read");
+    let (wanted, after) = (format!("wanted-{point}"), format!("after-{point}"));
+    let is_written = found.contains(&wanted);
+    let has_ended_well = killed.code() == Some(0) && !matches!(operation, Operation::Rollback);
+    assert!(is_written || !has_ended_well, "point {point}: no {wanted} in {found:?}");
+    if is_written && !matches!(operation, Operation::Rollback) {
+        rows.push(wanted);
+    }
+    rows.push(after);
+    assert_eq!(found, rows, "point {point}: {operation:?}\n{}", killed.output());
+    rows
 }
 
 #[test]
@@ -105,12 +137,16 @@ fn the_next_deploy_after_a_kill_ends_well() {
     let mut lengths = Vec::new();
     for operation in [Operation::Install, Operation::Upgrade, Operation::Rollback] {
         if !lengths.is_empty() {
-            prepare(&real, operation, 0);
+            let _ = prepare(&real, operation, 0);
         }
         let began = Instant::now();
         let _ = start(&real, operation, 0).run().expect_code(0);
         lengths.push((operation, began.elapsed()));
     }
+
+    // Also what an earlier run left.
+    let _ = real.parcel_rows("forget");
+    let mut rows = Vec::new();
 
     // How often each operation was still at it.
     let mut hits = [0_u64; 3];
@@ -121,19 +157,22 @@ fn the_next_deploy_after_a_kill_ends_well() {
         let delay = Duration::from_millis(moments.below(length + length / 10));
         let what = format!("point {point}: {operation:?} killed after {delay:?}");
         println!("{what}");
-        prepare(&real, operation, point);
+        rows.extend(prepare(&real, operation, point));
         let killed = start(&real, operation, point).spawn().kill_after(delay);
         if killed.code().is_none() {
             hits[chosen] += 1;
         }
         let after = value(&format!("after-{point}"));
-        let deploy = real.deploy_parcel(&[&after]);
+        let deploy = deploy(&real, &[&after]);
         // Nothing that is needed was left on the machine.
         let finished = if point % 4 == 0 { real.elsewhere(deploy).run() } else { deploy.run() };
         let told = || format!("{what}\n{}\n{}", killed.output(), finished.output());
         assert_eq!(finished.code(), Some(0), "{}", told());
         assert_agreed(&real, point, &what, &finished);
+        rows = assert_kept(&real, rows, point, operation, &killed);
     }
+    let _ = real.parcel_rows("forget");
+    println!("{} rows were written, and none was lost or written twice", rows.len());
     println!("killed in the middle: {hits:?} installs, upgrades and rollbacks of {points}");
     assert!(hits.iter().sum::<u64>() * 2 > points, "most were over before they were killed");
     assert!(points < POINTS || !hits.contains(&0), "not every operation was killed");

@@ -1,7 +1,10 @@
 //! A small app on the real cluster: interrupted, upgraded, and put back.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
 use todohost_testkit::{Finished, Host, leak};
 use todohost_tests::real::Real;
 
@@ -19,6 +22,42 @@ fn assert_no_leak(real: &Real, finished: &Finished) {
     assert_eq!(leak::find(kept.as_bytes(), SECRET), None, "in an object that is no Secret");
 }
 
+/// What is known of revision 2 can be looked into, and no secret of it.
+fn assert_has_evidence(real: &Real, finished: &Finished) {
+    let folder = real.project.home().join(".local/state/todohost/failed");
+    let bundles: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [bundle] = bundles.as_slice() else { panic!("{bundles:?}") };
+    assert!(finished.output().contains(&bundle.display().to_string()), "{}", finished.output());
+    let tar = |action: &str, file: Option<&str>| {
+        let output = Command::new("tar").arg(action).arg(bundle).args(file).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let files = tar("-tzf", None);
+    let read = |part: &str, end: &str| {
+        let mut names = files.lines();
+        let name = names.find(|name| name.contains(part) && name.ends_with(end));
+        tar("-xzOf", Some(name.unwrap_or_else(|| panic!("no {part} {end} in\n{files}"))))
+    };
+    let object = |part: &str| -> Value { serde_json::from_str(&read(part, ".json")).unwrap() };
+
+    assert!(read("/summary.txt", "").contains("revision   2"));
+    assert!(read("/findings.json", "").contains("the new version cannot start"));
+    assert!(read("/logs/shop-web-", "/web.log").contains("the new version cannot start"));
+    // That of the version before, which served all the time, is none of it.
+    assert!(!tar("-xzOf", None).contains("serving\n"), "{files}");
+    let events = read("/events.txt", "");
+    for part in ["Normal Pod/shop-web-", " Started: ", "Warning Pod/shop-web-", " BackOff: "] {
+        assert!(events.contains(part), "no {part} in\n{events}");
+    }
+    let container = &object("/objects/Pod/shop-web-")["status"]["containerStatuses"][0];
+    assert_eq!(container["name"], "web", "{container:#}");
+    assert_eq!(object("/objects/Deployment/shop-web")["spec"]["replicas"], 1);
+    let secret = object("/objects/Secret/");
+    assert_eq!((&secret["data"], &secret["kind"]), (&Value::Null, &"Secret".into()));
+    assert_eq!(leak::find(tar("-xzOf", None).as_bytes(), SECRET), None);
+}
+
 #[test]
 fn a_failed_upgrade_goes_back_to_what_ran() {
     let real = Real::shop("upgrade");
@@ -32,7 +71,8 @@ fn a_failed_upgrade_goes_back_to_what_ran() {
     let after = real.object("deployment", "shop-web");
     assert_eq!(before["spec"], after["spec"], "{}", second.output());
     assert_eq!(after["status"]["availableReplicas"], 1);
-    assert_eq!(after["status"]["unavailableReplicas"], serde_json::Value::Null);
+    assert_eq!(after["status"]["unavailableReplicas"], Value::Null);
+    assert_has_evidence(&real, &second);
 
     // The way is free: the next deploy ends well without hand work.
     real.project.append("web/server.py", "");

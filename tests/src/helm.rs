@@ -18,6 +18,8 @@ pub struct Helm {
     binary: PathBuf,
     /// Arguments that every upgrade and install gets.
     applies: &'static [&'static str],
+    /// How its records say that objects were applied.
+    pub method: &'static str,
     /// For people: which one it is.
     pub name: &'static str,
 }
@@ -36,17 +38,27 @@ pub struct Said {
 impl Helm {
     /// Helm 3: three-way merges on the client.
     pub fn three() -> Self {
-        Self { binary: built("helm.sh/helm/v3", THREE), applies: &[], name: "helm 3" }
+        Self { binary: built("helm.sh/helm/v3", THREE), applies: &[], method: "", name: "helm 3" }
     }
 
     /// Helm 4 as it is by default: server-side apply.
     pub fn four() -> Self {
-        Self { binary: built("helm.sh/helm/v4", &four()), applies: &[], name: "helm 4" }
+        Self {
+            binary: built("helm.sh/helm/v4", &four()),
+            applies: &[],
+            method: "ssa",
+            name: "helm 4",
+        }
     }
 
     /// Helm 4 as it treats releases of Helm 3.
     pub fn four_on_the_client() -> Self {
-        Self { applies: &["--server-side=false"], name: "helm 4 on the client", ..Self::four() }
+        Self {
+            applies: &["--server-side=false"],
+            method: "csa",
+            name: "helm 4 on the client",
+            ..Self::four()
+        }
     }
 
     /// Runs it in the project, in its namespace.

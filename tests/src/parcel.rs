@@ -2,12 +2,18 @@
 //!
 //! Owns its files. A test that asks what becomes of a release needs no more than this.
 
+use std::process::Command;
+
 use todohost_testkit::Project;
 
 use super::real::Real;
 
 /// The secret that every deploy of it needs.
 pub const TOKEN: &str = "canary-5e1f33d0";
+
+/// A Python program that looks after its data, in the database that `DATABASE_URL` names: `write`, `read`, `forget`.
+/// With a database, the hook that migrates writes a row for the greeting that is deployed.
+const ROWS: &str = include_str!("rows.py");
 
 const PROJECT: &str = r#"[app]
 name = "parcel"
@@ -16,20 +22,22 @@ chart = "chart"
 
 [secrets]
 "secrets.token" = { required = true }
+"secrets.databaseUrl" = {}
 "#;
 
 const CHART: &str = "apiVersion: v2\nname: parcel\nversion: 0.3.0\nappVersion: '7'\n";
 
-const VALUES: &str = r"replicas: 1
+const VALUES: &str = r#"replicas: 1
 greeting: hello
 # python is the image that every other test builds on, so it is there already
 image: python:3.13-slim-bookworm
-migrate: echo migrated by $GREETING
+migrate: echo migrated by $GREETING; test -z "$ROWS" || python3 -c "$ROWS" write
 farewell: echo farewell
 check: echo checked
 secrets:
   token: ''
-";
+  databaseUrl: ''
+"#;
 
 const SECRET: &str = r#"apiVersion: v1
 kind: Secret
@@ -95,7 +103,18 @@ spec:
     - port: 80
 ";
 
-const HOOKS: &str = r#"{{- range $name, $at := dict "migrate" "pre-install,pre-upgrade" "farewell" "pre-delete" }}
+const HOOKS: &str = r#"{{- with .Values.secrets.databaseUrl }}
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ $.Release.Name }}-database
+  annotations:
+    helm.sh/hook: pre-install,pre-upgrade
+    helm.sh/hook-weight: "-1"
+data:
+  DATABASE_URL: {{ . | b64enc | quote }}
+{{- end }}
+{{- range $name, $at := dict "migrate" "pre-install,pre-upgrade" "farewell" "pre-delete" }}
 ---
 apiVersion: batch/v1
 kind: Job
@@ -120,6 +139,12 @@ spec:
           env:
             - name: GREETING
               value: {{ $.Values.greeting | quote }}
+          {{- if $.Values.secrets.databaseUrl }}
+            - name: ROWS
+              value: {{ $.Files.Get "files/rows.py" | quote }}
+          envFrom:
+            - secretRef: { name: {{ $.Release.Name }}-database, optional: true }
+          {{- end }}
 {{- end }}
 ---
 apiVersion: v1
@@ -157,6 +182,7 @@ impl Real {
             ("chart/templates/service.yaml", SERVICE),
             ("chart/templates/hooks.yaml", HOOKS),
             ("chart/templates/NOTES.txt", NOTES),
+            ("chart/files/rows.py", ROWS),
         ] {
             project.write(path, content);
         }
@@ -170,5 +196,25 @@ impl Real {
             host = host.args(["--set", value]);
         }
         host
+    }
+
+    /// Does something with the data of the app `parcel`, in a pod of it; gives what is printed.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn parcel_rows(&self, command: &str) -> Vec<String> {
+        let pods = self.pods("parcel-");
+        let is_app =
+            |name: &&String| self.object("pod", name)["metadata"]["labels"]["app"] == "parcel";
+        let pod = pods.iter().find(is_app).expect("the app runs");
+        let url = format!("DATABASE_URL={}", super::variable("DATABASE_URL").unwrap_or_default());
+        let output = Command::new("kubectl")
+            .args(["--context", self.context(), "--namespace", self.namespace()])
+            .args(["exec", pod, "--", "env", &url, "python3", "-c", ROWS, command])
+            .output()
+            .expect("kubectl is in PATH");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the rows of the parcel: {said}");
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
 }

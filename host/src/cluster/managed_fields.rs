@@ -10,12 +10,23 @@ use serde_json::{Map, Value, json};
 
 use super::transport::Call;
 use super::{Client, ClusterError, FIELD_MANAGER, reference};
-use crate::object::Object;
+use crate::object::{Object, ObjectRef};
 
 /// Objects that change while their entries are rewritten are read again so often.
 const ROUNDS: usize = 5;
 
 impl Client {
+    /// Rewrites the entries of an object that stays as it is; one that is gone has none.
+    ///
+    /// # Errors
+    /// Where the cluster refuses, or others keep changing the object.
+    pub async fn take_entries(&self, named: &ObjectRef) -> Result<(), ClusterError> {
+        if let Some(found) = self.get(named).await? {
+            self.migrate_entries(&found).await?;
+        }
+        Ok(())
+    }
+
     /// Rewrites the entries of an object that this host's manager did not apply; gives the object as it is then.
     ///
     /// # Errors
@@ -56,7 +67,7 @@ impl Client {
 }
 
 /// Whether there is anything to rewrite.
-pub(super) fn is_unmigrated(object: &Object) -> bool {
+pub(crate) fn is_unmigrated(object: &Object) -> bool {
     entries(object).iter().any(is_unapplied)
 }
 

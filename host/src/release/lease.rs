@@ -81,6 +81,30 @@ impl Holder {
     }
 }
 
+/// What was seen of another holder, who lives for as long as its lease keeps changing. No time that is written in there
+/// counts, and none of this machine's wall clock.
+#[derive(Default)]
+struct Watched {
+    /// The version of the lease, and since when it is the same.
+    seen: Option<(String, Instant)>,
+}
+
+impl Watched {
+    /// Looks at the lease `now`: has it been the same for as long as it lasts?
+    fn is_silent(&mut self, lease: &Object, holder: &Holder, now: Instant) -> bool {
+        let version = text(lease, "/metadata/resourceVersion");
+        match &self.seen {
+            Some((known, since)) if known == version => {
+                now.duration_since(*since) >= holder.duration
+            }
+            _ => {
+                self.seen = Some((version.to_owned(), now));
+                false
+            }
+        }
+    }
+}
+
 /// A lease that this process holds; it is renewed until it is given back or lost.
 pub struct Held {
     lease: Lease,
@@ -187,25 +211,19 @@ impl Lease {
         tell: &(dyn Fn(&Holder) + Sync),
     ) -> Result<Option<Object>, ReleaseError> {
         let began = Instant::now();
-        let mut seen: Option<(String, Instant)> = None;
+        let mut watched = Watched::default();
         loop {
             let Some(lease) = self.client.get(&self.named).await? else { return Ok(None) };
             let Some(holder) = Holder::of(&lease) else { return Ok(Some(lease)) };
             let version = text(&lease, "/metadata/resourceVersion");
-            let has_run_out = matches!(
-                &seen, Some((known, since)) if known == version && since.elapsed() >= holder.duration);
+            let is_new = watched.seen.is_none();
+            let has_run_out = watched.is_silent(&lease, &holder, Instant::now());
             if has_run_out || self.is_of_the_dead(version) || self.is_dead_here(&holder) {
                 version.clone_into(&mut self.of_the_dead());
                 return Ok(Some(lease));
             }
-            match &seen {
-                Some((known, _)) if known == version => {}
-                _ => {
-                    if seen.is_none() {
-                        tell(&holder);
-                    }
-                    seen = Some((version.to_owned(), Instant::now()));
-                }
+            if is_new {
+                tell(&holder);
             }
             if began.elapsed() >= self.patience {
                 let Holder { person, since, .. } = holder;
@@ -242,7 +260,7 @@ impl Lease {
     }
 
     fn document(&self, id: &str, before: Option<&Object>) -> Object {
-        let now = micro_time();
+        let now = micro_time(Timestamp::now());
         let transitions =
             before.and_then(|lease| lease.pointer("/spec/leaseTransitions")?.as_u64());
         let mut metadata = json!({
@@ -310,7 +328,7 @@ impl Renewal {
     async fn run(mut self) {
         loop {
             sleep(RENEWAL).await;
-            self.lease["spec"]["renewTime"] = micro_time().into();
+            self.lease["spec"]["renewTime"] = micro_time(Timestamp::now()).into();
             match timeout(RENEWAL, self.client.replace(&self.lease)).await {
                 Ok(Ok(renewed)) => self.lease = renewed,
                 Ok(Err(ClusterError::Precondition { .. })) => {
@@ -351,13 +369,15 @@ fn new_id() -> Result<String, ReleaseError> {
     Ok(salt.as_bytes()[..8].iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}")))
 }
 
-/// Now, as the API server wants it: with six decimal places.
-fn micro_time() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+/// A time as the API server wants it: with six decimal places.
+fn micro_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::jiff::SignedDuration;
+
     use super::*;
 
     #[test]
@@ -374,7 +394,46 @@ mod tests {
 
     #[test]
     fn times_have_six_decimal_places() {
-        let time = micro_time();
-        assert_eq!(time.len(), "2026-11-21T05:00:00.123456Z".len(), "{time}");
+        let time = "2026-11-21T05:00:00.1234Z".parse().unwrap();
+        assert_eq!(micro_time(time), "2026-11-21T05:00:00.123400Z");
+    }
+
+    /// The times in the lease are those of a machine whose clock is set while it deploys, and the one that waits has
+    /// a clock of its own.
+    #[test]
+    fn a_wall_clock_that_jumps_neither_loses_nor_steals_a_lease() {
+        let began = Instant::now();
+        let at = |after: Duration| began + after;
+        let now = Timestamp::now();
+        let hours = |hours: i64| now + SignedDuration::from_hours(hours);
+        let lease = |version: usize, wall: Timestamp| {
+            json!({ "metadata": { "resourceVersion": version.to_string() }, "spec": {
+                "holderIdentity": "ada@laptop/00ff", "leaseDurationSeconds": DURATION.as_secs(),
+                "acquireTime": micro_time(hours(-9)), "renewTime": micro_time(wall) } })
+        };
+        let mut watched = Watched::default();
+        let mut look = |lease: &Object, after: Duration| {
+            watched.is_silent(lease, &Holder::of(lease).unwrap(), at(after))
+        };
+        let jumps = [0, 5, -7, 24, -24, 0, -1, 1];
+        let mut after = Duration::ZERO;
+        for (version, jump) in jumps.into_iter().enumerate() {
+            let lease = lease(version, hours(jump));
+            let renewed = after;
+            // Two renewals may be lost.
+            while after < renewed + RENEWAL * 2 {
+                assert!(!look(&lease, after), "stolen {after:?} after it began, at {jump} hours");
+                after += LOOK;
+            }
+        }
+        // Whatever it said last, who is silent is dead: not at once, and not hours later.
+        for (version, jump) in [(90, 24), (91, -24)] {
+            let lease = lease(version, hours(jump));
+            assert!(!look(&lease, after));
+            after += DURATION.saturating_sub(LOOK);
+            assert!(!look(&lease, after), "at {jump} hours");
+            after += LOOK;
+            assert!(look(&lease, after), "at {jump} hours");
+        }
     }
 }

@@ -8,7 +8,7 @@ use futures::stream;
 use super::error::Stranger;
 use super::transaction::PARALLEL;
 use super::{LeftField, Operation, ReleaseError, Transaction, Wave, definition, ownership};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, is_unmigrated};
 use crate::event::ObjectChange;
 use crate::object::{Object, ObjectRef};
 
@@ -48,6 +48,14 @@ impl Prospect {
     /// The object was not there, and would be.
     pub fn creates(&self, object: &ObjectRef) -> bool {
         self.objects.iter().any(|one| one.object == *object && one.change == ObjectChange::Created)
+    }
+
+    /// Those that would stay as they are, although not all that stock Helm set of them was applied.
+    pub fn unmigrated(&self) -> HashSet<ObjectRef> {
+        let is_it = |one: &&Prospective| {
+            one.change == ObjectChange::Unchanged && one.before.as_ref().is_some_and(is_unmigrated)
+        };
+        self.objects.iter().filter(is_it).map(|one| one.object.clone()).collect()
     }
 
     /// The waves without a write where it would be none.

@@ -98,6 +98,9 @@ pub struct Transaction {
     pub takeover: Takeover,
     /// Definitions of kinds that the release brings and does not own: they outlive it.
     pub definitions: HashSet<ObjectRef>,
+    /// Objects that stay as they are, but with fields that stock Helm set by other ways than server-side apply. They
+    /// become applied ones: by its record, the whole release is.
+    pub unmigrated: HashSet<ObjectRef>,
 }
 
 /// What became of one operation.
@@ -263,7 +266,12 @@ impl Transaction {
                 Ok(Outcome::Deleted(object.clone()))
             }
             Operation::Keep(object, reason) => Ok(Outcome::Kept(object.clone(), reason.clone())),
-            Operation::Unchanged(object) => Ok(Outcome::Unchanged(object.clone())),
+            Operation::Unchanged(object) => {
+                if self.unmigrated.contains(object) {
+                    self.client.take_entries(object).await?;
+                }
+                Ok(Outcome::Unchanged(object.clone()))
+            }
         }
     }
 

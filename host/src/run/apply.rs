@@ -114,6 +114,7 @@ impl Session {
             }
         }
         let waves = prospect.spare(waves);
+        let transaction = Transaction { unmigrated: prospect.unmigrated(), ..transaction };
         Ok(Intent { desired, previous, transaction, waves, prospect })
     }
 

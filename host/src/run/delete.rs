@@ -163,6 +163,7 @@ impl Session {
             namespace: app.namespace.clone(),
             takeover: self.run.takeover.clone(),
             definitions: HashSet::new(),
+            unmigrated: HashSet::new(),
         })
     }
 }

@@ -40,6 +40,9 @@ func render(r *request) (*rendered, error) {
 	if err := chartutil.ProcessDependencies(loaded, config); err != nil {
 		return nil, valuesError(fmt.Errorf("chart dependencies processing failed: %w", err))
 	}
+	for _, line := range unfollowedOrder(loaded) {
+		warnings.add(line)
+	}
 	capabilities, err := capabilities(r)
 	if err != nil {
 		return nil, err

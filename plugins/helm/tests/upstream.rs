@@ -172,6 +172,31 @@ fn the_clusters_capabilities_and_an_upgrade() {
 }
 
 #[test]
+fn an_order_of_subcharts_is_not_silently_ignored() {
+    let project = project();
+    let file = project.path().join("charts/everything/Chart.yaml");
+    let chart = std::fs::read_to_string(&file).expect("a file");
+    let findings = |chart: &str| -> Vec<String> {
+        std::fs::write(&file, chart).expect("a file");
+        let rendered = render(project.path(), &request("charts/everything"));
+        rendered.findings.into_iter().map(|finding| finding.message).collect()
+    };
+    let before = findings(&chart);
+    let told = |chart: &str| -> Vec<String> {
+        findings(chart).into_iter().filter(|one| !before.contains(one)).collect()
+    };
+    let annotated = format!("{chart}annotations:\n  helm.sh/depends-on/subcharts: '[\"child\"]'\n");
+    let dependent = chart.replacen("  - name: ", "  - depends-on: [child]\n    name: ", 1);
+    for (chart, what) in
+        [(annotated, "helm.sh/depends-on/subcharts"), (dependent, "`depends-on` of a dependency")]
+    {
+        let told = told(&chart);
+        let begin = format!("chart everything: {what} in Chart.yaml is not followed; ");
+        assert!(told.len() == 1 && told[0].starts_with(&begin), "{told:?}");
+    }
+}
+
+#[test]
 fn a_hundred_and_fifty_objects() {
     let project = project();
     same(project.path(), "charts/many", |_| {}, &[]);

@@ -1,6 +1,7 @@
-//! The steps render, apply and verify by an author who wants to know everything: each does its work as simply as can
-//! be, and hands out all that it was given.
+//! All steps and a target by an author who wants to know everything: each does its work as simply as can be, and hands
+//! out all that it was given.
 
+mod images;
 mod record;
 
 use serde_json::{Value, json};
@@ -110,4 +111,4 @@ fn record_subject(what: &str, subject: &Subject) {
     objects.for_each(|object: &Value| record(what, object.to_string()));
 }
 
-todohost_plugin::export!(RecordingSteps: render, apply, verify);
+todohost_plugin::export!(RecordingSteps: target, build, render, apply, verify);
