@@ -8,6 +8,11 @@ use std::time::Duration;
 use todohost_testkit::{FaultProxy, Host, Strike};
 use todohost_tests::real::Real;
 
+/// What goes wrong on the way back, which takes its time on a real cluster: a write, answers, what is watched. The
+/// scripted cluster sees them all.
+const WAYS_BACK: [Strike; 4] =
+    [Strike::StalledWatch, Strike::HalfAnswer, Strike::AnswerLost, Strike::Conflict];
+
 /// `kubectl proxy`: the API server over plain HTTP, with the user's credentials.
 struct Door {
     process: Child,
@@ -84,11 +89,9 @@ fn every_fault_is_survived_or_taken_back_with_the_true_cause() {
     // And ones that fail for a reason of their own.
     let before = real.object("deployment", "shop-web");
     real.project.write("web/server.py", "raise SystemExit('the new version cannot start')\n");
-    for strike in Strike::ALL {
+    for strike in WAYS_BACK {
         let proxy = FaultProxy::start(door.address, strike);
-        let began = std::time::Instant::now();
         let finished = deploy(&real, &proxy, "hello-again").run().expect_code(11);
-        println!("{strike:?} {:?}", began.elapsed());
         let (output, strikes) = (finished.output(), proxy.struck());
         assert!(!strikes.is_empty(), "{strike:?} struck nothing");
         for part in
