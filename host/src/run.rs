@@ -177,7 +177,7 @@ async fn attempt(
 /// # Errors
 /// Where the target cannot be reached or nothing is deployed.
 pub async fn state(run: &Arc<Run>, target: &str) -> Result<State, RunError> {
-    let session = look(run, target).await?;
+    let session = Box::pin(look(run, target)).await?;
     let planner = Planner { project: &run.project, registry: &run.registry };
     session.state(&planner.step_plugin(Role::Verify)?).await
 }
@@ -187,7 +187,7 @@ pub async fn state(run: &Arc<Run>, target: &str) -> Result<State, RunError> {
 /// # Errors
 /// Where the target cannot be reached or nothing is deployed.
 pub async fn history(run: &Arc<Run>, target: &str) -> Result<Vec<Revision>, RunError> {
-    look(run, target).await?.history().await
+    Box::pin(look(run, target)).await?.history().await
 }
 
 /// A session that only reads.

@@ -105,6 +105,7 @@ fn cookie(folder: &std::path::Path) -> String {
     pairs.collect::<Vec<_>>().join("; ")
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are what is wanted of this test")]
 /// Both kinds of connection were in use all the time, and every request was answered.
 fn assert_served(before: &[Report; 2], after: &[Report; 2], what: &str) {
     for (kind, (before, after)) in ["new", "kept"].iter().zip(before.iter().zip(after)) {

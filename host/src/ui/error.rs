@@ -30,7 +30,7 @@ pub fn failure_of(error: &dyn Diagnostic) -> Failure {
     }
     // What can be done about the cause is of use where the wrapper knows nothing better.
     let help = std::iter::successors(Some(error), |error| error.diagnostic_source())
-        .find_map(|error| error.help());
+        .find_map(Diagnostic::help);
     Failure {
         code: error.code().map_or_else(|| "todohost::internal".to_owned(), |code| code.to_string()),
         message,
