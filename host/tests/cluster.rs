@@ -44,7 +44,7 @@ fn files() -> Vec<PathBuf> {
 async fn connect() -> Client {
     let contexts = contexts(&files()).unwrap().into_iter();
     let current = contexts.filter(|context| context.current).map(|context| context.name).next();
-    let target = variable("TODOHOST_TEST_TARGET").or(current).expect("a context is named");
+    let target = variable("TODOHOST_TEST_TARGET").or(current).unwrap();
     let connection = Connection::Context(target);
     Client::connect(&connection, &files(), Timeouts::default()).await.unwrap()
 }
