@@ -15,6 +15,7 @@ mod kills;
 mod lease;
 mod load;
 mod refusals;
+mod restart;
 mod shop;
 mod todo;
 mod told;

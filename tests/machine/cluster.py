@@ -5,6 +5,7 @@ Node, context, cluster and user are called docker-desktop, NodePorts answer on l
 """
 
 import re
+import signal
 import socket
 from pathlib import Path
 
@@ -65,6 +66,13 @@ def is_up() -> bool:
     """Whether its daemons are those that a whole `up` left, and its API answers."""
     complete = COMPLETE.exists() and COMPLETE.read_text() == _processes()
     return complete and all(daemon.pid() for daemon in DAEMONS) and _answers("get", "--raw", "/readyz")
+
+
+def restart_api_server() -> None:
+    """Ends it without a word, as a crash does, and starts it and what went with it."""
+    if not API_SERVER.stop(first=signal.SIGKILL):
+        raise MachineError("the API server does not run")
+    up()
 
 
 def up() -> None:

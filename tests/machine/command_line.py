@@ -1,4 +1,4 @@
-"""The verbs: up, down, env, status, bare."""
+"""The verbs: up, down, env, status, bare, restart."""
 
 import argparse
 import fcntl
@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> int:
     verb = verbs.add_parser("status", help="what runs; exit code 1 when nothing does")
     verb.add_argument("--json", action="store_true")
     verbs.add_parser("bare", help="exit code 0 if this machine has no engine and no cluster of its own")
+    verb = verbs.add_parser("restart", help="kill a part of the docker-desktop cluster and start it again")
+    verb.add_argument("part", choices=["kube-apiserver"])
     given = parser.parse_args(arguments)
     try:
         match given.verb:
@@ -45,6 +47,9 @@ def main(arguments: list[str]) -> int:
             case "down":
                 with locked():
                     down(given.wipe)
+            case "restart":
+                with locked():
+                    cluster.restart_api_server()
             case "env":
                 print(exports())
             case "status":

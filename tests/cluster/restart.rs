@@ -1,0 +1,52 @@
+//! An API server that dies in the middle of a deploy, and comes back.
+//!
+//! `TODOHOST_TEST_RESTART` is a command that does this, and ends when the server answers again. Everything else on the
+//! cluster is disturbed by it, so that this runs by itself.
+
+use std::process::Command;
+
+use todohost_tests::real::Real;
+use todohost_tests::variable;
+
+fn restart_the_api_server() {
+    let command = variable("TODOHOST_TEST_RESTART").expect("TODOHOST_TEST_RESTART is a command");
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_deploy_outlives_the_api_server() {
+    let real = Real::parcel("restart");
+    let _ = real.deploy_parcel(&["greeting=zero"]).run().expect_code(0);
+    // While its hook runs, and as soon as it begins to apply.
+    for (greeting, moment) in [("one", "\"event\":\"hook\""), ("two", "apply to namespace")] {
+        let value = format!("greeting={greeting}");
+        let mut running =
+            real.deploy_parcel(&[&value, "migrate=sleep 4"]).args(["--output", "json"]).spawn();
+        running.wait_for_output(moment);
+        restart_the_api_server();
+        let finished = running.finish();
+        let told = || format!("{moment}\n{}\n{:#?}", finished.output(), real.revisions());
+        let settings = real.object("configmap", "parcel-settings");
+        let is_new = settings["data"]["greeting"] == greeting;
+        // It ends well, or takes everything back and says what was the cause.
+        assert_eq!(is_new, finished.code() == Some(0), "{}", told());
+        assert_eq!(
+            real.object("deployment", "parcel")["status"]["availableReplicas"],
+            1,
+            "{}",
+            told()
+        );
+        assert!(real.revisions().last().unwrap().ends_with(" deployed"), "{}", told());
+
+        let again = real.deploy_parcel(&[&value, "migrate=sleep 4"]).run().expect_code(0);
+        assert_eq!(
+            again.stderr.contains("nothing changed"),
+            is_new,
+            "{}\n{}",
+            told(),
+            again.output()
+        );
+        assert_eq!(real.object("configmap", "parcel-settings")["data"]["greeting"], greeting);
+    }
+}
