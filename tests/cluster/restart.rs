@@ -9,7 +9,7 @@ use todohost_tests::real::Real;
 use todohost_tests::variable;
 
 fn restart_the_api_server() {
-    let command = variable("TODOHOST_TEST_RESTART").expect("TODOHOST_TEST_RESTART is a command");
+    let command = variable("TODOHOST_TEST_RESTART").unwrap();
     let output = Command::new("bash").args(["-c", &command]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
