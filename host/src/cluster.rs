@@ -13,9 +13,10 @@ mod objects;
 mod transport;
 mod watch;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use connection::{Connection, ContextInfo, contexts};
@@ -94,6 +95,8 @@ struct Shared {
     version: OnceLock<Version>,
     discovery: discovery::Discovery,
     requests: tokio::sync::Semaphore,
+    /// When a connection was last refused or broken off.
+    lost: Mutex<Option<Instant>>,
 }
 
 impl Client {

@@ -538,6 +538,28 @@ async fn a_server_that_restarts_is_waited_for() {
 }
 
 #[tokio::test]
+async fn what_a_server_forbids_that_may_have_just_started_is_asked_again() {
+    let forbidden = || {
+        let why = r#"configmaps is forbidden: User "lab" cannot get resource "configmaps""#;
+        Answer::Json(403, status(403, "Forbidden", why))
+    };
+    let server = Server::start(move |_, before| match before {
+        0 => Answer::Drop,
+        1 | 2 => forbidden(),
+        _ => Answer::Json(200, config_map("1", "x")),
+    });
+    let server = server.await;
+    assert!(server.client().await.get(&named()).await.unwrap().is_some());
+    assert_eq!(server.count("GET", PATH), 4);
+
+    // Of one that was there all the time it is the last word.
+    let server = Server::start(move |_, _| forbidden()).await;
+    let error = server.client().await.get(&named()).await.unwrap_err();
+    assert!(matches!(error, ClusterError::Forbidden { .. }), "{error:?}");
+    assert_eq!(server.count("GET", PATH), 1);
+}
+
+#[tokio::test]
 async fn what_was_carried_out_unheard_is_found_and_what_was_not_is_sent_again() {
     // Carried out: it is there when it is looked for.
     let server = Server::start(|asked, _| match asked.method.as_str() {

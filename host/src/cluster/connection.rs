@@ -1,7 +1,7 @@
 //! Kubeconfigs: which contexts there are, and a client made from one of them.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::Semaphore;
@@ -133,6 +133,7 @@ impl Client {
                 version: OnceLock::new(),
                 discovery: Discovery::default(),
                 requests: Semaphore::new(PARALLEL_REQUESTS),
+                lost: Mutex::default(),
             }),
             timeouts,
             stop: None,

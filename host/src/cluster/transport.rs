@@ -1,6 +1,7 @@
 //! One request, its deadline, its retries and its errors.
 
 use std::error::Error;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
@@ -22,6 +23,10 @@ const ATTEMPTS: u32 = 8;
 
 /// How long a server that nobody answers for may take to come back: API servers are restarted.
 const RESTART: Duration = Duration::from_secs(40);
+
+/// An API server that has just started answers before it has read the rules, and forbids everything. What it forbids so
+/// soon after a connection was lost is asked again.
+const STARTING: Duration = Duration::from_secs(20);
 
 /// Attempts while the server reports a failure of its own: often one that stays.
 const ATTEMPTS_AFTER_FAILURE: u32 = 3;
@@ -141,13 +146,19 @@ impl Client {
             let pause = backoff(number);
             match self.attempt(call).await {
                 Attempt::Answered { answer, pause: asked } => {
-                    let attempts = attempts_for(call, &answer, asked.is_some());
+                    let is_starting = answer.status == 403 && self.has_just_lost();
+                    let attempts = if is_starting && call.answers != Answers::Foreign {
+                        ATTEMPTS
+                    } else {
+                        attempts_for(call, &answer, asked.is_some())
+                    };
                     if number >= attempts {
                         return Ok(answer);
                     }
                     sleep(asked.unwrap_or(pause).min(LONGEST_PAUSE)).await;
                 }
                 Attempt::Failed(error) => {
+                    self.note_loss();
                     let reason = reason_of(&error);
                     let nothing_was_sent = reason != Unreachable::Other;
                     let again = match call.answers {
@@ -209,6 +220,17 @@ impl Client {
             Ok(result) => result.unwrap_or_else(Attempt::Failed),
             Err(_) => Attempt::Silent,
         }
+    }
+
+    /// A connection was refused or broken off.
+    pub(super) fn note_loss(&self) {
+        *self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether that was so short a time ago that the server may be starting.
+    pub(super) fn has_just_lost(&self) -> bool {
+        let lost = *self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_some_and(|lost| lost.elapsed() < STARTING)
     }
 
     /// The error for a transport failure.

@@ -470,14 +470,17 @@ impl Client {
         };
         Some(match &error {
             kube::Error::Api(status) => match status.code {
-                403 => {
+                403 if !self.has_just_lost() => {
                     ClusterError::Forbidden { action, cause: Cause::new(status.message.clone()) }
                 }
                 401 => self.unreachable(&error),
                 410 => return None,
                 _ => ClusterError::Server { action, cause: Cause::new(status.message.clone()) },
             },
-            _ => self.unreachable(&error),
+            _ => {
+                self.note_loss();
+                self.unreachable(&error)
+            }
         })
     }
 }
