@@ -1,7 +1,9 @@
 //! Killed at any moment, the next deploy ends well with no hand work, and everything agrees.
 //!
-//! `TODOHOST_KILLS` says how many points, `TODOHOST_SEED` which ones; both are printed.
+//! `TODOHOST_KILLS` says how many points, `TODOHOST_SEED` which ones; both are printed. Several releases are killed side
+//! by side, as most of the time is the cluster's.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,6 +13,9 @@ use todohost_tests::variable;
 
 /// Points of the suite; `make soak` takes more.
 const POINTS: u64 = 20;
+
+/// Releases at the same time, each with points of its own.
+const RELEASES: u64 = 4;
 
 /// What is killed.
 #[derive(Clone, Copy, Debug)]
@@ -103,16 +108,24 @@ fn assert_agreed(real: &Real, point: u64, what: &str, finished: &Finished) {
     assert!(again.stderr.contains("nothing changed"), "{}\n{}", told(), again.output());
 }
 
+/// The rows that are of these points.
+fn rows_of(real: &Real, points: &RangeInclusive<u64>) -> Vec<String> {
+    let is_of = |row: &String| {
+        let number = row.rsplit('-').next().and_then(|number| number.parse().ok());
+        number.is_some_and(|number: u64| points.contains(&number))
+    };
+    real.parcel_rows("read").into_iter().filter(is_of).collect()
+}
+
 /// The app's data: what was there is there in its order, what the killed run may have come to is there at most once,
 /// and last what is deployed now. Gives the rows.
 fn assert_kept(
-    real: &Real,
+    found: &[String],
     mut rows: Vec<String>,
     point: u64,
     operation: Operation,
     killed: &Finished,
 ) -> Vec<String> {
-    let found = real.parcel_rows("read");
     let (wanted, after) = (format!("wanted-{point}"), format!("after-{point}"));
     let is_written = found.contains(&wanted);
     let has_ended_well = killed.code() == Some(0) && !matches!(operation, Operation::Rollback);
@@ -121,17 +134,15 @@ fn assert_kept(
         rows.push(wanted);
     }
     rows.push(after);
-    assert_eq!(found, rows, "point {point}: {operation:?}\n{}", killed.output());
+    assert_eq!(*found, rows, "point {point}: {operation:?}\n{}", killed.output());
     rows
 }
 
-#[test]
-fn the_next_deploy_after_a_kill_ends_well() {
-    let points = number("TODOHOST_KILLS").unwrap_or(POINTS);
-    let seed = number("TODOHOST_SEED").unwrap_or(20_261_121);
-    println!("{points} points, TODOHOST_SEED={seed}");
-    let real = Real::parcel("kills");
-    let mut moments = Moments(seed);
+/// Kills a release of its own at these points; gives how often each operation was still at it, and how many rows were
+/// written.
+fn kill(points: RangeInclusive<u64>, seed: u64) -> ([u64; 3], usize) {
+    let real = Real::parcel(&format!("kills-{}", points.start()));
+    let mut moments = Moments(seed + points.start());
 
     // How long each takes when nobody kills it.
     let mut lengths = Vec::new();
@@ -144,13 +155,9 @@ fn the_next_deploy_after_a_kill_ends_well() {
         lengths.push((operation, began.elapsed()));
     }
 
-    // Also what an earlier run left.
-    let _ = real.parcel_rows("forget");
     let mut rows = Vec::new();
-
-    // How often each operation was still at it.
     let mut hits = [0_u64; 3];
-    for point in 1..=points {
+    for point in points.clone() {
         let chosen = usize::try_from(moments.below(3)).unwrap();
         let (operation, length) = lengths[chosen];
         let length = u64::try_from(length.as_millis()).unwrap();
@@ -173,10 +180,36 @@ fn the_next_deploy_after_a_kill_ends_well() {
         let told = || format!("{what}\n{}\n{}", killed.output(), finished.output());
         assert_eq!(finished.code(), Some(0), "{}", told());
         assert_agreed(&real, point, &what, &finished);
-        rows = assert_kept(&real, rows, point, operation, &killed);
+        rows = assert_kept(&rows_of(&real, &points), rows, point, operation, &killed);
     }
+    (hits, rows.len())
+}
+
+#[test]
+fn the_next_deploy_after_a_kill_ends_well() {
+    let points = number("TODOHOST_KILLS").unwrap_or(POINTS);
+    let seed = number("TODOHOST_SEED").unwrap_or(20_261_121);
+    println!("{points} points, TODOHOST_SEED={seed}");
+    // Also what an earlier run left.
+    let real = Real::parcel("kills");
+    let _ = deploy(&real, &[]).run().expect_code(0);
+    let _ = real.parcel_rows("begin");
+
+    let share = points.div_ceil(RELEASES);
+    let killed = std::thread::scope(|scope| {
+        let begin = |first: u64| {
+            let points = first..=points.min(first + share - 1);
+            scope.spawn(move || kill(points, seed))
+        };
+        let step = usize::try_from(share).unwrap();
+        let releases: Vec<_> = (1..=points).step_by(step).map(begin).collect();
+        releases.into_iter().map(|release| release.join().unwrap()).collect::<Vec<_>>()
+    });
     let _ = real.parcel_rows("forget");
-    println!("{} rows were written, and none was lost or written twice", rows.len());
+    let rows: usize = killed.iter().map(|(_, rows)| rows).sum();
+    println!("{rows} rows were written, and none was lost or written twice");
+    let hits =
+        [0, 1, 2].map(|which: usize| killed.iter().map(|(hits, _)| hits[which]).sum::<u64>());
     println!("killed in the middle: {hits:?} installs, upgrades and rollbacks of {points}");
     assert!(hits.iter().sum::<u64>() * 3 > points, "most were over before they were killed");
     assert!(points < POINTS || !hits.contains(&0), "not every operation was killed");
