@@ -18,8 +18,7 @@ STATEMENTS = {
     "write": "create table if not exists parcel (id serial primary key, greeting text unique);"
     "insert into parcel (greeting) values ('GREETING') on conflict do nothing",
     "read": "select greeting from parcel order by id",
-    "begin": "drop table if exists parcel;"
-    "create table parcel (id serial primary key, greeting text unique)",
+    "begin": "drop table if exists parcel;create table parcel (id serial primary key, greeting text unique)",
     "forget": "drop table if exists parcel",
 }
 
