@@ -140,6 +140,7 @@ fn assert_kept(
 
 /// Kills a release of its own at these points; gives how often each operation was still at it, and how many rows were
 /// written.
+#[expect(clippy::print_stdout, reason = "a long run shows where it is")]
 fn kill(points: RangeInclusive<u64>, seed: u64) -> ([u64; 3], usize) {
     let real = Real::parcel(&format!("kills-{}", points.start()));
     let mut moments = Moments(seed + points.start());
