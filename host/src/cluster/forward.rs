@@ -31,6 +31,8 @@ pub struct Backend {
     pub pod: String,
     /// Its port.
     pub port: u16,
+    /// A part of its name is random: no other cluster has a pod of this name.
+    pub is_unique: bool,
 }
 
 /// The pods of a namespace, as they come and go.
@@ -103,7 +105,7 @@ impl Client {
         namespace: &str,
         backend: &Backend,
     ) -> Result<DuplexStream, ClusterError> {
-        let Backend { pod, port } = backend;
+        let Backend { pod, port, .. } = backend;
         let action = format!("forward to port {port} of Pod/{pod}");
         let pods: Api<Pod> = Api::namespaced(self.shared.http.clone(), namespace);
         let limit = self.timeouts.request;
@@ -178,7 +180,13 @@ fn backend(service: &Object, port: u16, pod: &Pod) -> Option<Backend> {
         Err(_) if wanted["targetPort"] == Value::Null => port,
         Err(_) => return None,
     };
-    Some(Backend { pod: name_of(pod), port })
+    Some(Backend { pod: name_of(pod), port, is_unique: is_unique(pod) })
+}
+
+/// Those of stateful sets are numbered, those that nobody owns are named by hand.
+fn is_unique(pod: &Pod) -> bool {
+    let owners = pod.metadata.owner_references.iter().flatten();
+    owners.into_iter().any(|owner| matches!(owner.kind.as_str(), "ReplicaSet" | "DaemonSet"))
 }
 
 fn named_port(pod: &Pod, name: &str) -> Option<u16> {
@@ -222,6 +230,20 @@ mod tests {
         assert_eq!(port(&json!(null)), Some(80));
         assert_eq!(port(&json!("metrics")), None);
         assert_eq!(backend(&service(&json!(1)), 81, &pod("web", "True")), None);
+    }
+
+    #[test]
+    fn only_generated_names_are_unique() {
+        let owned = |kind: &str| {
+            let mut pod = pod("web", "True");
+            let owner =
+                json!([{ "apiVersion": "apps/v1", "kind": kind, "name": "web", "uid": "1" }]);
+            pod.metadata.owner_references = serde_json::from_value(owner).unwrap();
+            backend(&service(&json!("http")), 80, &pod).unwrap().is_unique
+        };
+        assert!(owned("ReplicaSet"));
+        assert!(!owned("StatefulSet"));
+        assert!(!backend(&service(&json!(1)), 80, &pod("web", "True")).unwrap().is_unique);
     }
 
     #[test]

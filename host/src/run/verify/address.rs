@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::route::{self, Answer, Likeness};
-use crate::cluster::{Client, Query};
+use crate::cluster::{Client, Pods, Query};
 use crate::digest::Hasher;
 use crate::event::Bus;
 use crate::object::{Object, ObjectRef};
@@ -63,7 +63,7 @@ impl Session {
             Leads::Here => return Some(url),
             Leads::Perhaps => {
                 let word = format!(
-                    "{url} answers as Service/{name} does; so would the same app of another cluster, and nothing tells the two apart"
+                    "{url} answers as Service/{name} does; so would the same app of another cluster, and nothing tells the two apart (surely this one's: {forward})"
                 );
                 ("info", word, url)
             }
@@ -128,14 +128,14 @@ impl Session {
         url: &str,
     ) -> Leads {
         let until = Instant::now() + ROUTED_WITHIN;
+        let pods = client.pods(&service.namespace);
         loop {
-            let (answer, pods) = tokio::join!(
-                route::ask_address(url, ANSWER_WITHIN),
-                ask_pod(client, live, service, url)
-            );
-            let leads = match answer {
-                Some(answer) => self.judge(client, live, url, &answer, &pods).await,
-                None => Leads::Nowhere,
+            let leads = match route::ask_address(url, ANSWER_WITHIN).await {
+                Some(answer) => {
+                    let (same, names) = ask_pod(client, &pods, live, service, url).await;
+                    self.judge(client, live, url, route::compare(&answer, &same, &names)).await
+                }
+                None => self.forget(live, url),
             };
             let is_settled = matches!(leads, Leads::Here | Leads::Perhaps);
             if is_settled || Instant::now() >= until || self.cancel.is_cancelled() {
@@ -145,21 +145,11 @@ impl Session {
         }
     }
 
-    async fn judge(
-        &self,
-        client: &Client,
-        live: &Object,
-        url: &str,
-        answer: &Answer,
-        (same, pods): &(Vec<Answer>, Vec<String>),
-    ) -> Leads {
-        let uid = live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-        let question = Hasher::new().part(uid).part(url).finish();
-        let memo = self.memo("address");
-        let taken = Leads::Elsewhere("something answered there before this cluster had the port");
+    async fn judge(&self, client: &Client, live: &Object, url: &str, likeness: Likeness) -> Leads {
+        let (memo, question) = (self.memo("address"), question(live, url));
         let before = lock(&self.answered_before).get(url).copied();
-        let remembered = || memo.recall::<bool>(&question);
-        let is_ours = match route::compare(answer, same, pods) {
+        let remembered = || memo.recall::<Option<bool>>(&question).flatten();
+        let is_ours = match likeness {
             Likeness::Other => return Leads::Elsewhere("what answers there is something else"),
             Likeness::Ours => true,
             Likeness::Same => match before.map(|answered| !answered).or_else(remembered) {
@@ -168,19 +158,38 @@ impl Session {
                 None => return Leads::Perhaps,
             },
         };
-        memo.remember(&question, &is_ours);
-        if is_ours { Leads::Here } else { taken }
+        memo.remember(&question, &Some(is_ours));
+        if is_ours {
+            return Leads::Here;
+        }
+        Leads::Elsewhere("something answered there before this cluster had the port")
+    }
+
+    /// Whoever answered there is gone, and who comes next is another question.
+    fn forget(&self, live: &Object, url: &str) -> Leads {
+        let (memo, question) = (self.memo("address"), question(live, url));
+        if memo.recall::<Option<bool>>(&question) == Some(Some(false)) {
+            memo.remember(&question, &None::<bool>);
+        }
+        Leads::Nowhere
     }
 }
 
-/// What a pod of the Service answers, twice, and the names of those that are ready.
+/// What is remembered of an address is about this very Service.
+fn question(live: &Object, url: &str) -> String {
+    let uid = live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+    Hasher::new().part(uid).part(url).finish()
+}
+
+/// What a pod of the Service answers, twice, and the names of those that are ready and called as no other pod
+/// anywhere.
 async fn ask_pod(
     client: &Client,
+    pods: &Pods,
     live: &Object,
     service: &target::Service,
     url: &str,
 ) -> (Vec<Answer>, Vec<String>) {
-    let pods = client.pods(&service.namespace);
     let found = pods.behind(live, service.port, &[], ANSWER_WITHIN).await;
     let Some(backends) = found else { return (Vec::new(), Vec::new()) };
     let asked = [&backends[0]; 2].map(|backend| {
@@ -190,7 +199,8 @@ async fn ask_pod(
         })
     });
     let answers = join_all(asked).await.into_iter().filter_map(|answer| answer.ok()?).collect();
-    (answers, backends.into_iter().map(|backend| backend.pod).collect())
+    let unique = backends.into_iter().filter(|backend| backend.is_unique);
+    (answers, unique.map(|backend| backend.pod).collect())
 }
 
 /// An address of a node is nobody else's; those of this machine are.

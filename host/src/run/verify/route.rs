@@ -81,8 +81,8 @@ pub(super) async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, url: &str) 
     exchange.await
 }
 
-/// Judges what answered at an address beside what a pod of the Service answered to the same, twice. `pods` are the
-/// names of the Service's pods, which no other cluster has.
+/// Judges what answered at an address beside what a pod of the Service answered to the same, twice. `pods` are
+/// names of the Service's pods that no other cluster has.
 pub(super) fn compare(address: &Answer, service: &[Answer], pods: &[String]) -> Likeness {
     let says_its_name = |answer: &Answer| pods.iter().any(|pod| answer.holds(pod));
     if says_its_name(address) {
