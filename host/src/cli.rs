@@ -6,6 +6,7 @@
 mod arguments;
 mod delete;
 mod deploy;
+mod forward;
 mod history;
 mod plugin;
 mod rollback;
@@ -147,6 +148,7 @@ impl Cli {
             }
             Command::Status(options) => Box::pin(self.status(common, options)).await?,
             Command::History(options) => Box::pin(self.history(common, options)).await?,
+            Command::Forward(options) => Box::pin(self.forward(common, options)).await?,
             Command::Rollback(options) => return self.rollback(common, options).await,
             Command::Delete(options) => return self.delete(common, options).await,
             Command::Plugin { command } => match command {
@@ -154,9 +156,12 @@ impl Cli {
                 PluginCommand::Inspect { plugin } => self.plugin_inspect(common, plugin)?,
                 PluginCommand::Allow { plugin } => self.plugin_allow(common, plugin)?,
             },
-            Command::Target { command: TargetCommand::List { local } } => {
-                self.target_list(common, *local).await?;
-            }
+            Command::Target { command } => match command {
+                TargetCommand::List { local } => self.target_list(common, *local).await?,
+                TargetCommand::Delete { target, yes } => {
+                    self.target_delete(common, target, *yes).await?;
+                }
+            },
             Command::Schema => {}
         }
         Ok(Exit::Success)

@@ -1,13 +1,14 @@
 //! The Kubernetes API server as the host speaks with it.
 //!
-//! Owns connecting, discovery of kinds, reading, server-side apply, deleting and watching, with their
-//! deadlines and retries. It does not decide what is applied, nor what healthy means: components do.
+//! Owns connecting, discovery of kinds, reading, server-side apply, deleting, watching and streams to
+//! pods, with their deadlines and retries. It does not decide what is applied, nor what healthy means: components do.
 //! Dropping a future of this module cancels its request; retries have a bound, so every call ends.
 
 mod connection;
 mod diagnostics;
 mod discovery;
 mod error;
+mod forward;
 mod managed_fields;
 mod objects;
 mod transport;
@@ -23,10 +24,12 @@ pub use connection::{Connection, ContextInfo, contexts};
 pub use diagnostics::{ContainerUsage, HttpAnswer, LogRequest};
 pub use discovery::Kind;
 pub use error::{ClusterError, FieldConflict, Unreachable};
+pub use forward::{Backend, Pods};
 pub use objects::{Applied, ApplyOptions, Query};
 pub use watch::{Snapshot, Watch};
 
 pub(crate) use discovery::reference;
+pub(crate) use forward::service_ref;
 pub(crate) use managed_fields::is_unmigrated;
 pub(crate) use objects::{comparable, namespace_ref};
 

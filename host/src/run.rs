@@ -12,6 +12,7 @@ mod diff;
 mod error;
 mod evidence;
 mod exclusive;
+mod forward;
 mod history;
 mod hook;
 mod images;
@@ -25,6 +26,7 @@ mod revision;
 mod saved;
 mod schedule;
 mod session;
+mod teardown;
 mod template;
 mod verify;
 
@@ -47,12 +49,14 @@ pub use builds::Builds;
 pub use candidates::{Candidate, Choice, candidates, choose};
 pub use error::{Clue, RunError};
 pub use exclusive::LOCK_TIMEOUT;
+pub use forward::{Forward, ForwardError};
 pub use history::Revision;
 pub use leave::AfterFailure;
 pub use outcome::{Outcome, State};
 pub use saved::SavedPlan;
 use schedule::{Report, StepRunner};
 use session::Session;
+pub use teardown::{TeardownError, doomed, tear_down};
 
 /// How often a run begins anew because another deploy of the same release was quicker.
 const ATTEMPTS: usize = 3;
@@ -188,6 +192,19 @@ pub async fn state(run: &Arc<Run>, target: &str) -> Result<State, RunError> {
 /// Where the target cannot be reached or nothing is deployed.
 pub async fn history(run: &Arc<Run>, target: &str) -> Result<Vec<Revision>, RunError> {
     Box::pin(look(run, target)).await?.history().await
+}
+
+/// A port of this machine that leads to a Service on a target; without a name to the only one that is open.
+///
+/// # Errors
+/// Where the target cannot be reached, it is not clear which Service is meant, or the port cannot be had.
+pub async fn forward(
+    run: &Arc<Run>,
+    target: &str,
+    service: Option<&str>,
+    port: Option<u16>,
+) -> Result<Forward, RunError> {
+    Box::pin(look(run, target)).await?.forward(service, port).await
 }
 
 /// A session that only reads.

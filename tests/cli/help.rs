@@ -17,6 +17,7 @@ fn every_command_explains_itself() {
         "plan",
         "status",
         "history",
+        "forward",
         "rollback",
         "delete",
         "plugin",
@@ -25,6 +26,7 @@ fn every_command_explains_itself() {
         "plugin allow",
         "target",
         "target list",
+        "target delete",
     ] {
         let finished = world.run(&format!("{line} --help")).expect_code(0);
         assert_eq!(finished.stderr, "");

@@ -1,9 +1,9 @@
 //! Targets, contexts, clusters and engines that are not as they should be.
 
 use todohost_testkit::cluster::{Effect, kubeconfig};
-use todohost_testkit::{Fault, Refusal};
+use todohost_testkit::{Fault, Refusal, Rule};
 
-use super::world::{World, assert_refusal};
+use super::world::{World, assert_refusal, docker};
 
 #[test]
 fn the_context_is_missing() {
@@ -85,9 +85,11 @@ fn a_cluster_that_is_not_local_is_never_chosen_by_itself() {
 }
 
 #[test]
-fn the_list_of_targets_says_which_are_there() {
+fn the_list_of_targets_says_what_each_is_and_would_do() {
     let world = World::new();
+    world.tools.program("kind", &[Rule::on("--version").prints("kind version 0.33.0\n")]);
+    let rules = [&[Rule::on("ps --all **")], docker().as_slice()].concat();
+    world.tools.program("docker", &rules);
     let finished = world.run("target list").expect_code(0);
-    let line = finished.stdout.lines().find(|line| line.contains("docker-desktop"));
-    assert!(line.is_some_and(|line| line.contains("ready")), "{}", finished.output());
+    world.settings().bind(|| insta::assert_snapshot!(finished.stdout));
 }

@@ -227,6 +227,8 @@ pub fn docker() -> Vec<Rule> {
     vec![
         Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
         Rule::on("version --format *").prints(ENGINE),
+        // No container has a port of this machine.
+        Rule::on("ps --filter * --format *"),
         Rule::on("buildx version").prints("github.com/docker/buildx v0.22.0 18ccba0\n"),
         // The builder describes what it made; after that it is the target that asks.
         Rule::on("image inspect *").requires("deliver-holds").requires("described").holds(),

@@ -7,6 +7,7 @@ mod apply;
 mod causes;
 mod checklist;
 mod faults;
+mod forward;
 mod hooks;
 mod interop;
 #[cfg(unix)]

@@ -106,6 +106,15 @@ Exit codes: 0 no difference, 2 a difference (or wrong arguments; the error is on
     Status(StatusOptions),
     /// List the revisions that are kept, and who made each with what
     History(StatusOptions),
+    /// Open a port of this machine that leads to the app, until Ctrl-C
+    #[command(after_help = "\
+Examples:
+  todohost forward --target TARGET
+  todohost forward SERVICE --target TARGET --port 8000
+
+It stays open while pods are restarted or replaced: each new connection goes to a pod that is
+ready, and waits a minute for one. Ctrl-C ends it, with exit code 0.")]
+    Forward(ForwardOptions),
     /// Go back to an older revision, as a new one
     #[command(after_help = "\
 Examples:
@@ -125,7 +134,7 @@ namespaces; each is named. Without a terminal it needs --yes.")]
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Look at targets
+    /// Look at targets, and take a cluster away
     Target {
         #[command(subcommand)]
         command: TargetCommand,
@@ -140,7 +149,11 @@ impl Command {
     pub fn answers(&self) -> bool {
         matches!(
             self,
-            Self::Status(_) | Self::History(_) | Self::Plugin { .. } | Self::Target { .. }
+            Self::Status(_)
+                | Self::History(_)
+                | Self::Forward(_)
+                | Self::Plugin { .. }
+                | Self::Target { .. }
         )
     }
 
@@ -303,6 +316,18 @@ pub(super) struct StatusOptions {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ForwardOptions {
+    /// Which Service [default: the only one that is open to the outside]
+    pub service: Option<String>,
+    /// Where it is deployed [default: the only local cluster that runs]
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Port of this machine [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Values")]
 pub(super) struct ValueOptions {
     /// Values file, as YAML; later ones win
@@ -366,6 +391,17 @@ pub(super) enum TargetCommand {
         /// Only local clusters that run
         #[arg(long)]
         local: bool,
+    },
+    /// Take away the cluster of a target, with everything in it
+    #[command(after_help = "\
+Only a cluster of this machine, and only by a target that makes clusters itself. Without a
+terminal it needs --yes. To take the app away and keep the cluster: todohost delete.")]
+    Delete {
+        /// Which target
+        target: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 

@@ -1,4 +1,4 @@
-//! `target`: which clusters there are, and picking the only local one.
+//! `target`: which clusters there are, picking the only local one, and taking one away.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -24,24 +24,76 @@ fn none_local(candidates: &[Candidate]) -> RunError {
     RunError::NoTarget { message, help }
 }
 
+/// One line each, in columns; what it would do about a state that is not ready comes below it.
+fn table(candidates: &[Candidate]) -> String {
+    let header = ["TARGET", "STATE", "KUBERNETES", "IMAGES", "WHAT IT IS"].map(str::to_owned);
+    let rows = candidates.iter().map(|candidate| {
+        let Candidate { name, plugin, state, detail, kubernetes_version, images_via, .. } =
+            candidate;
+        let known = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let plugin = if plugin == name { String::new() } else { format!("{plugin}: ") };
+        [
+            name.clone(),
+            state.clone(),
+            ui::clean(&known(kubernetes_version.as_deref())).into_owned(),
+            known(*images_via),
+            format!("{plugin}{}", ui::clean(detail).trim()),
+        ]
+    });
+    let lines: Vec<[String; 5]> = std::iter::once(header).chain(rows).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+    let widths: [usize; 4] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut text = String::new();
+    let offers = candidates.iter().map(|candidate| candidate.offer.as_deref());
+    for (line, offer) in lines.iter().zip(std::iter::once(None).chain(offers)) {
+        for (cell, width) in line.iter().zip(widths) {
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{}", line[4]);
+        if let Some(offer) = offer {
+            let _ = writeln!(text, "  a deploy with --yes would {}", ui::clean(offer));
+        }
+    }
+    text
+}
+
 impl Cli {
+    /// Has a target take its cluster away, once the user said so.
+    pub(super) async fn target_delete(
+        &self,
+        common: &Common,
+        target: &str,
+        yes: bool,
+    ) -> Result<(), RunError> {
+        let run = self.open_anywhere(common)?;
+        let Candidate { detail, .. } = run::doomed(&run, target).await?;
+        let detail = ui::clean(&detail).into_owned();
+        let what = format!("the cluster of target {target} with everything in it ({detail})");
+        if !yes {
+            match ui::confirm(&format!("delete {what}?")) {
+                Some(true) => {}
+                Some(false) => return Err(RunError::cancelled()),
+                None => return Err(RunError::Unconfirmed { what }),
+            }
+        }
+        run::tear_down(&run, target).await?;
+        let deleted = serde_json::json!({ "target": target, "deleted": true });
+        self.show(common, &deleted, &format!("the cluster of target {target} is deleted"))
+    }
+
     pub(super) async fn target_list(&self, common: &Common, local: bool) -> Result<(), RunError> {
         let run = Arc::new(self.open_anywhere(common)?);
         let mut candidates = run::candidates(&run).await?;
         if local {
             candidates.retain(Candidate::is_ready_local);
         }
-        let text = candidates.iter().fold(String::new(), |mut text, candidate| {
-            let Candidate { name, plugin, state, detail, .. } = candidate;
-            if common.output == OutputFormat::Name {
-                let _ = writeln!(text, "{name}");
-            } else {
-                let plugin = if plugin == name { "" } else { plugin.as_str() };
-                let _ =
-                    writeln!(text, "{name:<20} {state:<10} {plugin} {}", ui::clean(detail).trim());
+        let text = match common.output {
+            OutputFormat::Name => {
+                let names: Vec<&str> = candidates.iter().map(|one| one.name.as_str()).collect();
+                names.join("\n")
             }
-            text
-        });
+            OutputFormat::Human | OutputFormat::Json => table(&candidates),
+        };
         if candidates.is_empty() {
             let _ = self.show(common, &candidates, "");
             return Ok(());

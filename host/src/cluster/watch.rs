@@ -22,7 +22,7 @@ use super::{Client, ClusterError};
 use crate::object::{Object, ObjectRef};
 
 /// A watch is asked anew after so many seconds: one that fell silent is noticed five seconds later.
-const WATCH_SECONDS: u32 = 10;
+pub(super) const WATCH_SECONDS: u32 = 10;
 
 /// A watch that failed is opened again after this long at first, and after this long at most: whoever waits for a
 /// deploy has no use for the minutes that controllers give a server.
@@ -95,7 +95,7 @@ impl Behind {
 }
 
 /// Pauses that double up to a bound, and begin anew after a success.
-struct Pauses {
+pub(super) struct Pauses {
     next: Duration,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Intent {
 impl Session {
     pub(super) async fn apply(&self, chosen: &Chosen, bus: Bus) -> Result<Report, RunError> {
         let reached = self.reached()?;
-        let intent = self.intend(chosen, &bus).await?;
+        let (intent, ()) = tokio::try_join!(self.intend(chosen, &bus), self.look_before(&bus))?;
         let Intent { desired, previous, transaction, waves, prospect } = intent;
         if self.objects.set(desired.clone()).is_err() {
             return Err(RunError::internal("it was applied twice"));

@@ -118,24 +118,8 @@ pub async fn candidates(run: &Run) -> Result<Vec<Candidate>, RunError> {
     Ok(join_all(asked).await)
 }
 
-async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
-    let app = &run.project.file.app;
-    let context = CallContext {
-        bus: run.bus.clone(),
-        cancel: run.cancel.clone(),
-        deadline: DEADLINE,
-        world: Arc::new(World {
-            project_root: run.project.root.clone(),
-            chart: Some(app.chart.clone()),
-            namespace: app.namespace.clone(),
-            home: run.environment.home().map(ToOwned::to_owned),
-            kubeconfig: run.environment.kubeconfig(),
-            environment: run.environment.variables().clone(),
-            cluster: None,
-            vault: Arc::new(NoSecrets),
-        }),
-        environment: EnvironmentSeed { now: run.now, random: [0; 32] },
-    };
+pub(super) async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
+    let context = context(run, DEADLINE);
     let named = run.project.file.targets.contains_key(&name);
     let options = chosen.options.to_string();
     let asked = async {
@@ -169,6 +153,26 @@ async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
             images_via: None,
             named,
         },
+    }
+}
+
+/// What a target is called with before its cluster is reached.
+pub(super) fn context(run: &Run, deadline: Duration) -> CallContext {
+    CallContext {
+        bus: run.bus.clone(),
+        cancel: run.cancel.clone(),
+        deadline,
+        world: Arc::new(World {
+            project_root: run.project.root.clone(),
+            chart: Some(run.project.file.app.chart.clone()),
+            namespace: run.project.file.app.namespace.clone(),
+            home: run.environment.home().map(ToOwned::to_owned),
+            kubeconfig: run.environment.kubeconfig(),
+            environment: run.environment.variables().clone(),
+            cluster: None,
+            vault: Arc::new(NoSecrets),
+        }),
+        environment: EnvironmentSeed { now: run.now, random: [0; 32] },
     }
 }
 

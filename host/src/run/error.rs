@@ -3,6 +3,8 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::forward::ForwardError;
+use super::teardown::TeardownError;
 use crate::cluster::ClusterError;
 use crate::event::Failure;
 use crate::exit::Exit;
@@ -46,6 +48,14 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Secret(#[from] SecretError),
+    /// A port-forward.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Forward(#[from] ForwardError),
+    /// A cluster that is not taken away.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Teardown(#[from] TeardownError),
     /// Checks failed; their findings were shown.
     #[error("check {check} failed{}: {first}{}", if *live { " on what runs" } else { "" }, more(*.count))]
     #[diagnostic(code(todohost::check::failed))]
@@ -354,6 +364,8 @@ impl RunError {
             Self::Cluster(error) => error.exit(),
             Self::Release(error) => error.exit(),
             Self::Secret(error) => error.exit(),
+            Self::Forward(error) => error.exit(),
+            Self::Teardown(error) => error.exit(),
             Self::Checks { live: false, .. } | Self::PlanMoved { .. } => Exit::Check,
             Self::SecretInChart { .. } => Exit::Secret,
             Self::Unstable { .. } => Exit::Render,

@@ -139,6 +139,8 @@ pub(super) struct Session {
     /// What a deploy would change, where that was asked for.
     pub difference: OnceLock<Difference>,
     pub addresses: Mutex<Vec<String>>,
+    /// Addresses that this run makes, and whether something answered there before.
+    pub answered_before: Mutex<BTreeMap<String, bool>>,
     /// Held while the release is changed.
     pub held: Mutex<Option<Held>>,
     /// What was found to be wrong.
@@ -176,6 +178,7 @@ impl Session {
             pending: Mutex::default(),
             difference: OnceLock::new(),
             addresses: Mutex::default(),
+            answered_before: Mutex::default(),
             held: Mutex::default(),
             findings: Mutex::default(),
             evidence: Mutex::default(),

@@ -1,10 +1,14 @@
 //! Verifying: the host watches, the verify step judges, the host probes and asks for reasons.
 
+mod address;
 mod answer;
 mod diagnose;
 mod meter;
+mod route;
 mod stuck;
 mod wait;
+
+pub(super) use address::open_service;
 
 use std::time::Duration;
 
@@ -35,7 +39,7 @@ impl Session {
     }
 
     /// What this run applied, or else what is deployed.
-    async fn release_objects(&self) -> Result<(Vec<Object>, Vec<ObjectRef>), RunError> {
+    pub(super) async fn release_objects(&self) -> Result<(Vec<Object>, Vec<ObjectRef>), RunError> {
         let app = &self.run.project.file.app;
         let objects = match self.objects.get() {
             Some(objects) => objects.clone(),

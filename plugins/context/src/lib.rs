@@ -104,6 +104,17 @@ impl Target for AnyContext {
             _ => Reach::PortForward,
         })
     }
+
+    fn teardown(options: Options) -> Result<()> {
+        let context = options.context()?;
+        Err(Error::unsupported(
+            "context.not-ours",
+            format!("nothing behind the context {context} was made by this target"),
+        )
+        .help(
+            "delete the cluster with the tool that made it; `todohost delete` takes the app away",
+        ))
+    }
 }
 
 /// What the kubeconfig says; whether the API server answers, the host sees when it connects.

@@ -7,7 +7,7 @@ use recognise::CONTEXT;
 use serde::Deserialize;
 use todohost_docker_engine as engine;
 use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
-use todohost_plugin::{Error, Image, Result, Target, workspace};
+use todohost_plugin::{Error, Image, Result, Target, log, workspace};
 
 struct DockerDesktop;
 
@@ -69,11 +69,27 @@ impl Target for DockerDesktop {
         Ok(images.into_iter().map(there).collect())
     }
 
+    /// Docker Desktop opens node ports on this machine, but those that a container has already.
     fn reach_service(_options: Options, service: Service) -> Result<Reach> {
-        Ok(match service.node_port {
-            Some(port) => Reach::Url(format!("http://localhost:{port}")),
-            None => Reach::PortForward,
-        })
+        let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
+        let Some(container) = engine::publisher(port) else {
+            return Ok(Reach::Url(format!("http://localhost:{port}")));
+        };
+        log::warn(&format!(
+            "port {port} of this machine leads to the container {container}, not to Docker Desktop's cluster"
+        ));
+        Ok(Reach::PortForward)
+    }
+
+    fn teardown(_options: Options) -> Result<()> {
+        Err(Error::unsupported(
+            "docker-desktop.not-ours",
+            "Docker Desktop makes its Kubernetes itself, and only it takes it away",
+        )
+        .help(
+            "Docker Desktop, Settings, Kubernetes: \"Reset Kubernetes Cluster\" empties it, \"Enable Kubernetes\" \
+             switches it off; `todohost delete` takes the app away",
+        ))
     }
 }
 

@@ -12,5 +12,5 @@ pub mod store;
 
 pub use engine::{Engine, Facts, ask, not_running, require, says_not_running};
 pub use image::{ImageFacts, inspect, missing};
-pub use port::published;
+pub use port::{published, publisher};
 pub use store::Runtime;

@@ -86,12 +86,18 @@ pub trait Target {
         Ok(Reach::PortForward)
     }
 
-    /// Takes away what [`ensure`](Self::ensure) made.
+    /// Takes away what [`ensure`](Self::ensure) made. The host asks the user first.
     ///
     /// # Errors
-    /// When something is left.
+    /// When something is left, and where [`ensure`](Self::ensure) makes nothing: then say what the user can do.
     fn teardown(_options: Self::Options) -> Result<()> {
-        Ok(())
+        Err(Error::unsupported(
+            "target.makes-no-cluster",
+            "this target makes no cluster, and takes none away",
+        )
+        .help(
+            "delete the cluster with the tool that made it; `todohost delete` takes the app away",
+        ))
     }
 }
 

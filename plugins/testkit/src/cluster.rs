@@ -1,9 +1,10 @@
 //! A scripted cluster: an HTTP server on loopback that speaks the Kubernetes API.
 //!
 //! Owns the script (behaviours, refusals, delays, answers of apps) and the record of requests.
-//! Storage is `store`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
+//! Storage is `store`, what apps answer on the wire `app`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
 //! wire `server`.
 
+mod app;
 mod completion;
 mod controller;
 mod fields;
@@ -215,10 +216,16 @@ impl FakeCluster {
         self.state.script().faults.clear();
     }
 
-    /// What a Service's app answers at a path; without it a ready app answers 200 and `{}`.
+    /// What a Service's app answers at a path, in which `{pod}` is the pod's name; without it a ready app answers 200
+    /// and `{}`.
     pub fn answer(&self, service: &str, path: &str, status: u16, body: &str) {
         let place = (service.to_owned(), path.to_owned());
         self.state.script().answers.insert(place, (status, body.to_owned()));
+    }
+
+    /// Opens a port of this machine that leads to a Service as a node port does: give the Service that number.
+    pub fn node_port(&self, namespace: &str, service: &str) -> u16 {
+        self.server.node_port(self.state.clone(), namespace, service)
     }
 
     /// The user may not do this; `verb` and `resource` as in an access review, e.g. `create secrets`.

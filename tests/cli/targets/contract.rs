@@ -1,5 +1,5 @@
 //! The contract: detected in every state, started only with consent, given images once and again after a collection,
-//! reached, stopped half-way, and plain about what it cannot do.
+//! reached, stopped half-way, taken away, and plain about what it cannot do.
 
 use super::product::{BASE_BYTES, Begins, Product, all};
 use crate::world::World;
@@ -181,5 +181,73 @@ fn an_open_service_has_an_address() {
         let finished =
             product.deploy(&world, &["--set", "service.type=NodePort"]).run().expect_code(0);
         assert!(finished.stderr.contains(product.address), "{}", finished.output());
+    }
+}
+
+/// The commands so far that take a cluster away.
+fn deletions(world: &World) -> Vec<String> {
+    world.tools.lines().into_iter().filter(|line| line.contains(" delete ")).collect()
+}
+
+#[test]
+fn a_cluster_is_taken_away_only_with_consent_and_by_who_makes_clusters() {
+    for product in all() {
+        for begins in [Begins::Running, Begins::Stopped] {
+            let world = product.world(begins);
+            let delete = format!("target delete {}", product.target);
+            let refused = world.run(&delete);
+            assert!(!matches!(refused.code(), Some(0 | 1)), "{}", refused.output());
+            assert!(refused.stderr.contains("help:"), "{}", refused.output());
+            assert_eq!(deletions(&world), Vec::<String>::new());
+            let agreed = world.run(&format!("{delete} --yes"));
+            match product.deletion {
+                Some(deletion) => {
+                    let agreed = agreed.expect_code(0);
+                    assert_eq!(deletions(&world), [deletion]);
+                    assert!(agreed.stdout.contains("is deleted"), "{}", agreed.output());
+                }
+                None => {
+                    assert!(!matches!(agreed.code(), Some(0 | 1)), "{}", agreed.output());
+                    assert!(agreed.stderr.contains("help:"), "{}", agreed.output());
+                    assert_eq!(deletions(&world), Vec::<String>::new());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_taken_away() {
+    for product in all() {
+        let world = product.world(Begins::Absent);
+        // A machine's profile is its own tool's to know: that world has none at all.
+        if product.target == "minikube" && !product.creates {
+            continue;
+        }
+        let refused = world.run(&format!("target delete {} --yes", product.target)).expect_code(5);
+        assert!(refused.stderr.contains("todohost::target::absent"), "{}", refused.output());
+        assert_eq!(deletions(&world), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_cluster_of_elsewhere_is_not_taken_away() {
+    for product in all().into_iter().filter(|product| product.target != "lab") {
+        let world = product.world(Begins::Running);
+        product.lead_elsewhere(&world);
+        let refused = world.run(&format!("target delete {} --yes", product.target)).expect_code(2);
+        assert!(refused.stderr.contains("todohost::target::not_local"), "{}", refused.output());
+        assert_eq!(deletions(&world), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_deletion_that_fails_says_why() {
+    for product in all().into_iter().filter(|product| product.deletion.is_some()) {
+        let world = product.world(Begins::Running);
+        world.tools.set("delete-fails");
+        let failed = world.run(&format!("target delete {} --yes", product.target));
+        assert!(!matches!(failed.code(), Some(0 | 1)), "{}", failed.output());
+        assert!(failed.stderr.contains("delete"), "{}", failed.output());
     }
 }

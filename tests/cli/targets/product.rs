@@ -38,6 +38,8 @@ pub struct Product {
     pub starts: bool,
     /// It creates what is not there.
     pub creates: bool,
+    /// The command that takes it away; none where it does not make clusters.
+    pub deletion: Option<&'static str>,
     /// Where a service with the node port 30000 answers.
     pub address: &'static str,
 }
@@ -131,6 +133,10 @@ fn kind_rules(begins: Begins, world: &World) -> Scripts {
         Rule::on("create **").requires("start-fails").fails(1, "ERROR: failed to create cluster\n"),
         Rule::on("create **").requires("start-holds").holds(),
         brings_up(create, world, "kind-todohost"),
+        Rule::on("delete **")
+            .requires("delete-fails")
+            .fails(1, "ERROR: failed to delete cluster\n"),
+        Rule::on("delete cluster --name todohost"),
     ];
     vec![("docker", docker), ("kind", kind)]
 }
@@ -163,6 +169,8 @@ fn minikube_tool(world: &World, profile: &str) -> Vec<Rule> {
         Rule { exit: 29, ..failing },
         start.clone().requires("start-holds").prints(STARTED).holds(),
         brings_up(start.prints(STARTED).creates(&file, profile), world, "minikube"),
+        Rule::on("delete **").requires("delete-fails").fails(1, "the machine is busy\n"),
+        Rule::on("delete --profile minikube"),
     ]
 }
 
@@ -248,6 +256,7 @@ pub fn all() -> Vec<Product> {
         image_flag: arrived,
         starts: true,
         creates: true,
+        deletion: Some("minikube delete --profile minikube"),
         address: "http://192.168.49.2:30000",
     };
     vec![
@@ -261,6 +270,7 @@ pub fn all() -> Vec<Product> {
             image_flag: image,
             starts: false,
             creates: false,
+            deletion: None,
             address: "http://localhost:30000",
         },
         Product {
@@ -273,15 +283,16 @@ pub fn all() -> Vec<Product> {
             image_flag: arrived,
             starts: true,
             creates: true,
+            deletion: Some("kind delete cluster --name todohost"),
             address: "http://localhost:49153",
         },
         Product {
             // The engine of this world says that it is Docker Desktop's, whose containers have no address here.
-            address: "port-forward service/shop-web",
+            address: "todohost forward shop-web --target minikube",
             ..minikube(&[(PROFILE_FILE, CONTAINERD)], minikube_containerd_rules)
         },
         Product {
-            address: "port-forward service/shop-web",
+            address: "todohost forward shop-web --target minikube",
             ..minikube(&[(PROFILE_FILE, DOCKER)], minikube_docker_rules)
         },
         Product {
@@ -299,6 +310,7 @@ pub fn all() -> Vec<Product> {
             image_flag: arrived,
             starts: false,
             creates: false,
+            deletion: None,
             address: "http://localhost:30000",
         },
         Product {
@@ -311,6 +323,7 @@ pub fn all() -> Vec<Product> {
             image_flag: image,
             starts: false,
             creates: false,
+            deletion: None,
             address: "http://localhost:30000",
         },
     ]
@@ -354,6 +367,12 @@ impl Product {
             Begins::Absent => std::fs::remove_file(world.project.kubeconfig()).unwrap(),
         }
         world
+    }
+
+    /// Its context leads to a machine of somebody else's.
+    pub fn lead_elsewhere(&self, world: &World) {
+        let text = kubeconfig(self.context, "https://cluster.example:6443");
+        std::fs::write(world.project.kubeconfig(), text).unwrap();
     }
 
     /// A deploy to it, with more arguments.

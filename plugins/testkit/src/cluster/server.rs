@@ -19,7 +19,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use super::kinds::{self, Kind};
 use super::store::{Failure, Key, Write};
-use super::{Behaviour, Effect, Request, State, completion, controller};
+use super::{Behaviour, Effect, Request, State, app, completion, controller};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -50,6 +50,7 @@ impl Server {
                     // A client that goes away in the middle is its own affair.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(connection), service)
+                        .with_upgrades()
                         .await;
                 });
             }
@@ -59,6 +60,17 @@ impl Server {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Opens a port that leads to a Service.
+    pub(super) fn node_port(&self, state: State, namespace: &str, service: &str) -> u16 {
+        let runtime = self.runtime.as_ref().expect("the cluster runs");
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))
+            .expect("loopback has a free port");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        runtime.spawn(app::node_port(state, listener, namespace.to_owned(), service.to_owned()));
+        port
     }
 
     pub(super) fn reconcile(&self, state: &State, key: &Key) {
@@ -119,14 +131,15 @@ fn not_found(path: &str) -> Failure {
 
 async fn handle(
     state: State,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    let headers = request.headers().clone();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let header = |name: &str| {
-        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    };
+    let header =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let call = Call {
         accept: header("accept").to_owned(),
         content_type: header("content-type").to_owned(),
@@ -155,7 +168,11 @@ async fn handle(
         }
         None => {}
     }
-    Ok(call.answer(&state).unwrap_or_else(|failure| refuse(&failure)))
+    let answer = match call.forwarded() {
+        Some((key, port)) => app::forward(&state, &key, &headers, upgraded, port),
+        None => call.answer(&state),
+    };
+    Ok(answer.unwrap_or_else(|failure| refuse(&failure)))
 }
 
 fn struck(state: &State, call: &Call) -> Option<Effect> {
@@ -212,6 +229,19 @@ struct Call {
 }
 
 impl Call {
+    /// The pod and the port, where a port-forward is asked for.
+    fn forwarded(&self) -> Option<(Key, u16)> {
+        let segments: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
+        let ["api", "v1", "namespaces", namespace, "pods", pod, "portforward"] =
+            segments.as_slice()
+        else {
+            return None;
+        };
+        let port = self.query.get("ports")?.parse().ok()?;
+        let (namespace, name) = (decode(namespace), decode(pod));
+        Some((Key { resource: "pods".into(), namespace, name }, port))
+    }
+
     fn answer(&self, state: &State) -> Result<Response<Body>, Failure> {
         let segments: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
         let aggregated = self.accept.contains("g=apidiscovery.k8s.io");
@@ -590,11 +620,6 @@ fn summary(state: &State, node: &str) -> Value {
     json!({ "node": { "nodeName": node }, "pods": pods })
 }
 
-fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
-}
-
 /// `GET` through the API server to a Service or Pod, named as `[SCHEME:]NAME[:PORT]`.
 fn proxy(
     state: &State,
@@ -611,20 +636,15 @@ fn proxy(
     };
     let key =
         Key { resource: kind.resource(), namespace: namespace.to_owned(), name: name.clone() };
-    let store = state.store();
-    let Some(object) = store.get(&key) else {
+    let object = state.store().get(&key).cloned();
+    let Some(object) = object else {
         return Err(Failure::new(404, "NotFound", format!("{} \"{name}\" not found", kind.plural)));
     };
     let reachable = if kind.kind == "Pod" {
-        is_ready(object)
+        app::is_ready(&object)
     } else {
-        let selector = object["spec"]["selector"].as_object().cloned().unwrap_or_default();
-        store.list("pods", namespace).any(|pod| {
-            let labels = &pod["metadata"]["labels"];
-            is_ready(pod) && selector.iter().all(|(name, value)| labels[name] == *value)
-        })
+        !app::ready_pods(state, namespace, &name).is_empty()
     };
-    drop(store);
     if !reachable {
         let message = format!("no endpoints available for {} \"{name}\"", kind.kind.to_lowercase());
         return Err(Failure::new(503, "ServiceUnavailable", message));

@@ -1,0 +1,127 @@
+//! The address that is told leads to this very cluster, or a port-forward is told in its place, with a word about why.
+
+use todohost_testkit::{Finished, Host};
+
+use super::world::World;
+
+const FORWARD: &str = "  todohost forward shop-web --target docker-desktop";
+const NOTHING_TELLS: &str = "nothing tells the two apart";
+
+/// A deploy that opens the app at a port of this machine.
+fn deploy(world: &World, port: u16) -> Host {
+    world.project.write(
+        "chart/templates/service.yaml",
+        &world.project.read("chart/templates/service.yaml").replace(
+            "      targetPort: http\n",
+            &format!("      targetPort: http\n      nodePort: {port}\n"),
+        ),
+    );
+    world.deploy().args(["--set", "service.type=NodePort"])
+}
+
+fn status(world: &World) -> Host {
+    world.host().args(["status", "--target", "docker-desktop"])
+}
+
+/// Another cluster that has the same app, which answers at a port of this machine.
+fn another() -> (World, u16) {
+    let other = World::new();
+    let port = other.cluster.node_port("shop", "shop-web");
+    let _ = other.deploy().run().expect_code(0);
+    (other, port)
+}
+
+#[track_caller]
+fn assert_told(finished: &Finished, address: &str) {
+    let output = finished.output();
+    assert!(output.lines().any(|line| line == address), "no {address:?} in:\n{output}");
+}
+
+#[track_caller]
+fn assert_says(finished: &Finished, words: &str) {
+    assert!(finished.stderr.contains(words), "no {words:?} in:\n{}", finished.output());
+}
+
+#[test]
+fn an_address_that_was_silent_before_is_the_clusters() {
+    let world = World::new();
+    let port = world.cluster.node_port("shop", "shop-web");
+    let address = format!("  http://localhost:{port}");
+    let first = deploy(&world, port).run().expect_code(0);
+    assert_told(&first, &address);
+    assert!(!first.output().contains(NOTHING_TELLS), "{}", first.output());
+    assert!(!first.output().contains("warning"), "{}", first.output());
+    // What was seen once is remembered on this machine.
+    let second = status(&world).run().expect_code(0);
+    assert_told(&second, &address);
+    assert!(!second.output().contains(NOTHING_TELLS), "{}", second.output());
+    // Elsewhere nothing is known of it, and that is said.
+    let bob = world.elsewhere(status(&world)).run().expect_code(0);
+    assert_told(&bob, &address);
+    assert_says(&bob, NOTHING_TELLS);
+}
+
+#[test]
+fn the_same_app_of_another_cluster_is_not_taken_for_this_ones() {
+    let (_other, port) = another();
+    let world = World::new();
+    let deployed = deploy(&world, port).run().expect_code(0);
+    assert_told(&deployed, FORWARD);
+    assert_says(&deployed, "something answered there before this cluster had the port");
+    let later = status(&world).run().expect_code(0);
+    assert_told(&later, FORWARD);
+}
+
+#[test]
+fn pods_that_say_their_names_are_known_again() {
+    let (other, taken) = another();
+    other.cluster.answer("shop-web", "/", 200, "this is {pod}");
+    let world = World::new();
+    world.cluster.answer("shop-web", "/", 200, "this is {pod}");
+    let deployed = deploy(&world, taken).run().expect_code(0);
+    assert_told(&deployed, FORWARD);
+    // Whoever saw nothing of the deploy sees it, too.
+    let bob = world.elsewhere(status(&world)).run().expect_code(0);
+    assert_told(&bob, FORWARD);
+    assert_says(&bob, "what answers there is something else");
+
+    let world = World::new();
+    world.cluster.answer("shop-web", "/", 200, "this is {pod}");
+    let port = world.cluster.node_port("shop", "shop-web");
+    let _ = deploy(&world, port).run().expect_code(0);
+    let bob = world.elsewhere(status(&world)).run().expect_code(0);
+    assert_told(&bob, &format!("  http://localhost:{port}"));
+    assert!(!bob.output().contains(NOTHING_TELLS), "{}", bob.output());
+}
+
+#[test]
+fn another_app_is_not_taken_for_this_one() {
+    let (other, port) = another();
+    other.cluster.answer("shop-web", "/", 200, "a blog");
+    let world = World::new();
+    let deployed = deploy(&world, port).run().expect_code(0);
+    assert_told(&deployed, FORWARD);
+    assert_says(&deployed, "what answers there is something else");
+}
+
+#[test]
+fn a_port_where_nobody_answers_is_not_told() {
+    let world = World::new();
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let deployed = deploy(&world, port).run().expect_code(0);
+    assert_told(&deployed, FORWARD);
+    assert_says(&deployed, &format!("http://localhost:{port} does not answer"));
+}
+
+#[test]
+fn a_port_that_a_container_has_is_not_the_clusters() {
+    let world = World::with(
+        todohost_testkit::Project::shop(),
+        "docker-desktop",
+        &[todohost_testkit::Rule::on("ps --filter publish=30000/tcp **")
+            .prints("other-control-plane\n")],
+    );
+    let deployed = deploy(&world, 30000).run().expect_code(0);
+    assert_told(&deployed, FORWARD);
+    assert_says(&deployed, "port 30000 of this machine leads to the container other-control-plane");
+}

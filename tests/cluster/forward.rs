@@ -1,0 +1,71 @@
+//! Ways to the app on the real cluster: an address that is known to be its own, and a port that outlives a pod.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use todohost_tests::real::Real;
+
+/// The app `shop`, whose pods say their names.
+fn shop(name: &str) -> Real {
+    let real = Real::shop(name);
+    real.project.replace("web/server.py", "os.environ[\"GREETING\"]", "os.environ[\"HOSTNAME\"]");
+    real
+}
+
+fn get(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().last().unwrap_or_default().to_owned()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_port_leads_to_the_app_over_the_end_of_its_pod() {
+    let real = shop("forward");
+    let database = "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop";
+    let _ = real.deploy().args(["--set", database]).run().expect_code(0);
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let args = ["forward", "shop-web", "--target", real.target(), "--port", &port.to_string()];
+    let mut running = real.host().args(args).spawn();
+    running.wait_for_output(&format!("http://127.0.0.1:{port} leads to Service/shop-web"));
+    let before = real.pods("shop-web");
+    assert_eq!([get(port)], before.as_slice());
+
+    real.kubectl(&format!("delete pod {} --wait=false", before[0]));
+    // It waits for the next pod to be ready.
+    let waited = get(port);
+    let deleted = real.kubectl(&format!("wait --for=delete pod/{} --timeout=90s", before[0]));
+    let rolled = real.kubectl("rollout status deployment/shop-web --timeout=90s");
+    let after = real.pods("shop-web");
+    assert_ne!(before, after, "{deleted}{rolled}");
+    assert_eq!([waited], after.as_slice());
+    assert_eq!([get(port)], after.as_slice());
+
+    running.interrupt();
+    let _ = running.finish().expect_code(0);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn the_address_that_is_told_is_the_clusters_own() {
+    let real = shop("reach");
+    real.project.replace(
+        "chart/templates/service.yaml",
+        "      targetPort: http\n",
+        "      targetPort: http\n      nodePort: 30921\n",
+    );
+    let database = "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop";
+    let deploy = real.deploy().args(["--set", database, "--set", "service.type=NodePort"]);
+    let deployed = deploy.args(["--output", "json"]).run().expect_code(0);
+    let address = deployed.events().pop().unwrap()["addresses"][0].clone();
+    assert!(address.as_str().unwrap().starts_with("http://"), "{}", deployed.stdout);
+    // Seen by somebody who saw nothing of the deploy, it is still surely this cluster's: the pod says its name.
+    let status = real.host().args(["status", "--target", real.target()]);
+    let bob = real.elsewhere(status).run().expect_code(0);
+    assert!(bob.stdout.contains(address.as_str().unwrap()), "{}", bob.output());
+    assert!(!bob.output().contains("nothing tells"), "{}", bob.output());
+}
