@@ -6,6 +6,7 @@
 mod arguments;
 mod delete;
 mod deploy;
+mod doctor;
 mod history;
 mod plugin;
 mod rollback;
@@ -145,6 +146,7 @@ impl Cli {
                 let goal = arguments.command.goal();
                 return self.carry_out(goal, common, &options.run, Particulars::default()).await;
             }
+            Command::Doctor(options) => return self.doctor(common, options).await,
             Command::Status(options) => Box::pin(self.status(common, options)).await?,
             Command::History(options) => Box::pin(self.history(common, options)).await?,
             Command::Rollback(options) => return self.rollback(common, options).await,

@@ -133,6 +133,7 @@ async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
             environment: run.environment.variables().clone(),
             cluster: None,
             vault: Arc::new(NoSecrets),
+            secret: None,
         }),
         environment: EnvironmentSeed { now: run.now, random: [0; 32] },
     };
