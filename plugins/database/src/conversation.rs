@@ -153,7 +153,7 @@ impl<W: Wire> Client<'_, W> {
         let mut wish = BytesMut::new();
         frontend::ssl_request(&mut wish);
         self.send(&wish)?;
-        let answer = self.wire.read().map_err(broken)?;
+        let answer = self.wire.read().map_err(|error| broken(&error))?;
         let trust = match mode {
             Mode::Require(trust) => trust,
             Mode::Prefer | Mode::Disable => Trust::EncryptOnly,
@@ -231,7 +231,7 @@ impl<W: Wire> Client<'_, W> {
     }
 
     fn send(&self, data: &[u8]) -> Result<(), Trouble> {
-        self.wire.write(data).map_err(broken)
+        self.wire.write(data).map_err(|error| broken(&error))
     }
 
     /// The next message; what the server refuses is an error.
@@ -247,7 +247,7 @@ impl<W: Wire> Client<'_, W> {
                 Some(message) => return Ok(message),
                 None => {}
             }
-            let more = self.wire.read().map_err(broken)?;
+            let more = self.wire.read().map_err(|error| broken(&error))?;
             if more.is_empty() {
                 return Err(strange("it hangs up"));
             }
@@ -273,7 +273,7 @@ fn strange(reason: &str) -> Trouble {
     Trouble::Strange(reason.to_owned())
 }
 
-fn broken(error: Error) -> Trouble {
+fn broken(error: &Error) -> Trouble {
     let causes = error.causes.iter().map(|cause| format!(": {cause}"));
     Trouble::Strange(causes.fold(error.message.clone(), |text, cause| text + &cause))
 }

@@ -22,10 +22,9 @@ const PODS: &str = "database.pods";
 
 /// The secret has no value.
 pub fn no_value(secret: &str) -> Finding {
-    let message = format!("there is no value for {secret}");
-    Finding::new(Outcome::NotJudged, SERVER, message).help(format!(
-        "give it with --secret {secret}=env:VARIABLE; another path is the option `secret` of the plugin `database`"
-    ))
+    let message = format!("no URL: add --secret {secret}=env:VARIABLE");
+    Finding::new(Outcome::NotJudged, SERVER, message)
+        .help("where another secret holds it, name that with the option `secret` of the plugin `database`")
 }
 
 /// The secret's value cannot be gone to.

@@ -70,7 +70,7 @@ fn judge_objects(rendered: &Rendered) -> Vec<Finding> {
             namespace,
             &rendered.objects,
             |verb, kind| {
-                cluster::can_i(verb, &kind.api_version, &kind.kind, kind.namespace.as_deref())
+                cluster::can_i(verb, &kind.api_version, &kind.name, kind.namespace.as_deref())
             },
             || Ok(cluster::get(&namespace::reference(namespace))?.is_some()),
         ),
@@ -116,5 +116,5 @@ fn not_judged(code: &str, message: impl Into<String>) -> Finding {
 /// What the user may not read says nothing of the app.
 fn unreadable(code: &str, error: &Error) -> Finding {
     let finding = not_judged(code, &error.message);
-    error.causes.iter().fold(finding, |finding, cause| finding.evidence(cause))
+    error.causes.iter().fold(finding, Finding::evidence)
 }

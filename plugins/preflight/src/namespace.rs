@@ -29,7 +29,7 @@ pub fn judge(name: &str, live: Option<&Value>) -> Finding {
     let holds = conditions.iter().filter(|condition| condition["status"] == "True");
     holds
         .filter_map(|condition| condition["message"].as_str())
-        .fold(finding, |finding, reason| finding.evidence(reason))
+        .fold(finding, Finding::evidence)
         .help(format!("wait until it is gone: kubectl wait --for=delete namespace/{name}"))
 }
 

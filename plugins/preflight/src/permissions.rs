@@ -29,7 +29,7 @@ pub struct Kind {
     /// E.g. `apps/v1`.
     pub api_version: String,
     /// E.g. `Deployment`.
-    pub kind: String,
+    pub name: String,
     /// The host leaves it out for kinds that have none; the rights to a namespace may come from inside of it.
     pub namespace: Option<String>,
 }
@@ -49,7 +49,7 @@ pub fn judge(
     has_namespace: impl FnOnce() -> Result<bool>,
 ) -> Finding {
     let (mut missing, mut lacking) = (Vec::new(), Vec::new());
-    let made = Kind { api_version: "v1".into(), kind: "Namespace".into(), namespace: None };
+    let made = Kind { api_version: "v1".into(), name: "Namespace".into(), namespace: None };
     match may("create", &made).and_then(|may| Ok(may || has_namespace()?)) {
         Ok(true) => {}
         Ok(false) => missing.push(format!("create v1 Namespace, and there is no {namespace}")),
@@ -59,7 +59,7 @@ pub fn judge(
     for (kind, uses) in &uses {
         let told = |verb: &str| {
             let place = kind.namespace.as_ref().map(|name| format!(" in {name}"));
-            format!("{verb} {} {}{}", kind.api_version, kind.kind, place.unwrap_or_default())
+            format!("{verb} {} {}{}", kind.api_version, kind.name, place.unwrap_or_default())
         };
         let asked = refused(uses, |verb| may(verb, kind));
         match asked {
@@ -79,7 +79,7 @@ pub fn judge(
         [] => String::new(),
     };
     let evidence = |finding: Finding, verbs: &[String]| {
-        verbs.iter().fold(finding, |finding, verb| finding.evidence(verb)).help(help)
+        verbs.iter().fold(finding, Finding::evidence).help(help)
     };
     if !missing.is_empty() {
         let message = format!("you may not {}", of(&missing));
@@ -118,7 +118,7 @@ fn uses(namespace: &str, objects: &[Value]) -> BTreeMap<Kind, Uses> {
     let mut add =
         |api_version: &str, kind: &str, namespace: Option<&str>, verbs: &[&'static str]| {
             let namespace = namespace.map(str::to_owned);
-            let key = Kind { api_version: api_version.into(), kind: kind.into(), namespace };
+            let key = Kind { api_version: api_version.into(), name: kind.into(), namespace };
             let needed = &mut uses.entry(key).or_default().needed;
             needed.extend(verbs);
             needed.sort_unstable();
@@ -138,7 +138,7 @@ fn uses(namespace: &str, objects: &[Value]) -> BTreeMap<Kind, Uses> {
         add(&named.api_version, &named.kind, place, &OBJECT);
         families.extend(family(&named.kind).iter().map(|(api_version, kind)| Kind {
             api_version: (*api_version).into(),
-            kind: (*kind).into(),
+            name: (*kind).into(),
             namespace: place.map(str::to_owned),
         }));
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn each_missing_right_is_named() {
         let may = |verb: &str, kind: &Kind| {
-            Ok(verb != "*" && !(verb == "delete" && kind.kind == "Secret"))
+            Ok(verb != "*" && !(verb == "delete" && kind.name == "Secret"))
         };
         let finding = judge("shop", &objects(), may, || panic!("it may be made"));
         assert_eq!(finding.outcome, Outcome::Failed);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_namespace_need_not_be_made_where_it_is() {
-        let may = |verb: &str, kind: &Kind| Ok(verb != "create" || kind.kind != "Namespace");
+        let may = |verb: &str, kind: &Kind| Ok(verb != "create" || kind.name != "Namespace");
         assert_eq!(judge("shop", &objects(), may, || Ok(true)).outcome, Outcome::Passed);
         let finding = judge("shop", &objects(), may, || Ok(false));
         assert_eq!(finding.message, "you may not create v1 Namespace, and there is no shop");
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_only_explains_is_no_failure() {
-        let may = |verb: &str, kind: &Kind| Ok(verb != "*" && kind.kind != "Event");
+        let may = |verb: &str, kind: &Kind| Ok(verb != "*" && kind.name != "Event");
         let finding = judge("shop", &objects(), may, || Ok(true));
         assert_eq!(finding.outcome, Outcome::Warning);
         assert_eq!(finding.evidence.len(), 4, "{finding:?}");
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_known_yet_is_passed_over_and_silence_is_not_judged() {
-        let unknown = |_: &str, kind: &Kind| match kind.kind.as_str() {
+        let unknown = |_: &str, kind: &Kind| match kind.name.as_str() {
             "Deployment" => Err(Error::not_found("x", "no such kind")),
             _ => Ok(true),
         };

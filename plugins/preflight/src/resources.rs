@@ -174,7 +174,8 @@ fn place(workloads: &[Workload<'_>], mut nodes: Vec<Node<'_>>) -> Finding {
             }
         }
     }
-    let summary = format!("{count} pods request {total}; {room} are free");
+    let pods = if count == 1 { "pod requests" } else { "pods request" };
+    let summary = format!("{count} {pods} {total}; {room} are free");
     if !total.fits(room) {
         return evidence(Finding::failed(CODE, summary));
     }
