@@ -111,6 +111,7 @@ fn context(project: &Path) -> CallContext {
             environment: BTreeMap::new(),
             cluster: None,
             vault: Arc::new(NoSecrets),
+            secret: None,
         }),
         environment: EnvironmentSeed { now: 0, random: [0; 32] },
     }

@@ -111,6 +111,8 @@ pub struct World {
     pub cluster: Option<Client>,
     /// Keeps secret values on this side.
     pub vault: Arc<dyn SecretBoundary>,
+    /// Value path of the secret that the component's option `secret` names; what `$secret` in a grant stands for.
+    pub secret: Option<String>,
 }
 
 impl fmt::Debug for World {

@@ -6,6 +6,7 @@
 mod arguments;
 mod delete;
 mod deploy;
+mod doctor;
 mod forward;
 mod history;
 mod plugin;
@@ -146,6 +147,7 @@ impl Cli {
                 let goal = arguments.command.goal();
                 return self.carry_out(goal, common, &options.run, Particulars::default()).await;
             }
+            Command::Doctor(options) => return self.doctor(common, options).await,
             Command::Status(options) => Box::pin(self.status(common, options)).await?,
             Command::History(options) => Box::pin(self.history(common, options)).await?,
             Command::Forward(options) => Box::pin(self.forward(common, options)).await?,

@@ -34,6 +34,8 @@ pub enum Exit {
     Verify = 11,
     /// A plugin misbehaved, is missing, or lacks a grant.
     Plugin = 12,
+    /// Nothing is wrong, but something deserves a look, where only that was asked.
+    Warning = 13,
     /// The user stopped it.
     Cancelled = 130,
     /// There is a difference, where only that was asked.

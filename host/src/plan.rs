@@ -44,6 +44,8 @@ pub enum Goal {
     Test,
     /// A judgement of everything that can be judged without changing anything.
     Check,
+    /// A judgement of target, cluster and database: whether they can take a deploy.
+    Doctor,
     /// What an older revision had, as a new one; without a number the last good one before the one in force.
     Rollback {
         /// Which.
@@ -84,11 +86,15 @@ impl Goal {
             Self::Plan => "plan",
             Self::Test => "verify --tests",
             Self::Check => "check",
+            Self::Doctor => "doctor",
             Self::Rollback { .. } => "rollback",
             Self::Delete(_) => "delete",
         }
     }
 }
+
+/// The checks that a doctor makes, as the project has them, or without options where it has none.
+const DOCTOR: [&str; 2] = ["preflight", "database"];
 
 /// All that a run will do.
 #[derive(Clone, Debug, Serialize)]
@@ -235,6 +241,24 @@ impl Planner<'_> {
         self.chosen(info, Role::Check, Some(&check.options), &["checks", name, "options"])
     }
 
+    /// The checks that a goal makes, by name: the project's own, but for the doctor's.
+    fn checks(&self, goal: Goal) -> Result<Vec<(String, Chosen)>, PlanError> {
+        let told = &self.project.file.checks;
+        let mut checks = Vec::new();
+        for (name, check) in told {
+            if goal != Goal::Doctor || DOCTOR.contains(&check.plugin.as_str()) {
+                checks.push((name.clone(), self.check_plugin(name, check)?));
+            }
+        }
+        let is_told = |plugin: &&str| told.values().any(|check| check.plugin == *plugin);
+        for plugin in DOCTOR.iter().filter(|plugin| goal == Goal::Doctor && !is_told(plugin)) {
+            let info = self.registry.resolve(plugin)?;
+            let chosen = self.chosen(info, Role::Check, None, &["checks", plugin, "options"])?;
+            checks.push(((*plugin).to_owned(), chosen));
+        }
+        Ok(checks)
+    }
+
     /// A component with its options; `key` is where those are in the project file.
     fn chosen(
         &self,
@@ -260,11 +284,19 @@ impl Planner<'_> {
         let builds = matches!(goal, Goal::Deploy | Goal::Build | Goal::Plan);
         let renders = matches!(
             goal,
-            Goal::Deploy | Goal::Render | Goal::Apply | Goal::Diff | Goal::Plan | Goal::Check
+            Goal::Deploy
+                | Goal::Render
+                | Goal::Apply
+                | Goal::Diff
+                | Goal::Plan
+                | Goal::Check
+                | Goal::Doctor
         );
         let applies =
             matches!(goal, Goal::Deploy | Goal::Apply | Goal::Reviewed | Goal::Rollback { .. });
-        let checks = matches!(goal, Goal::Deploy | Goal::Apply | Goal::Plan | Goal::Check);
+        let has_checks =
+            matches!(goal, Goal::Deploy | Goal::Apply | Goal::Plan | Goal::Check | Goal::Doctor);
+        let checks = if has_checks { self.checks(goal)? } else { Vec::new() };
         let mut add =
             |action: Action, title: String, plugin: Option<Chosen>, needs: Vec<StepId>| {
                 let step = Step::new(action, title, plugin, needs);
@@ -276,16 +308,17 @@ impl Planner<'_> {
         let mut reached = Vec::new();
         if let Some(name) = name {
             let target = self.target(name)?;
-            reached.push(add(Action::Reach, format!("reach {name}"), Some(target), vec![]));
+            let (action, title) = match goal {
+                Goal::Doctor => (Action::Examine, format!("look at {name}")),
+                _ => (Action::Reach, format!("reach {name}")),
+            };
+            reached.push(add(action, title, Some(target), vec![]));
         }
         let mut checked = Vec::new();
-        if checks {
-            for (name, check) in &self.project.file.checks {
-                let plugin = self.check_plugin(name, check)?;
-                let action = Action::CheckInputs { check: name.clone() };
-                let needs = reached.clone();
-                checked.push(add(action, format!("check {name}"), Some(plugin), needs));
-            }
+        for (name, plugin) in &checks {
+            let action = Action::CheckInputs { check: name.clone() };
+            let title = format!("check {name}");
+            checked.push(add(action, title, Some(plugin.clone()), reached.clone()));
         }
         let mut tagged = Vec::new();
         let mut built = Vec::new();
@@ -314,13 +347,10 @@ impl Planner<'_> {
                 needs,
             ));
         }
-        if checks {
-            for (name, check) in &self.project.file.checks {
-                let plugin = self.check_plugin(name, check)?;
-                let action = Action::CheckRendered { check: name.clone() };
-                let title = format!("check {name} on the objects");
-                checked.push(add(action, title, Some(plugin), rendered.clone()));
-            }
+        for (name, plugin) in checks {
+            let title = format!("check {name} on the objects");
+            let action = Action::CheckRendered { check: name };
+            checked.push(add(action, title, Some(plugin), rendered.clone()));
         }
         if goal == Goal::Reviewed
             && let Some(name) = name

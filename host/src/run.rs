@@ -11,6 +11,7 @@ mod delete;
 mod diff;
 mod error;
 mod evidence;
+mod examine;
 mod exclusive;
 mod forward;
 mod history;
@@ -55,7 +56,7 @@ pub use leave::AfterFailure;
 pub use outcome::{Outcome, State};
 pub use saved::SavedPlan;
 use schedule::{Report, StepRunner};
-use session::Session;
+use session::{Session, lock};
 pub use teardown::{TeardownError, doomed, tear_down};
 
 /// How often a run begins anew because another deploy of the same release was quicker.
@@ -165,6 +166,9 @@ async fn attempt(
     let session = Session::new(run, plan, target, bus.clone());
     session.warm(&target.steps);
     let mut result = schedule::execute(&target.steps, &session, bus, &session.cancel).await;
+    if let Some(error) = lock(&session.unreached).take() {
+        result = Err(error);
+    }
     if result.is_ok() {
         result = session.run_last_hooks().await;
     }
@@ -225,6 +229,7 @@ impl StepRunner for Session {
             let plugin = plugin.ok_or_else(|| RunError::internal("a step without a plugin"))?;
             match &step.action {
                 Action::Reach => self.reach(plugin, bus).await,
+                Action::Examine => self.examine(plugin, bus).await,
                 Action::CheckInputs { check } => self.check_inputs(check, plugin, bus).await,
                 Action::Inputs { image, spec } => self.inputs(image, spec, plugin, bus).await,
                 Action::Build { image, spec } => self.build(image, spec, plugin, bus).await,
@@ -246,6 +251,6 @@ impl StepRunner for Session {
 
     fn stops_at_failures(&self) -> bool {
         // Who asks what checks judge wants all that can be judged.
-        self.goal != Goal::Check
+        !matches!(self.goal, Goal::Check | Goal::Doctor)
     }
 }

@@ -13,6 +13,7 @@ fn every_command_explains_itself() {
         "apply",
         "verify",
         "check",
+        "doctor",
         "diff",
         "plan",
         "status",

@@ -6,6 +6,7 @@
 mod apply;
 mod causes;
 mod checklist;
+mod doctor;
 mod faults;
 mod forward;
 mod hooks;

@@ -27,7 +27,7 @@ Exit codes:
   2 arguments, project, values 6 tool not running        10 the cluster refused an object
   3 a check failed             7 image did not build     11 the app did not become ready
   4 secret missing or misused  8 chart did not render    12 a plugin misbehaved or lacks a grant
-  1 defect of todohost       130 stopped by Ctrl-C")]
+  1 defect of todohost       130 stopped by Ctrl-C       13 nothing but warnings (doctor)")]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub common: Common,
@@ -102,6 +102,15 @@ Exit codes: 0 no difference, 2 a difference (or wrong arguments; the error is on
     Diff(RunOptions),
     /// Run all checks without changing anything
     Check(RunOptions),
+    /// Tell whether target, cluster and database can take a deploy, and what to do where not
+    #[command(after_help = "\
+Examples:
+  todohost doctor
+  todohost doctor --target TARGET --secret secrets.databaseUrl=env:DATABASE_URL
+
+Nothing is started or changed. Exit codes: 0 all is well, 13 there are warnings, 3 a row failed,
+5 the cluster is not reached; the others are those of every command.")]
+    Doctor(DoctorOptions),
     /// Show what is deployed, how it is and where it answers
     Status(StatusOptions),
     /// List the revisions that are kept, and who made each with what
@@ -167,6 +176,7 @@ impl Command {
             Self::Diff(_) => Goal::Diff,
             Self::Plan(_) => Goal::Plan,
             Self::Check(_) => Goal::Check,
+            Self::Doctor(_) => Goal::Doctor,
             _ => Goal::Deploy,
         }
     }
@@ -325,6 +335,15 @@ pub(super) struct ForwardOptions {
     /// Port of this machine [default: a free one]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorOptions {
+    /// Where you would deploy to [default: the only local cluster that runs]
+    #[arg(long, short, value_name = "TARGET")]
+    pub target: Vec<String>,
+    #[command(flatten)]
+    pub values: ValueOptions,
 }
 
 #[derive(Debug, Args)]

@@ -101,6 +101,17 @@ impl Cli {
         self.pursue(common, run, goal, &targets).await
     }
 
+    /// Says once where a value stays that was typed.
+    pub(super) fn tell_typed_secrets(&self, run: &Run) {
+        if !run.values.typed_secrets.is_empty() {
+            let message = format!(
+                "{} given with --set stays in the shell's history; --secret PATH=env:NAME does not",
+                run.values.typed_secrets.join(", ")
+            );
+            self.bus.send(EventKind::Note { level: "info".to_owned(), message });
+        }
+    }
+
     /// Plans, executes and tells how it ended.
     pub(super) async fn pursue(
         &self,
@@ -109,13 +120,7 @@ impl Cli {
         goal: Goal,
         targets: &[String],
     ) -> Result<Exit, RunError> {
-        if !run.values.typed_secrets.is_empty() {
-            let message = format!(
-                "{} given with --set stays in the shell's history; --secret PATH=env:NAME does not",
-                run.values.typed_secrets.join(", ")
-            );
-            self.bus.send(EventKind::Note { level: "info".to_owned(), message });
-        }
+        self.tell_typed_secrets(&run);
         let planner = Planner { project: &run.project, registry: &run.registry };
         let plan = planner.plan(goal, targets)?;
         let app = plan.app.clone();
@@ -180,7 +185,7 @@ fn summary(goal: Goal, app: &str, outcome: &Outcome, plan_file: Option<&Path>) -
             format!("{app} is deleted{place}, its history is kept")
         }
         Goal::Delete(_) => format!("{app} is deleted{place}"),
-        Goal::Check => format!("{app} passes all checks"),
+        Goal::Check | Goal::Doctor => format!("{app} passes all checks"),
         Goal::Diff if outcome.difference.as_ref().is_some_and(Difference::is_any) => {
             format!("a deploy would change {app}{place}")
         }

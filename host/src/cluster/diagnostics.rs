@@ -160,7 +160,8 @@ impl Client {
         Ok(usage_of(&self.call_for(&call).await?))
     }
 
-    /// Is the user allowed?
+    /// Is the user allowed? The verb `*` asks for all of them. A namespace means nothing for a kind that has none, but that
+    /// the rights to a namespace itself may come from inside of it.
     ///
     /// # Errors
     /// Where the cluster cannot be asked.
@@ -173,6 +174,7 @@ impl Client {
     ) -> Result<bool, ClusterError> {
         let kind = self.kind(api_version, kind).await?;
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let namespace = namespace.filter(|_| kind.namespaced || kind.kind == "Namespace");
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": { "resourceAttributes": {

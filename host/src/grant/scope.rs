@@ -1,4 +1,4 @@
-//! Grants applied to one call's world: `$chart`, `$namespace` and `~` have their meaning here.
+//! Grants applied to one call's world: `$chart`, `$namespace`, `$secret` and `~` have their meaning here.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,14 @@ use globset::GlobSet;
 use super::Grants;
 use super::pattern::{self, kind_matches, place_matches, text_matches};
 use crate::capability::World;
-use crate::plugin::manifest::{ClusterScope, ProcessScope};
+use crate::plugin::manifest::{ClusterScope, NAMED_SECRET, ProcessScope};
 use crate::plugin::wit::{Error, ErrorKind};
 
 /// What a component may do in one world.
 pub(crate) struct Scope {
     grants: Grants,
     namespace: String,
+    secret: Option<String>,
     workspace: GlobSet,
     user_files: GlobSet,
 }
@@ -36,6 +37,7 @@ impl Scope {
             .collect();
         Self {
             namespace: world.namespace.clone(),
+            secret: world.secret.clone(),
             workspace: pattern::paths(&expanded),
             user_files: pattern::paths(
                 grants
@@ -201,7 +203,10 @@ impl Scope {
         let granted = &self.grants.granted.tcp_connect;
         let named = granted
             .iter()
-            .filter_map(|pattern| host_of(pattern.strip_prefix("secret:")?))
+            .filter_map(|pattern| match pattern.strip_prefix("secret:")? {
+                NAMED_SECRET => host_of(self.secret.as_deref()?),
+                path => host_of(path),
+            })
             .any(|(name, number)| name.eq_ignore_ascii_case(host) && number == port);
         if named || granted.iter().any(|pattern| place_matches(pattern, host, port)) {
             return Ok(named);
@@ -263,6 +268,7 @@ mod tests {
             environment: BTreeMap::new(),
             cluster: None,
             vault: Arc::new(NoSecrets),
+            secret: Some("secrets.databaseUrl".to_owned()),
         };
         Scope::new(&grants, &world)
     }
@@ -353,6 +359,7 @@ mod tests {
             (r#"tcp-connect = ["secret:secrets.other"]"#, false),
             (r#"tcp-connect = ["db.example:5432"]"#, true),
             (r#"tcp-connect = ["secret:secrets.databaseUrl"]"#, true),
+            (r#"tcp-connect = ["secret:$secret"]"#, true),
         ];
         let named =
             |path: &str| (path == "secrets.databaseUrl").then(|| ("DB.example".to_owned(), 5432));

@@ -24,6 +24,8 @@ impl fmt::Display for StepId {
 pub enum Action {
     /// Connects to the cluster, starting it where it is stopped, and reads the release.
     Reach,
+    /// Tells how the target is, and whether its cluster answers; starts nothing.
+    Examine,
     /// A check of target, sources and values.
     CheckInputs {
         /// Name in the project file.
@@ -89,6 +91,7 @@ impl Action {
     pub fn id(&self) -> StepId {
         StepId(match self {
             Self::Reach => "reach".to_owned(),
+            Self::Examine => "examine".to_owned(),
             Self::CheckInputs { check } => format!("check:{check}"),
             Self::Inputs { image, .. } => format!("inputs:{image}"),
             Self::Build { image, .. } => format!("build:{image}"),

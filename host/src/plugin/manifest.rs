@@ -15,6 +15,8 @@ use crate::capability::Capability;
 
 /// Name of the custom section that carries the manifest.
 pub const SECTION: &str = "todohost:manifest";
+/// In a grant: the secret that the option `secret` names.
+pub const NAMED_SECRET: &str = "$secret";
 const MAX_MANIFEST_BYTES: usize = 256 * 1024;
 const MAX_ENTRIES: usize = 256;
 
@@ -65,10 +67,11 @@ pub struct Requests {
     /// `host:port` patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http_allow: Vec<String>,
-    /// `host:port`, or `secret:PATH` for the host named inside that secret.
+    /// `host:port`, or `secret:PATH` for the host named inside that secret; `secret:$secret` as with `reveal`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tcp_connect: Vec<String>,
-    /// Secret value paths whose real value may be seen.
+    /// Secret value paths whose real value may be seen; `$secret` stands for the one path, without any pattern, that the
+    /// option `secret` names, or the default that the options' schema has for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reveal: Vec<String>,
     /// Programs with the shapes of their arguments.
@@ -226,6 +229,17 @@ impl Manifest {
             .map(|error| self.mistake(&schema, &error))
             .collect();
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    }
+
+    /// The value path that the option `secret` names: what `$secret` in its requests stands for. It is one path.
+    pub fn named_secret(&self, options: &Value) -> Option<String> {
+        let default = || {
+            let schema: Value = serde_json::from_str(self.options.schema.as_ref()?).ok()?;
+            Some(schema.pointer("/properties/secret/default")?.as_str()?.to_owned())
+        };
+        let named = options["secret"].as_str().map(str::to_owned).or_else(default)?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        named.bytes().all(is_plain).then_some(named)
     }
 
     fn mistake(&self, schema: &Value, error: &jsonschema::ValidationError<'_>) -> OptionMistake {
@@ -453,6 +467,22 @@ mod tests {
         assert!(with_requests("surprise = 1").is_err());
         assert!(with_requests("reveal = [\"a\"]\ntcp-connect = [\"secret:a\"]").is_ok());
         assert!(parse("id = \"Big Name\"\nversion = \"1.0.0\"").is_err());
+    }
+
+    #[test]
+    fn the_named_secret_is_one_path() {
+        let named = |schema: &str, options: Value| {
+            let manifest = format!("id = \"x\"\nversion = \"1.0.0\"\n{schema}");
+            parse(&manifest).unwrap().named_secret(&options)
+        };
+        let with_default =
+            "[options]\nschema = '{\"properties\":{\"secret\":{\"default\":\"a.b\"}}}'";
+        assert_eq!(named(with_default, json!({})).as_deref(), Some("a.b"));
+        assert_eq!(named(with_default, json!({ "secret": "c.d" })).as_deref(), Some("c.d"));
+        assert_eq!(named("", json!({})), None);
+        for pattern in ["*", "a.*", "?", "a.[b]"] {
+            assert_eq!(named(with_default, json!({ "secret": pattern })), None, "{pattern}");
+        }
     }
 
     #[test]

@@ -182,6 +182,7 @@ impl Laptop {
                 environment: std::collections::BTreeMap::new(),
                 cluster: None,
                 vault: Arc::new(NoSecrets),
+                secret: None,
             }),
             environment: EnvironmentSeed { now: 7, random: [1; 32] },
         }

@@ -171,6 +171,7 @@ pub(super) fn context(run: &Run, deadline: Duration) -> CallContext {
             environment: run.environment.variables().clone(),
             cluster: None,
             vault: Arc::new(NoSecrets),
+            secret: None,
         }),
         environment: EnvironmentSeed { now: run.now, random: [0; 32] },
     }

@@ -1,13 +1,17 @@
 //! Checks: what each phase is asked about, and what becomes of the findings.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Session};
+use crate::capability::World;
 use crate::event::{Bus, EventKind, Finding, FindingOutcome, Row};
 use crate::plan::Chosen;
 use crate::plugin::Plugin;
+use crate::plugin::manifest::NAMED_SECRET;
 use crate::plugin::wit::check::{Phase, Spec};
 use crate::secret::Nonce;
 use crate::values::{ValuePath, parse_yaml};
@@ -59,22 +63,33 @@ impl Session {
         phases: &[Phase],
     ) -> Result<Report, RunError> {
         let plugin = self.plugin(chosen)?;
-        let check = |deadline| plugin.check(self.context(bus.clone(), deadline, name));
+        let secret = chosen.info.manifest.named_secret(&chosen.options);
+        let check = |deadline| {
+            let mut context = self.context(bus.clone(), deadline, name);
+            let world = World { secret: secret.clone(), ..World::clone(&context.world) };
+            context.world = Arc::new(world);
+            plugin.check(context)
+        };
         let specs = check(Deadline::Short)?.checks().await?;
         let mut ran = false;
         let mut outcomes: Vec<FindingOutcome> = Vec::new();
         let mut failed: Vec<Finding> = Vec::new();
         for spec in &specs {
             for phase in phases.iter().filter(|phase| spec.phases.contains(phase)) {
+                let source = format!("{name}/{}", spec.id);
                 if *phase == Phase::Preflight && self.reached.get().is_none() {
+                    // Rows that nobody can judge are told as such.
+                    if !spec.rows.is_empty() {
+                        bus.send(self.judged(spec, source));
+                    }
                     continue;
                 }
-                let subject = self.subject(*phase, &plugin).await?.to_string();
+                let revealed = revealed(&plugin, secret.as_deref());
+                let subject = self.subject(*phase, &revealed).await?.to_string();
                 let options = chosen.options.to_string();
                 let mut check = check(Deadline::asked(spec.timeout_ms))?;
                 let findings = check.run(spec.id.clone(), options, subject).await?;
                 ran = true;
-                let source = format!("{name}/{}", spec.id);
                 let findings: Vec<Finding> =
                     findings.into_iter().map(|finding| finding.into_event(&source)).collect();
                 outcomes.extend(findings.iter().map(|finding| finding.outcome));
@@ -109,29 +124,31 @@ impl Session {
     }
 
     /// The document that a check is asked about. Documents grow: checks ignore what they do not know.
-    async fn subject(&self, phase: Phase, plugin: &Plugin) -> Result<Value, RunError> {
+    async fn subject(&self, phase: Phase, revealed: &[String]) -> Result<Value, RunError> {
         let app = &self.run.project.file.app;
         let about = json!({"name": app.name, "namespace": app.namespace, "chart": app.chart});
         let images: Vec<Value> = self
             .images()
             .into_iter()
-            .map(
-                |state| json!({"name": state.name, "reference": state.reference, "tag": state.tag}),
-            )
-            .collect();
-        Ok(match phase {
-            Phase::Preflight => {
-                let reached = self.reached()?;
+            .map(|state| {
                 json!({
-                    "phase": "preflight",
-                    "app": about,
-                    "target": {
-                        "name": self.target,
-                        "plugin": reached.target.id,
-                        "kubernetesVersion": reached.client.version().git_version,
-                    },
+                    "name": state.name,
+                    "reference": state.reference,
+                    "tag": state.tag,
+                    // Empty where nobody knows before it is built.
+                    "platform": state.image.platform,
                 })
-            }
+            })
+            .collect();
+        let target = self.reached.get().map(|reached| {
+            json!({
+                "name": self.target,
+                "plugin": reached.target.id,
+                "kubernetesVersion": reached.client.version().git_version,
+            })
+        });
+        Ok(match phase {
+            Phase::Preflight => json!({"phase": "preflight", "app": about, "target": target}),
             Phase::Source => {
                 let project = &self.run.project;
                 let mut files = Vec::new();
@@ -140,12 +157,19 @@ impl Session {
                 }
                 json!({"phase": "source", "app": about, "files": files})
             }
-            Phase::Values => self.values_subject(&about, plugin)?,
+            Phase::Values => self.values_subject(&about, revealed)?,
             Phase::Rendered => {
                 let rendered = self.rendered()?;
                 let objects: Vec<&Value> =
                     rendered.documents.iter().map(|document| &document.object).collect();
-                json!({"phase": "rendered", "app": about, "objects": objects, "images": images})
+                json!({
+                    "phase": "rendered",
+                    "app": about,
+                    "objects": objects,
+                    "images": images,
+                    // Null where no cluster was reached.
+                    "target": target,
+                })
             }
             Phase::Live => json!({
                 "phase": "live",
@@ -156,7 +180,7 @@ impl Session {
         })
     }
 
-    fn values_subject(&self, about: &Value, plugin: &Plugin) -> Result<Value, RunError> {
+    fn values_subject(&self, about: &Value, revealed: &[String]) -> Result<Value, RunError> {
         let project = &self.run.project;
         let chart = project.root.join(&project.file.app.chart);
         let read = |name: &str| -> Result<Option<String>, RunError> {
@@ -183,7 +207,6 @@ impl Session {
             .unwrap_or_else(|| json!({}));
         let values = self.values()?;
         let vault = self.vault();
-        let revealed = plugin.grants().revealed();
         let effective = values.effective(&defaults, |path: &ValuePath, value| {
             let path = path.to_string();
             let may_see = revealed.iter().any(|granted| reveals(granted, &path));
@@ -215,6 +238,15 @@ fn sum(outcomes: &[FindingOutcome]) -> String {
     .map(|(outcome, word)| (outcomes.iter().filter(|other| **other == outcome).count(), word));
     let told = counted.into_iter().filter(|(count, _)| *count > 0);
     told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Value paths that a component may see, with the secret that its option names in the place of `$secret`.
+fn revealed(plugin: &Plugin, secret: Option<&str>) -> Vec<String> {
+    let granted = plugin.grants().revealed().iter();
+    granted
+        .filter_map(|path| if path == NAMED_SECRET { secret } else { Some(path.as_str()) })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a granted path covers a secret: itself, or with `**` everything below.

@@ -1,5 +1,7 @@
 //! How a target's run ended, and how the app is right now.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 
 use super::error::RunError;
@@ -26,6 +28,8 @@ pub struct Outcome {
     /// What a deploy would change, where that was asked for.
     #[serde(skip)]
     pub difference: Option<Difference>,
+    /// How many warnings checks gave.
+    pub warnings: usize,
     /// Images by reference.
     pub images: Vec<String>,
     /// What the chart has to say to its users.
@@ -85,6 +89,7 @@ impl Session {
             addresses: lock(&self.addresses).clone(),
             manifest,
             difference: self.difference.get().cloned(),
+            warnings: self.warnings.load(Ordering::Relaxed),
             images: self.images().into_iter().map(|state| state.reference).collect(),
             notes: self.rendered.get().map(|rendered| rendered.notes.clone()).unwrap_or_default(),
         })

@@ -40,7 +40,8 @@ pub(super) trait StepRunner {
     fn stops_at_failures(&self) -> bool;
 }
 
-/// Runs all steps. A failure that stops the others lets them end by themselves before this returns; the first is told.
+/// Runs all steps. A failure that stops the others lets them end by themselves before this returns; the first is told,
+/// which is that of the first step in order where failures do not stop the others.
 pub(super) async fn execute(
     steps: &[Step],
     runner: &dyn StepRunner,
@@ -50,7 +51,7 @@ pub(super) async fn execute(
     let mut waiting: BTreeMap<&StepId, &Step> = steps.iter().map(|step| (&step.id, step)).collect();
     let mut over: BTreeSet<&StepId> = BTreeSet::new();
     let mut running = FuturesUnordered::new();
-    let mut failure: Option<RunError> = None;
+    let mut failure: Option<(usize, RunError)> = None;
     loop {
         if !cancel.is_cancelled() {
             for step in steps {
@@ -71,10 +72,18 @@ pub(super) async fn execute(
                 if runner.stops_at_failures() {
                     cancel.cancel();
                 }
-                // What the others say once they are stopped is not the cause.
-                match &failure {
-                    Some(first) if !first.is_cancelled() || error.is_cancelled() => {}
-                    _ => failure = Some(error),
+                let place = steps.iter().position(|other| other.id == step.id).unwrap_or_default();
+                let is_told = match &failure {
+                    None => true,
+                    // What the others say once they are stopped is not the cause.
+                    Some((_, first)) if first.is_cancelled() != error.is_cancelled() => {
+                        first.is_cancelled()
+                    }
+                    // Of several that did not stop each other it is not the quickest that matters.
+                    Some((at, _)) => !runner.stops_at_failures() && place < *at,
+                };
+                if is_told {
+                    failure = Some((place, error));
                 }
             }
         }
@@ -85,7 +94,7 @@ pub(super) async fn execute(
         bus.for_step(&step.id.0).send(EventKind::StepFinished { outcome, detail, elapsed_ms: 0 });
     }
     match failure {
-        Some(error) => Err(error),
+        Some((_, error)) => Err(error),
         None if waiting.is_empty() => Ok(()),
         None if cancel.is_cancelled() => Err(RunError::cancelled()),
         None => Err(RunError::internal("steps wait for each other in a circle")),
@@ -136,6 +145,10 @@ mod tests {
                     // Only steps that run at the same time get past the barrier.
                     "check:a" | "check:b" => {
                         self.gate.wait().await;
+                    }
+                    "check:fails-later" => {
+                        tokio::task::yield_now().await;
+                        return Err(RunError::internal("it fails later"));
                     }
                     "check:fails" => return Err(RunError::internal("it fails")),
                     "check:waits" => {
@@ -194,6 +207,15 @@ mod tests {
         let (result, begun) = run_all(&steps, true).await;
         assert_eq!(result.unwrap_err().to_string(), "internal: it fails");
         assert_eq!(begun, ["check:fails", "check:x", "check:y"]);
+    }
+
+    #[tokio::test]
+    async fn of_failures_that_do_not_stop_the_rest_the_first_in_order_is_told() {
+        let steps = [step("fails-later", &[]), step("fails", &[])];
+        let (result, _) = run_all(&steps, true).await;
+        assert_eq!(result.unwrap_err().to_string(), "internal: it fails later");
+        let (result, _) = run(&steps).await;
+        assert_eq!(result.unwrap_err().to_string(), "internal: it fails");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! One target's run: what its steps hand to each other, and what they may use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -145,6 +146,10 @@ pub(super) struct Session {
     pub held: Mutex<Option<Held>>,
     /// What was found to be wrong.
     pub findings: Mutex<Vec<Finding>>,
+    /// How much deserves a look.
+    pub warnings: AtomicUsize,
+    /// Why the cluster is not reached, where that ends the run only after everything else was judged.
+    pub unreached: Mutex<Option<RunError>>,
     /// What failed and is no longer in the cluster.
     pub evidence: Mutex<Evidence>,
 }
@@ -156,7 +161,7 @@ impl Session {
         for (path, value) in &run.values.secrets {
             front.insert(&path.to_string(), value.clone());
         }
-        if plan.goal == Goal::Render {
+        if matches!(plan.goal, Goal::Render | Goal::Doctor) {
             // For reading, every secret is as good as any other.
             for (path, secret) in &run.project.file.secrets {
                 if secret.required && front.value(path).is_none() {
@@ -181,6 +186,8 @@ impl Session {
             answered_before: Mutex::default(),
             held: Mutex::default(),
             findings: Mutex::default(),
+            warnings: AtomicUsize::default(),
+            unreached: Mutex::default(),
             evidence: Mutex::default(),
         }
     }
@@ -239,6 +246,7 @@ impl Session {
             environment: self.run.environment.variables().clone(),
             cluster: self.reached.get().map(|reached| reached.client.clone()),
             vault: self.vault(),
+            secret: None,
         }
     }
 
@@ -262,6 +270,9 @@ impl Session {
             finding.message = vault.redact(&finding.message);
             finding.evidence.iter_mut().for_each(|line| *line = vault.redact(line));
             finding.help = finding.help.map(|help| vault.redact(&help));
+            if finding.outcome == FindingOutcome::Warning {
+                self.warnings.fetch_add(1, Ordering::Relaxed);
+            }
             if finding.outcome == FindingOutcome::Failed {
                 lock(&self.findings).push(finding.clone());
                 failed.push(finding.clone());

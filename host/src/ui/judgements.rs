@@ -1,4 +1,4 @@
-//! The tables of what checks judged, which are the answer of `check`.
+//! The tables of what checks judged, which are the answer of `check` and of `doctor`.
 //!
 //! Owns what stands in which row: those that a check names, in its order, then what else it found. A row that no
 //! finding names was not judged, and is never shown as passed. Other commands show what is wrong as it is found.
@@ -10,8 +10,8 @@ use super::text::clean;
 use super::{Detail, plain};
 use crate::event::{Event, EventKind, Finding, FindingOutcome, Row};
 
-/// The command whose answer they are.
-const COMMAND: &str = "check";
+/// The commands whose answer they are.
+const COMMANDS: [&str; 2] = ["check", "doctor"];
 /// The widest column of titles; longer titles stick out.
 const WIDEST: usize = 48;
 /// As wide as the longest word for an outcome.
@@ -42,7 +42,8 @@ impl Judgements {
     pub(super) fn take(&mut self, event: &Event) -> bool {
         match &event.kind {
             EventKind::RunStarted { command } => {
-                self.is_wanted = command == COMMAND && self.detail > Detail::Quiet;
+                self.is_wanted =
+                    COMMANDS.contains(&command.as_str()) && self.detail > Detail::Quiet;
                 false
             }
             EventKind::Judged { source, title, rows } if self.is_wanted => {
@@ -101,9 +102,9 @@ impl Judgements {
 }
 
 impl Table {
-    /// Its target and the name of its check.
+    /// Its target and the name of its check; what is no check's comes first.
     fn place(&self) -> (Option<&str>, Option<&str>) {
-        (self.target.as_deref(), self.source.split('/').next())
+        (self.target.as_deref(), self.source.split_once('/').map(|(check, _)| check))
     }
 
     fn heading(&self) -> String {

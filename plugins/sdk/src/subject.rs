@@ -149,6 +149,9 @@ pub struct Rendered {
     /// The images that were built for it.
     #[serde(default)]
     pub images: Vec<RenderedImage>,
+    /// The target, as before anything was rendered; null where no cluster was reached.
+    #[serde(default)]
+    pub target: Value,
 }
 
 /// The objects of the release as they are in the cluster, after they were verified.
@@ -167,6 +170,9 @@ pub struct RenderedImage {
     pub name: String,
     /// The reference that objects have to name.
     pub reference: String,
+    /// What it is for, e.g. `linux/arm64`; empty where nobody knows before it is built.
+    #[serde(default)]
+    pub platform: String,
     /// What else is said of it.
     #[serde(flatten)]
     pub more: Map<String, Value>,

@@ -4,10 +4,10 @@
 //! A wrong "no" costs one needless apply. A wrong "yes" leaves the cluster other than wanted, so what is in doubt
 //! differs.
 
-use crate::quantity;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use todohost_quantity as quantity;
 
 /// Whether the live object has everything that is wanted. `built_in` says that the API server leaves out zero
 /// values, as it does for its own kinds.

@@ -4,7 +4,6 @@ mod compare;
 mod object;
 mod order;
 mod plan;
-mod quantity;
 mod sequence;
 
 use todohost_plugin::apply::{Request, Wave};

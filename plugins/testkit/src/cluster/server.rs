@@ -279,7 +279,10 @@ impl Call {
     fn review(&self, state: &State) -> Result<Response<Body>, Failure> {
         let mut review = self.document()?;
         let wanted = review["spec"]["resourceAttributes"].clone();
-        let is = |field: &str, value: &str| value == "*" || wanted[field] == value;
+        // Who asks for everything asks for each.
+        let is = |field: &str, value: &str| {
+            value == "*" || wanted[field] == "*" || wanted[field] == value
+        };
         let forbidden = state
             .script()
             .forbidden

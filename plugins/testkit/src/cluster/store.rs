@@ -539,6 +539,7 @@ pub fn furnished(kinds: Vec<Kind>, node: &str) -> Store {
             "conditions": [{ "type": "Ready", "status": "True", "reason": "KubeletReady" }],
             "addresses": [{ "type": "InternalIP", "address": "127.0.0.1" }],
             "nodeInfo": { "architecture": "amd64", "operatingSystem": "linux" },
+            "allocatable": { "cpu": "4", "memory": "8Gi", "pods": "110" },
         }),
     );
     store

@@ -1,0 +1,197 @@
+//! What a database URL says: where, who, which database, and how much the connection is to be trusted.
+
+use percent_encoding::percent_decode_str;
+use std::fmt;
+use todohost_plugin::tcp::Trust;
+use url::Url;
+
+/// The port of a URL that names none.
+const PORT: u16 = 5432;
+/// Shorter passwords are not looked for in texts: they would be found in every second one.
+const SHORTEST: usize = 4;
+
+/// How a connection is to be encrypted, as `sslmode` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all.
+    Disable,
+    /// Where the server can.
+    Prefer,
+    /// Always.
+    Require(Trust),
+}
+
+/// The parts of a URL.
+pub struct Address {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Who logs in.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// How it is encrypted.
+    pub mode: Mode,
+    /// The certificate is judged by a file that only pods have.
+    pub own_authority: bool,
+    password: String,
+    encoded_password: String,
+}
+
+impl Address {
+    /// Takes a URL apart.
+    ///
+    /// # Errors
+    /// What is wrong with it, without any of its text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        // The parser's own words may quote the URL.
+        let url = Url::parse(text.trim()).map_err(|_| "it is no URL with one host".to_owned())?;
+        let scheme = url.scheme().split('+').next().unwrap_or_default();
+        if !matches!(scheme, "postgresql" | "postgres") {
+            return Err("it is no URL of a PostgreSQL".to_owned());
+        }
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        if host.is_empty() || host.contains('%') {
+            return Err("it names no host".to_owned());
+        }
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let user = decoded(url.username());
+        if user.is_empty() {
+            return Err("it names no user".to_owned());
+        }
+        let encoded_password = url.password().unwrap_or_default().to_owned();
+        let database = decoded(url.path().trim_start_matches('/'));
+        let parameter = |names: &[&str]| {
+            let mut pairs = url.query_pairs();
+            pairs.find(|(name, _)| names.contains(&name.as_ref())).map(|(_, value)| value)
+        };
+        // The second name is that of asynchronous drivers.
+        let stated = parameter(&["sslmode", "ssl"]);
+        let authority = parameter(&["sslrootcert"]);
+        let own_authority = authority.is_some_and(|file| !file.is_empty() && file != "system");
+        let judged = |trust| Mode::Require(if own_authority { Trust::EncryptOnly } else { trust });
+        let mode = match stated.as_deref() {
+            None | Some("prefer" | "allow" | "") => Mode::Prefer,
+            Some("disable" | "false") => Mode::Disable,
+            Some("require" | "true") => Mode::Require(Trust::EncryptOnly),
+            Some("verify-ca") => judged(Trust::VerifyChain),
+            Some("verify-full") => judged(Trust::VerifyFull),
+            Some(_) => return Err("its sslmode is none that PostgreSQL knows".to_owned()),
+        };
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(PORT),
+            database: if database.is_empty() { user.clone() } else { database },
+            user,
+            mode,
+            own_authority,
+            password: decoded(&encoded_password),
+            encoded_password,
+        })
+    }
+
+    /// For the log-in alone.
+    pub fn password(&self) -> &[u8] {
+        self.password.as_bytes()
+    }
+
+    /// A text of the server or of the network, without the password.
+    pub fn hide(&self, text: &str) -> String {
+        let forms = [&self.password, &self.encoded_password];
+        let long = forms.into_iter().filter(|form| form.len() >= SHORTEST);
+        long.fold(text.to_owned(), |text, form| text.replace(form.as_str(), "[password]"))
+    }
+
+    /// Whether a pod would find itself under this name.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether the name may be one that only pods can look up.
+    pub fn may_be_the_clusters(&self) -> bool {
+        let last = self.host.rsplit('.').next().unwrap_or_default();
+        let is_name = self.host.parse::<std::net::IpAddr>().is_err() && self.host != "localhost";
+        is_name && (last == self.host || matches!(last, "svc" | "local" | "internal"))
+    }
+}
+
+/// `db.example:5432`, and nothing that is secret.
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Address {
+        Address::parse(text).unwrap_or_else(|reason| panic!("{text}: {reason}"))
+    }
+
+    #[test]
+    fn the_parts_are_decoded() {
+        let address = read("postgresql+asyncpg://to%20do:p%40ss@db.example/shop?sslmode=require");
+        assert_eq!((address.host.as_str(), address.port), ("db.example", 5432));
+        assert_eq!((address.user.as_str(), address.database.as_str()), ("to do", "shop"));
+        assert_eq!(address.password(), b"p@ss");
+        assert_eq!(address.mode, Mode::Require(Trust::EncryptOnly));
+        let address = read("postgres://todo@[::1]:7000");
+        assert_eq!((address.to_string().as_str(), address.database.as_str()), ("::1:7000", "todo"));
+        assert_eq!(address.mode, Mode::Prefer);
+    }
+
+    #[test]
+    fn modes_are_those_of_the_servers_own_clients() {
+        let mode = |parameters: &str| read(&format!("postgres://a@b/c?{parameters}")).mode;
+        assert_eq!(mode("sslmode=disable"), Mode::Disable);
+        assert_eq!(mode("ssl=require"), Mode::Require(Trust::EncryptOnly));
+        assert_eq!(mode("sslmode=verify-ca"), Mode::Require(Trust::VerifyChain));
+        assert_eq!(mode("sslmode=verify-full"), Mode::Require(Trust::VerifyFull));
+        // The file is the pod's: here nobody can judge by it.
+        let with_file = mode("sslmode=verify-full&sslrootcert=/etc/ca.pem");
+        assert_eq!(with_file, Mode::Require(Trust::EncryptOnly));
+        assert_eq!(
+            mode("sslmode=verify-full&sslrootcert=system"),
+            Mode::Require(Trust::VerifyFull)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_url() {
+        for text in [
+            "canary",
+            "mysql://a:canary@b/c",
+            "postgres://a:canary@b:1,c:2/d",
+            "postgres://:canary@b/c",
+            "postgres://a:canary@%2Fvar%2Frun/c",
+            "postgres://a:canary@b/c?sslmode=canary",
+        ] {
+            let reason = Address::parse(text).map(|address| address.to_string()).unwrap_err();
+            assert!(!reason.contains("canary"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_hidden_in_both_its_forms() {
+        let address = read("postgres://a:p%40ss-word@b/c");
+        assert_eq!(address.hide("p@ss-word or p%40ss-word"), "[password] or [password]");
+    }
+
+    #[test]
+    fn names_that_mean_something_else_to_a_pod_are_known() {
+        let at = |host: &str| read(&format!("postgres://a@{host}/c"));
+        for host in ["localhost", "127.0.0.2", "[::1]"] {
+            assert!(at(host).is_loopback() && !at(host).may_be_the_clusters(), "{host}");
+        }
+        for host in
+            ["postgres", "postgres.shop.svc", "a.b.svc.cluster.local", "host.docker.internal"]
+        {
+            assert!(at(host).may_be_the_clusters(), "{host}");
+        }
+        assert!(!at("db.example").may_be_the_clusters() && !at("db.example").is_loopback());
+    }
+}

@@ -1,0 +1,471 @@
+//! What a visit comes to, row by row: what was seen, why it failed, and what to do.
+
+use crate::address::{Address, Mode};
+use crate::conversation::{Trouble, Visit};
+use todohost_plugin::tcp::Trust;
+use todohost_plugin::{Finding, Outcome};
+
+/// The rows, in the order in which a client meets them.
+pub const ROWS: [(&str, &str); 5] = [
+    (SERVER, "Server answers"),
+    (ENCRYPTION, "Encryption"),
+    (LOGIN, "User and password"),
+    (NAME, "Database"),
+    (PODS, "As pods see it"),
+];
+
+const SERVER: &str = "database.server";
+const ENCRYPTION: &str = "database.encryption";
+const LOGIN: &str = "database.login";
+const NAME: &str = "database.name";
+const PODS: &str = "database.pods";
+
+/// The secret has no value.
+pub fn no_value(secret: &str) -> Finding {
+    let message = format!("no URL: add --secret {secret}=env:VARIABLE");
+    Finding::new(Outcome::NotJudged, SERVER, message)
+        .help("where another secret holds it, name that with the option `secret` of the plugin `database`")
+}
+
+/// The secret's value cannot be gone to.
+pub fn no_address(secret: &str, reason: &str) -> Finding {
+    let message = format!("{secret} cannot be used: {reason}");
+    Finding::failed(SERVER, message)
+        .help("write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require")
+}
+
+/// What a visit showed. What comes after the first failure has no finding.
+pub fn of(address: &Address, visit: &Visit) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if visit.answered && !is_strange_from_the_start(visit) {
+        let version = visit.version.as_ref().map(|version| address.hide(version));
+        let version = version.map(|version| format!(", PostgreSQL {version}")).unwrap_or_default();
+        findings.push(Finding::passed(SERVER, format!("{address}{version}")));
+    }
+    if let Some(encrypted) = visit.encrypted
+        && !wants_encryption(visit)
+    {
+        findings.push(encryption(address, encrypted));
+    }
+    if visit.logged_in {
+        findings.push(Finding::passed(LOGIN, format!("{} is let in", address.user)));
+    }
+    match &visit.trouble {
+        None => findings.push(Finding::passed(NAME, format!("{} is there", address.database))),
+        Some(trouble) => findings.push(failure(address, visit, trouble)),
+    }
+    findings.push(pods(address));
+    findings
+}
+
+/// What answers is no database, or not ready to be one.
+fn is_strange_from_the_start(visit: &Visit) -> bool {
+    match &visit.trouble {
+        Some(Trouble::Strange(_)) => visit.encrypted.is_none(),
+        Some(Trouble::Refused { state, .. }) => is_busy(state),
+        _ => false,
+    }
+}
+
+/// Codes of a server that lets nobody in at the moment.
+fn is_busy(state: &str) -> bool {
+    matches!(state, "53300" | "57P01" | "57P02" | "57P03")
+}
+
+/// The server refused because the connection is not encrypted. It has no code of its own for that.
+fn wants_encryption(visit: &Visit) -> bool {
+    visit.encrypted == Some(false)
+        && matches!(&visit.trouble, Some(Trouble::Refused { state, message })
+            if state == "28000" && (message.contains("no encryption") || message.contains("SSL off")))
+}
+
+fn encryption(address: &Address, encrypted: bool) -> Finding {
+    let message = match (address.mode, encrypted) {
+        (Mode::Disable, _) => "none, as sslmode=disable says",
+        (_, false) => "none: the server offers no TLS, or none that works",
+        (Mode::Require(_), _) if address.own_authority => {
+            return Finding::new(
+                Outcome::NotJudged,
+                ENCRYPTION,
+                "TLS; only the app can judge the certificate by the file that sslrootcert names",
+            );
+        }
+        (Mode::Require(Trust::VerifyFull), _) => {
+            "TLS, and the certificate is trusted and for this name"
+        }
+        (Mode::Require(Trust::VerifyChain), _) => "TLS, and the certificate is trusted",
+        (Mode::Prefer | Mode::Require(Trust::EncryptOnly), _) => {
+            "TLS; the certificate is not asked for"
+        }
+    };
+    Finding::passed(ENCRYPTION, message)
+}
+
+/// The row at which it ended.
+fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
+    let (host, user) = (&address.host, &address.user);
+    match trouble {
+        Trouble::Network(error) => {
+            let is_name = error.code == "todohost.connect.unknown-host";
+            let (message, help) = match error.code.as_str() {
+                "todohost.connect.unknown-host" => {
+                    (format!("the name {host} has no address"), "correct the host in the URL".into())
+                }
+                "todohost.connect.refused" => (
+                    format!("nothing listens at {address}"),
+                    "start the server, or correct host and port in the URL".into(),
+                ),
+                "todohost.connect.timeout" => (
+                    format!("{address} does not answer"),
+                    format!("a firewall may be between: nc -vz {host} {}", address.port),
+                ),
+                _ => (address.hide(&error.message), format!("nc -vz {host} {}", address.port)),
+            };
+            let finding = if is_name && address.may_be_the_clusters() {
+                let message = format!("{message} here; the cluster may know it");
+                Finding::new(Outcome::NotJudged, SERVER, message)
+            } else {
+                Finding::failed(SERVER, message).help(help)
+            };
+            error.causes.iter().fold(finding, |finding, cause| finding.evidence(address.hide(cause)))
+        }
+        Trouble::NoTls => Finding::failed(ENCRYPTION, "the server offers no TLS, and the URL asks for it")
+            .help("switch TLS on at the server (ssl = on), or write sslmode=prefer where you trust the network"),
+        Trouble::Tls(error) => {
+            let causes = error.causes.iter().map(|cause| format!(": {}", address.hide(cause)));
+            let message = causes.fold("no agreement on TLS".to_owned(), |text, cause| text + &cause);
+            Finding::failed(ENCRYPTION, message).help(
+                "sslmode=require encrypts without judging the certificate; sslmode=verify-full needs one that this \
+                 system trusts, for this very name",
+            )
+        }
+        Trouble::WantsCleartext => Finding::failed(
+            LOGIN,
+            "the server wants the password as it is over a connection that is not encrypted; it was not sent",
+        )
+        .help("write sslmode=require, or let the server ask for scram-sha-256"),
+        Trouble::OtherLogin => Finding::new(
+            Outcome::NotJudged,
+            LOGIN,
+            "the server wants a log-in by something else than a password",
+        ),
+        Trouble::Strange(reason) => {
+            let row = match (visit.encrypted, visit.logged_in) {
+                (None, _) => SERVER,
+                (_, false) => LOGIN,
+                (_, true) => NAME,
+            };
+            let message = format!("{address} is no PostgreSQL that works: {}", address.hide(reason));
+            Finding::failed(row, message).help("correct host and port in the URL")
+        }
+        Trouble::Refused { state, message } => {
+            let (row, told, help): (_, String, String) = match state.as_str() {
+                "28P01" => (
+                    LOGIN,
+                    format!("the password of {user} is wrong, or there is no such user"),
+                    "correct the URL; what is not a letter or digit in a password is written as %XX there".into(),
+                ),
+                "28000" if wants_encryption(visit) => (
+                    ENCRYPTION,
+                    "the server lets nobody in without TLS".into(),
+                    "write sslmode=require in the URL".into(),
+                ),
+                "28000" => (
+                    LOGIN,
+                    format!("{user} may not log in from here"),
+                    "the server's pg_hba.conf has to allow it, also for the cluster's addresses".into(),
+                ),
+                "3D000" => (
+                    NAME,
+                    format!("there is no database {}", address.database),
+                    format!("createdb {}, or correct the URL", address.database),
+                ),
+                "42501" => (
+                    NAME,
+                    format!("{user} may not connect to {}", address.database),
+                    format!("GRANT CONNECT ON DATABASE \"{}\" TO \"{user}\"", address.database),
+                ),
+                state if is_busy(state) => (
+                    SERVER,
+                    format!("{address} lets nobody in at the moment"),
+                    "wait until it has started, or raise max_connections".into(),
+                ),
+                _ if visit.logged_in => (NAME, "the server refuses".into(), String::new()),
+                _ => (LOGIN, "the server refuses".into(), String::new()),
+            };
+            let finding = Finding::failed(row, told)
+                .evidence(format!("{}: {}", address.hide(state), address.hide(message)));
+            if help.is_empty() { finding } else { finding.help(help) }
+        }
+    }
+}
+
+/// Pods may see another network; what is certain of that is said.
+fn pods(address: &Address) -> Finding {
+    if address.is_loopback() {
+        let message = format!("{} is the pod itself there, not this machine", address.host);
+        return Finding::warning(PODS, message).help(
+            "name this machine as pods reach it, e.g. host.docker.internal on Docker Desktop, and let the server listen there",
+        );
+    }
+    Finding::new(Outcome::NotJudged, PODS, "no pod was asked: this is what this machine sees")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Network, Wire, visit};
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use todohost_plugin::{Error, ErrorKind, Result};
+
+    const PASSWORD: &str = "canary-51d0";
+
+    /// What a server does when it is connected to, once for each connection.
+    #[derive(Clone)]
+    enum Script {
+        Unreachable(&'static str),
+        Says { answers: Vec<Vec<u8>>, tls: bool },
+    }
+    use Script::{Says, Unreachable};
+
+    struct Scripted {
+        scripts: RefCell<VecDeque<Script>>,
+        sent: RefCell<Vec<u8>>,
+    }
+
+    struct Line<'a> {
+        server: &'a Scripted,
+        answers: RefCell<VecDeque<Vec<u8>>>,
+        tls: bool,
+    }
+
+    impl<'a> Network for &'a Scripted {
+        type Wire = Line<'a>;
+
+        fn open(&self, host: &str, _port: u16) -> Result<Line<'a>> {
+            match self.scripts.borrow_mut().pop_front() {
+                Some(Says { answers, tls }) => {
+                    Ok(Line { server: self, answers: RefCell::new(answers.into()), tls })
+                }
+                Some(Unreachable(code)) => {
+                    let message = format!("{host} cannot be reached");
+                    Err(Error::new(ErrorKind::Unavailable, code, message).cause("os error"))
+                }
+                None => panic!("nobody expects another connection"),
+            }
+        }
+    }
+
+    impl Wire for Line<'_> {
+        fn start_tls(&self, server_name: &str, _trust: Trust) -> Result<()> {
+            assert_eq!(server_name, "db.example");
+            let bad =
+                || Error::unavailable("todohost.connect.tls", "no TLS").cause("UnknownIssuer");
+            self.tls.then_some(()).ok_or_else(bad)
+        }
+
+        fn read(&self) -> Result<Vec<u8>> {
+            Ok(self.answers.borrow_mut().pop_front().unwrap_or_default())
+        }
+
+        fn write(&self, data: &[u8]) -> Result<()> {
+            self.server.sent.borrow_mut().extend_from_slice(data);
+            Ok(())
+        }
+    }
+
+    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        [&[tag], length.as_slice(), body].concat()
+    }
+
+    fn refusal(state: &str, text: &str) -> Vec<u8> {
+        message(b'E', format!("SFATAL\0C{state}\0M{text}\0\0").as_bytes())
+    }
+
+    fn authentication(kind: u32) -> Vec<u8> {
+        message(b'R', &kind.to_be_bytes())
+    }
+
+    /// Lets everybody in who does not need a password.
+    fn welcome() -> Vec<u8> {
+        let version = message(b'S', b"server_version\x0017.2\0");
+        [authentication(0), version, message(b'Z', b"I")].concat()
+    }
+
+    fn says(answers: &[&[u8]]) -> Script {
+        Says { answers: answers.iter().map(|answer| answer.to_vec()).collect(), tls: true }
+    }
+
+    /// The rows that a visit gives, as `CODE OUTCOME MESSAGE`, and what was sent.
+    fn visited(parameters: &str, scripts: &[Script]) -> (Vec<String>, Vec<u8>) {
+        let url = format!("postgresql://todo:{PASSWORD}@db.example/shop?{parameters}");
+        let address = Address::parse(&url).unwrap();
+        let scripts = RefCell::new(scripts.to_vec().into());
+        let server = Scripted { scripts, sent: RefCell::default() };
+        let findings = of(&address, &visit(&&server, &address));
+        let whole = format!("{findings:?}");
+        assert!(!whole.contains(PASSWORD), "{whole}");
+        let word = |outcome: Outcome| match outcome {
+            Outcome::Passed => "pass",
+            Outcome::Failed => "fail",
+            Outcome::Warning => "warn",
+            Outcome::NotJudged => "none",
+        };
+        let row = |it: &Finding| {
+            let code = it.code.trim_start_matches("database.");
+            format!("{code} {}: {}", word(it.outcome), it.message)
+        };
+        assert!(server.scripts.borrow().is_empty(), "a connection was not made");
+        (findings.iter().map(row).collect(), server.sent.into_inner())
+    }
+
+    #[test]
+    fn the_whole_way_in() {
+        let (rows, sent) = visited("sslmode=require", &[says(&[b"S", &welcome()])]);
+        assert_eq!(
+            rows,
+            [
+                "server pass: db.example:5432, PostgreSQL 17.2",
+                "encryption pass: TLS; the certificate is not asked for",
+                "login pass: todo is let in",
+                "name pass: shop is there",
+                "pods none: no pod was asked: this is what this machine sees",
+            ]
+        );
+        assert!(sent.ends_with(b"X\0\0\0\x04"), "it says goodbye");
+    }
+
+    #[test]
+    fn an_answer_may_come_in_pieces() {
+        let pieces: Vec<Vec<u8>> = welcome().into_iter().map(|byte| vec![byte]).collect();
+        let script = Says { answers: [vec![b"S".to_vec()], pieces].concat(), tls: true };
+        assert!(visited("", &[script]).0[3].starts_with("name pass"));
+    }
+
+    #[test]
+    fn where_it_ends_is_the_row_that_fails() {
+        let cases: [(&str, Script, &str); 13] = [
+            (
+                "",
+                Unreachable("todohost.connect.unknown-host"),
+                "server fail: the name db.example has no address",
+            ),
+            (
+                "",
+                Unreachable("todohost.connect.refused"),
+                "server fail: nothing listens at db.example:5432",
+            ),
+            (
+                "",
+                Unreachable("todohost.connect.timeout"),
+                "server fail: db.example:5432 does not answer",
+            ),
+            (
+                "sslmode=require",
+                says(&[b"N"]),
+                "encryption fail: the server offers no TLS, and the URL asks for it",
+            ),
+            (
+                "sslmode=verify-full",
+                Says { answers: vec![b"S".to_vec()], tls: false },
+                "encryption fail: no agreement on TLS: UnknownIssuer",
+            ),
+            (
+                "sslmode=disable",
+                says(&[&refusal("28000", "no pg_hba.conf entry for host, no encryption")]),
+                "encryption fail: the server lets nobody in without TLS",
+            ),
+            (
+                "",
+                says(&[b"S", &refusal("28P01", PASSWORD)]),
+                "login fail: the password of todo is wrong, or there is no such user",
+            ),
+            (
+                "",
+                says(&[b"S", &[authentication(0), refusal("3D000", "no")].concat()]),
+                "name fail: there is no database shop",
+            ),
+            (
+                "",
+                says(&[b"S", &refusal("57P03", "the database system is starting up")]),
+                "server fail: db.example:5432 lets nobody in at the moment",
+            ),
+            (
+                "",
+                says(&[b"HTTP/1.1 400 Bad Request"]),
+                "server fail: db.example:5432 is no PostgreSQL that works: what answers there is no PostgreSQL",
+            ),
+            (
+                "",
+                says(&[b"S", &message(b'R', &[0, 0, 0, 7])]),
+                "login none: the server wants a log-in by something else than a password",
+            ),
+            (
+                "",
+                says(&[b"S", b"R\x7f\xff\xff\xff\0"]),
+                "login fail: db.example:5432 is no PostgreSQL that works: it sends more than a log-in is",
+            ),
+            (
+                "",
+                says(&[b"S and more"]),
+                "server fail: db.example:5432 is no PostgreSQL that works: what answers there is no PostgreSQL",
+            ),
+        ];
+        for (parameters, script, expected) in cases {
+            let (rows, _) = visited(parameters, &[script]);
+            let ended = &rows[rows.len() - 2];
+            assert_eq!(ended, expected, "{rows:?}");
+            assert!(rows[..rows.len() - 2].iter().all(|row| row.contains(" pass: ")), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_sent_for_all_to_read() {
+        let script = says(&[b"N", &authentication(3)]);
+        let (rows, sent) = visited("sslmode=prefer", &[script]);
+        assert!(
+            rows[2].starts_with("login fail: the server wants the password as it is"),
+            "{rows:?}"
+        );
+        let has = |sent: &[u8]| sent.windows(PASSWORD.len()).any(|it| it == PASSWORD.as_bytes());
+        assert!(!has(&sent));
+        let (rows, sent) = visited("", &[says(&[b"S", &authentication(3), &welcome()])]);
+        assert!(rows[3].starts_with("name pass"), "{rows:?}");
+        assert!(has(&sent), "inside TLS it is");
+    }
+
+    #[test]
+    fn where_tls_is_only_preferred_it_goes_on_without() {
+        let broken = Says { answers: vec![b"S".to_vec()], tls: false };
+        let (rows, _) = visited("", &[broken, says(&[&welcome()])]);
+        assert_eq!(rows[1], "encryption pass: none: the server offers no TLS, or none that works");
+        assert!(rows[3].starts_with("name pass"), "{rows:?}");
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_the_password_is_not_believed() {
+        let sasl = message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0");
+        let forged = message(b'R', b"\0\0\0\x0br=forged,s=c2FsdA==,i=4096");
+        let (rows, _) = visited("", &[says(&[b"S", &sasl, &forged])]);
+        assert!(rows[2].starts_with("login fail"), "{rows:?}");
+    }
+
+    #[test]
+    fn what_is_this_machine_here_is_the_pod_there() {
+        let address = Address::parse("postgres://todo@localhost/shop").unwrap();
+        let finding = pods(&address);
+        assert_eq!(finding.outcome, Outcome::Warning);
+        let address = Address::parse("postgres://todo@postgres.shop.svc/shop").unwrap();
+        let trouble = Trouble::Network(Error::not_found("todohost.connect.unknown-host", "x"));
+        let finding = failure(&address, &Visit::default(), &trouble);
+        assert_eq!(finding.outcome, Outcome::NotJudged, "{finding:?}");
+    }
+
+    #[test]
+    fn a_secret_without_a_value_is_not_judged_and_a_bad_one_fails() {
+        assert_eq!(no_value("a.b").outcome, Outcome::NotJudged);
+        assert_eq!(no_address("a.b", "it is none").message, "a.b cannot be used: it is none");
+    }
+}
