@@ -167,8 +167,11 @@ impl Client {
                         // A connection that broke says nothing of the server; one that is refused says all.
                         Answers::Contact => !nothing_was_sent && number < ATTEMPTS_AFTER_FAILURE,
                     };
+                    // Where it was reached before, a handshake that breaks off or a name that is not found is a server,
+                    // or a network, that goes away and comes back.
                     let hopeless = matches!(error, kube::Error::Auth(_))
-                        || matches!(reason, Unreachable::Tls | Unreachable::Name);
+                        || (call.answers == Answers::Contact
+                            && matches!(reason, Unreachable::Tls | Unreachable::Name));
                     let is_restarting = reason == Unreachable::Refused && began.elapsed() < RESTART;
                     if !again || hopeless || (number >= ATTEMPTS && !is_restarting) {
                         return Err(self.unreachable(&error));
