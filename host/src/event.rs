@@ -323,6 +323,19 @@ pub enum FindingOutcome {
     NotJudged,
 }
 
+impl FindingOutcome {
+    /// How many there are of each, with the word for it: `15 passed, 2 not judged`.
+    pub fn tally(outcomes: &[Self], word: impl Fn(Self) -> &'static str) -> String {
+        let all = [Self::Passed, Self::Warning, Self::Failed, Self::NotJudged];
+        let counted =
+            all.map(|wanted| (outcomes.iter().filter(|it| **it == wanted).count(), wanted));
+        let told = counted.into_iter().filter(|(count, _)| *count > 0);
+        told.map(|(count, outcome)| format!("{count} {}", word(outcome)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
 /// An error as machines read it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failure {

@@ -213,5 +213,4 @@ fn the_next_deploy_after_a_kill_ends_well() {
         [0, 1, 2].map(|which: usize| killed.iter().map(|(hits, _)| hits[which]).sum::<u64>());
     println!("killed in the middle: {hits:?} installs, upgrades and rollbacks of {points}");
     assert!(hits.iter().sum::<u64>() * 3 > points, "most were over before they were killed");
-    assert!(points < POINTS || !hits.contains(&0), "not every operation was killed");
 }

@@ -109,7 +109,7 @@ impl Session {
         if !ran {
             return Ok(Report::skipped("it judges nothing here"));
         }
-        Ok(Report::done(sum(&outcomes)))
+        Ok(Report::done(FindingOutcome::tally(&outcomes, word)))
     }
 
     /// That a check judged, and what its findings are about.
@@ -228,16 +228,14 @@ impl Session {
     }
 }
 
-/// How many findings there are of each outcome that lets the run go on.
-fn sum(outcomes: &[FindingOutcome]) -> String {
-    let counted = [
-        (FindingOutcome::Passed, "passed"),
-        (FindingOutcome::Warning, "warned"),
-        (FindingOutcome::NotJudged, "not judged"),
-    ]
-    .map(|(outcome, word)| (outcomes.iter().filter(|other| **other == outcome).count(), word));
-    let told = counted.into_iter().filter(|(count, _)| *count > 0);
-    told.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+/// What the step says of its findings. One that failed has ended the run before.
+const fn word(outcome: FindingOutcome) -> &'static str {
+    match outcome {
+        FindingOutcome::Passed => "passed",
+        FindingOutcome::Warning => "warned",
+        FindingOutcome::Failed => "failed",
+        FindingOutcome::NotJudged => "not judged",
+    }
 }
 
 /// Value paths that a component may see, with the secret that its option names in the place of `$secret`.

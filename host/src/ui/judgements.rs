@@ -96,7 +96,7 @@ impl Judgements {
         }
         lines.push(String::new());
         let outcomes: Vec<FindingOutcome> = shown.iter().flatten().map(|row| row.outcome).collect();
-        lines.push(sum(&outcomes));
+        lines.push(FindingOutcome::tally(&outcomes, word));
         Some(lines.join("\n"))
     }
 }
@@ -179,19 +179,6 @@ fn word(outcome: FindingOutcome) -> &'static str {
         FindingOutcome::Failed => "FAIL",
         FindingOutcome::NotJudged => "NOT JUDGED",
     }
-}
-
-/// `15 PASS, 2 NOT JUDGED`.
-fn sum(outcomes: &[FindingOutcome]) -> String {
-    let all = [
-        FindingOutcome::Passed,
-        FindingOutcome::Warning,
-        FindingOutcome::Failed,
-        FindingOutcome::NotJudged,
-    ];
-    let counted = all.map(|wanted| (outcomes.iter().filter(|it| **it == wanted).count(), wanted));
-    let told = counted.into_iter().filter(|(count, _)| *count > 0);
-    told.map(|(count, outcome)| format!("{count} {}", word(outcome))).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -7,6 +7,16 @@ use crate::world::World;
 #[cfg(unix)]
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// Ctrl-C while a tool is at work ends both, and nothing of the app is left.
+#[cfg(unix)]
+fn assert_stops(world: &World, running: todohost_testkit::Running, tool: &str) {
+    let began = world.tools.wait_for(tool, PATIENCE);
+    running.interrupt();
+    let finished = running.finish().expect_code(130);
+    assert!(!crate::world::runs(began.process), "{}", finished.output());
+    world.assert_untouched();
+}
+
 /// The state that `target list` shows, and what it says of it.
 fn listed(product: &Product, world: &World) -> serde_json::Value {
     let finished = world.run("target list --output json").expect_code(0);
@@ -95,11 +105,7 @@ fn a_start_can_be_stopped() {
         world.tools.set("start-holds");
         let running = product.deploy(&world, &["--yes"]).spawn();
         let tool = if product.target == "kind" { "kind create" } else { "minikube start" };
-        let start = world.tools.wait_for(tool, PATIENCE);
-        running.interrupt();
-        let finished = running.finish().expect_code(130);
-        assert!(!crate::world::runs(start.process), "{}", finished.output());
-        world.assert_untouched();
+        assert_stops(&world, running, tool);
     }
 }
 
@@ -161,11 +167,7 @@ fn bringing_images_can_be_stopped() {
         let world = product.world(Begins::Running);
         world.tools.set("delivery-holds");
         let running = product.deploy(&world, &[]).spawn();
-        let began = world.tools.wait_for(delivery, PATIENCE);
-        running.interrupt();
-        let finished = running.finish().expect_code(130);
-        assert!(!crate::world::runs(began.process), "{}", finished.output());
-        world.assert_untouched();
+        assert_stops(&world, running, delivery);
     }
 }
 

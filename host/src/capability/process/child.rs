@@ -120,18 +120,8 @@ async fn read(
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::path::PathBuf;
-
+    use super::super::spawn::shell;
     use super::*;
-
-    fn shell(script: &str) -> Call {
-        Call {
-            program: PathBuf::from("/bin/sh"),
-            args: vec!["-c".to_owned(), script.to_owned()],
-            variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-            directory: PathBuf::from("/"),
-        }
-    }
 
     #[tokio::test]
     async fn lines_come_from_both_streams_and_then_end() {

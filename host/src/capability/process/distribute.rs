@@ -108,18 +108,8 @@ async fn feed(
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::path::PathBuf;
-
+    use super::super::spawn::shell;
     use super::*;
-
-    fn shell(script: &str) -> Call {
-        Call {
-            program: PathBuf::from("/bin/sh"),
-            args: vec!["-c".to_owned(), script.to_owned()],
-            variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-            directory: PathBuf::from("/"),
-        }
-    }
 
     fn sink(script: &str, without: &[&str]) -> Sink {
         let without = without.iter().map(|&name| name.to_owned()).collect();

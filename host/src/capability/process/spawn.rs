@@ -244,24 +244,28 @@ impl Kept {
     }
 }
 
+/// A program with nothing but a path to others, for the tests of what runs programs.
+#[cfg(all(test, unix))]
+pub(super) fn call(program: &str, args: &[&str]) -> Call {
+    Call {
+        program: PathBuf::from(program),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+        directory: PathBuf::from("/"),
+    }
+}
+
+/// The same of a script of the shell.
+#[cfg(all(test, unix))]
+pub(super) fn shell(script: &str) -> Call {
+    call("/bin/sh", &["-c", script])
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::time::Instant;
 
     use super::*;
-
-    fn call(program: &str, args: &[&str]) -> Call {
-        Call {
-            program: PathBuf::from(program),
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-            directory: PathBuf::from("/"),
-        }
-    }
-
-    fn shell(script: &str) -> Call {
-        call("/bin/sh", &["-c", script])
-    }
 
     #[tokio::test]
     async fn output_and_code_come_back() {
