@@ -90,6 +90,36 @@ fn a_webhook_that_denies_only_what_is_no_dry_run_is_named_and_all_is_taken_back(
 }
 
 #[test]
+fn a_webhook_that_falls_silent_in_the_middle_is_named_and_what_it_kept_as_it_was_needs_no_restoring()
+ {
+    let world = World::new();
+    let _ = world.deploy().run().expect_code(0);
+    let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    let effect = Effect::Delay(Duration::ZERO);
+    let (method, path) = ("PATCH".to_owned(), "/deployments/".to_owned());
+    world.cluster.fault(Fault { method, path, times: Some(1), effect });
+    let message = "Internal error occurred: failed calling webhook \"owners.example.org\": failed to call webhook: connection refused";
+    let silent = Refusal::new(500, "InternalError", message);
+    world.cluster.fault(refuse("PATCH", "/deployments/", None, silent));
+    world.project.write(
+        "chart/templates/extra.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\n",
+    );
+    let finished = world.deploy().args(["--set", "greeting=bye"]).run();
+    assert_eq!(finished.code(), Some(5), "{}", finished.output());
+    for part in [
+        "the cluster's webhook owners.example.org did not answer: cannot apply Deployment/shop-web",
+        "revision 1 is in force again",
+    ] {
+        assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
+    }
+    let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
+    assert_eq!(before["spec"], after["spec"]);
+    assert_eq!(world.cluster.get("configmaps", "shop", "extra"), None, "{}", finished.output());
+    assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
+}
+
+#[test]
 fn a_webhook_that_answers_no_dry_run_is_no_reason_not_to_deploy() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);

@@ -22,3 +22,4 @@ mod shop;
 mod todo;
 mod told;
 mod web;
+mod webhook;

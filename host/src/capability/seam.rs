@@ -28,6 +28,7 @@ impl From<ClusterError> for Error {
             | ClusterError::Nameless { .. } => ErrorKind::InvalidInput,
             ClusterError::Unreachable { .. }
             | ClusterError::Server { .. }
+            | ClusterError::Webhook { .. }
             | ClusterError::Answer { .. } => ErrorKind::Unavailable,
         };
         foreign(kind, &error)

@@ -134,6 +134,23 @@ pub enum ClusterError {
         #[source]
         cause: Cause,
     },
+    /// The API server has to ask a webhook, and got no answer from it.
+    #[error("the cluster's webhook {webhook} did not answer: cannot {action}")]
+    #[diagnostic(
+        code(todohost::cluster::webhook),
+        help(
+            "see that what serves it runs: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -o yaml` names the Service; then run the command again"
+        )
+    )]
+    Webhook {
+        /// E.g. `apply Deployment/api`.
+        action: String,
+        /// Its name.
+        webhook: String,
+        /// What the server said.
+        #[source]
+        cause: Cause,
+    },
     /// The namespace is going away, and takes nothing new.
     #[error("cannot {action}: namespace {namespace} is being deleted")]
     #[diagnostic(
@@ -326,6 +343,7 @@ impl ClusterError {
             | Self::Unreachable { .. }
             | Self::Unauthorised { .. }
             | Self::Server { .. }
+            | Self::Webhook { .. }
             | Self::Timeout { .. }
             | Self::Answer { .. } => Exit::Unreachable,
             Self::Forbidden { .. }

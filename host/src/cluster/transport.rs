@@ -277,6 +277,9 @@ impl Client {
         if is_denied(answer.status, &message) {
             return ClusterError::Denied { action, cause: Cause::new(message) };
         }
+        if let Some(webhook) = silent_webhook(&message).map(str::to_owned) {
+            return ClusterError::Webhook { action, webhook, cause: Cause::new(message) };
+        }
         match answer.status {
             401 => ClusterError::Unauthorised {
                 context: self.shared.context.clone(),
@@ -383,6 +386,12 @@ fn is_denied(status: u16, message: &str) -> bool {
     // `configmaps is forbidden: User "ada" cannot create ...` is the one; a quota or a pod's standard is the other.
     let by_rule = message.split_once(" is forbidden: ").filter(|_| status == 403);
     by_webhook || by_policy || by_rule.is_some_and(|(_, why)| !why.starts_with("User "))
+}
+
+/// The webhook that the API server had to ask and that did not answer. It has words for that, and status 500.
+fn silent_webhook(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("failed calling webhook \"")?;
+    rest.split_once('"').map(|(name, _)| name)
 }
 
 /// The namespace that takes nothing new because it is going away.
@@ -517,6 +526,13 @@ mod tests {
         for (status, message) in others {
             assert!(!is_denied(status, message), "{message}");
         }
+    }
+
+    #[test]
+    fn a_webhook_that_does_not_answer_is_named() {
+        let message = "Internal error occurred: failed calling webhook \"labels.example.org\": failed to call webhook: connection refused";
+        assert_eq!(silent_webhook(message), Some("labels.example.org"));
+        assert_eq!(silent_webhook("etcdserver: request timed out"), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Taking back what a failed transaction did.
 
+use std::collections::HashMap;
+
 use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
@@ -44,7 +46,7 @@ impl Transaction {
         let mut rolled_back = RolledBack::default();
 
         // What the previous revision had comes back first, so that what still runs finds it.
-        let restoring = previous.iter().map(|document| self.restore(document));
+        let restoring = previous.iter().map(|document| self.restore(document, &done.refused));
         let mut restoring = stream::iter(restoring).buffered(PARALLEL);
         while let Some(restored) = restoring.next().await {
             match restored {
@@ -155,16 +157,28 @@ impl Transaction {
         Ok(true)
     }
 
-    async fn restore(&self, document: &Document) -> Result<ObjectRef, ClusterError> {
+    async fn restore(
+        &self,
+        document: &Document,
+        refused: &HashMap<ObjectRef, Object>,
+    ) -> Result<ObjectRef, ClusterError> {
         let named = reference(&document.object)?;
         let mut object = document.object.clone();
         ownership::mark(&mut object, &self.release, &self.namespace);
         // Fields that the failed revision took are ours: nobody else's are taken that the user did not name.
         let before = self.client.get(&named).await?;
-        let applied = self.apply_settled(&object, before.as_ref(), false).await?.applied;
-        let change = match applied.change {
-            ObjectChange::Unchanged => ObjectChange::Unchanged,
-            _ => ObjectChange::RolledBack,
+        let change = match self.apply_settled(&object, before.as_ref(), false).await {
+            Ok(settled) if settled.applied.change != ObjectChange::Unchanged => {
+                ObjectChange::RolledBack
+            }
+            Ok(_) => ObjectChange::Unchanged,
+            // What refused the new revision (a webhook that does not answer) may refuse this, too.
+            Err(error) => match (before, refused.get(&named)) {
+                (Some(now), Some(then)) if asked(now.clone()) == asked(then.clone()) => {
+                    ObjectChange::Unchanged
+                }
+                _ => return Err(error),
+            },
         };
         self.bus.send(EventKind::ObjectChanged { object: named.clone(), change, reason: None });
         Ok(named)
@@ -201,6 +215,18 @@ impl Transaction {
     }
 }
 
+/// What was asked for, less what the cluster reports and counts.
+fn asked(mut object: Object) -> Object {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Object::as_object_mut) {
+        metadata.remove("managedFields");
+        metadata.remove("resourceVersion");
+    }
+    object
+}
+
 /// Is the object going away, owned by another one, or there from the birth of its namespace?
 fn is_of_no_one(kind: &str, object: &Object) -> bool {
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
@@ -214,6 +240,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_the_cluster_reports_is_not_what_was_asked_for() {
+        let object = |version: &str, ready: u8, replicas: u8| {
+            json!({
+                "metadata": { "name": "web", "resourceVersion": version },
+                "spec": { "replicas": replicas },
+                "status": { "ready": ready },
+            })
+        };
+        assert_eq!(asked(object("1", 0, 2)), asked(object("2", 1, 2)));
+        assert_ne!(asked(object("1", 0, 2)), asked(object("1", 0, 3)));
+    }
 
     #[test]
     fn only_what_is_someones_keeps_a_namespace() {

@@ -74,6 +74,8 @@ pub struct Done {
     pub kept: Vec<ObjectRef>,
     /// Objects of which nobody knows what became: the answer did not come.
     pub in_doubt: Vec<ObjectRef>,
+    /// Objects that the API server refused to change, as they were before.
+    pub refused: HashMap<ObjectRef, Object>,
     /// Objects of hooks with their uids, in the order in which they were made.
     pub hooks: Vec<(ObjectRef, String)>,
     /// The namespace was created for it, or may have been.
@@ -205,10 +207,12 @@ impl Transaction {
                     note(outcome, done);
                 }
                 Err((object, error)) => {
-                    if let (Some(object), ReleaseError::Cluster(cause)) = (&object, &error)
-                        && cause.leaves_doubt()
-                    {
-                        done.in_doubt.push(object.clone());
+                    if let (Some(object), ReleaseError::Cluster(cause)) = (&object, &error) {
+                        if cause.leaves_doubt() {
+                            done.in_doubt.push(object.clone());
+                        } else if let Some(before) = live.get(object) {
+                            done.refused.insert(object.clone(), before.clone());
+                        }
                     }
                     failures.push((object, error));
                 }

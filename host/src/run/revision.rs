@@ -212,6 +212,10 @@ impl Session {
         let transaction = Transaction { client, cancel: CancellationToken::new(), ..transaction };
         // What was there before is put back with the previous revision, or was never the release's.
         done.in_doubt.retain(|object| prospect.creates(object));
+        if !reached.interrupted.is_empty() {
+            // They were as a killed run had left them.
+            done.refused.clear();
+        }
         let record = match record {
             Some(record) => Some(record),
             None if is_doubted => store.begun_at(begun).await?,

@@ -1,0 +1,205 @@
+//! A real admission webhook, served from a pod of the cluster: what it denies, when it denies it, and its absence.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use todohost_tests::real::Real;
+
+/// The API server calls it with the objects; it reads the verdict off their environment.
+const SERVER: &str = r#"import http.server, json, ssl
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))["request"]
+        [container] = request["object"]["spec"]["template"]["spec"]["containers"]
+        greeting = next(one["value"] for one in container["env"] if one["name"] == "GREETING")
+        denied = greeting == "rude" or greeting == "rude-at-last" and not request.get("dryRun")
+        response = {"uid": request["uid"], "allowed": not denied}
+        if denied:
+            response["status"] = {"code": 406, "message": "no parcel may be " + greeting}
+        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+        body = json.dumps(review).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/warden/certificate.pem", "/warden/key.pem")
+server = http.server.ThreadingHTTPServer(("", 8443), Handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"#;
+
+/// Guards the Deployments of the project's namespace; lives in one of its own. Gone when dropped.
+struct Warden<'a> {
+    real: &'a Real,
+    namespace: String,
+}
+
+impl<'a> Warden<'a> {
+    fn over(real: &'a Real) -> Self {
+        let warden = Self { real, namespace: format!("{}-warden", real.namespace()) };
+        warden.take_away("--wait=true");
+        let host = format!("warden.{}.svc", warden.namespace);
+        let issued = rcgen::generate_simple_self_signed([host]).unwrap();
+        let (certificate, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+        let labels = json!({ "app": "warden" });
+        let namespaced = json!({ "name": "warden", "namespace": warden.namespace });
+        let files = json!({ "server.py": SERVER, "certificate.pem": certificate, "key.pem": key });
+        warden.put(&json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": warden.namespace },
+        }));
+        warden.put(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": namespaced, "stringData": files,
+        }));
+        warden.put(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": namespaced,
+            "spec": { "selector": labels, "ports": [{ "port": 443, "targetPort": 8443 }] },
+        }));
+        warden.put(&json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": namespaced,
+            "spec": { "selector": { "matchLabels": labels }, "template": {
+                "metadata": { "labels": labels },
+                "spec": {
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [{
+                        "name": "warden",
+                        "image": "python:3.13-slim-bookworm",
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": ["python3", "/warden/server.py"],
+                        "readinessProbe": { "tcpSocket": { "port": 8443 }, "periodSeconds": 1 },
+                        "volumeMounts": [{ "name": "files", "mountPath": "/warden" }],
+                    }],
+                    "volumes": [{ "name": "files", "secret": { "secretName": "warden" } }],
+                },
+            } },
+        }));
+        warden
+            .wait_for("rollout status deployment/warden --timeout=60s", "successfully rolled out");
+        let authority = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, certificate);
+        let service = json!({ "name": "warden", "namespace": warden.namespace });
+        warden.put(&json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": { "name": warden.namespace },
+            "webhooks": [{
+                "name": "warden.example.org",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Fail",
+                "timeoutSeconds": 5,
+                "clientConfig": { "service": service, "caBundle": authority },
+                "namespaceSelector": {
+                    "matchLabels": { "kubernetes.io/metadata.name": real.namespace() },
+                },
+                "rules": [{
+                    "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"],
+                    "operations": ["CREATE", "UPDATE"],
+                }],
+            }],
+        }));
+        warden
+    }
+
+    fn put(&self, object: &serde_json::Value) {
+        let path = self.real.project.folder().join("warden.json");
+        std::fs::write(&path, object.to_string()).unwrap();
+        let kind = object["kind"].as_str().unwrap().to_lowercase();
+        self.wait_for(&format!("apply -o name -f {}", path.display()), &kind);
+    }
+
+    fn wait_for(&self, line: &str, wanted: &str) {
+        let said = self.real.kubectl(&format!("--namespace {} {line}", self.namespace));
+        assert!(said.contains(wanted), "{line}: {said}");
+    }
+
+    /// Whether the API server, with this webhook asked, would take a Deployment that greets so.
+    fn lets_pass(&self, greeting: &str) -> bool {
+        let container = json!({
+            "name": "probe", "image": "none", "env": [{ "name": "GREETING", "value": greeting }],
+        });
+        let labels = json!({ "app": "probe" });
+        let probe = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "probe" },
+            "spec": { "selector": { "matchLabels": labels }, "template": {
+                "metadata": { "labels": labels }, "spec": { "containers": [container] },
+            } },
+        });
+        let path = self.real.project.folder().join("probe.json");
+        std::fs::write(&path, probe.to_string()).unwrap();
+        let line = format!("create --dry-run=server -o name -f {}", path.display());
+        !self.real.kubectl(&line).is_empty()
+    }
+
+    /// The API server takes a moment to know of it, and to find the way to it; until `polite` ones pass, or do not.
+    fn wait_until(&self, polite: bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.lets_pass("rude") || self.lets_pass("hello") != polite {
+            assert!(Instant::now() < deadline, "{} never guards", self.namespace);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn take_away(&self, wait: &str) {
+        let Self { real, namespace } = self;
+        let kind = "validatingwebhookconfiguration";
+        let _ = real.kubectl(&format!("delete {kind} {namespace} --ignore-not-found"));
+        let _ = real.kubectl(&format!("delete namespace {namespace} --ignore-not-found {wait}"));
+    }
+}
+
+impl Drop for Warden<'_> {
+    fn drop(&mut self) {
+        self.take_away("--wait=false");
+    }
+}
+
+/// Revision 1 runs, untouched or restored.
+fn assert_as_before(real: &Real, told: &str) {
+    let deployment = real.object("deployment", "parcel");
+    assert_eq!(deployment["status"]["availableReplicas"], 1, "{told}");
+    let greeting = "/spec/template/spec/containers/0/env/0/value";
+    assert_eq!(deployment.pointer(greeting).unwrap(), "hello", "{told}");
+    assert_eq!(real.object("configmap", "parcel-settings")["data"]["greeting"], "hello", "{told}");
+    assert_eq!(real.kubectl("get leases -o name"), "", "{told}");
+    let in_force = real.revisions().iter().filter(|one| one.ends_with(" deployed")).count();
+    assert_eq!(in_force, 1, "{:?}\n{told}", real.revisions());
+}
+
+#[test]
+fn what_a_webhook_denies() {
+    let real = Real::parcel("webhook");
+    let _ = real.deploy_parcel(&[]).run().expect_code(0);
+    let warden = Warden::over(&real);
+    warden.wait_until(true);
+
+    // At the dry run already: nothing was applied, and no revision was made.
+    let refused = real.deploy_parcel(&["greeting=rude"]).run().expect_code(10);
+    for part in ["warden.example.org", "no parcel may be rude", "help:"] {
+        assert!(refused.stderr.contains(part), "no {part} in:\n{}", refused.output());
+    }
+    assert_eq!(real.revisions(), ["1 deployed"], "{}", refused.output());
+    assert_as_before(&real, &refused.output());
+
+    // Only when it is meant: what was applied by then is taken back.
+    let refused = real.deploy_parcel(&["greeting=rude-at-last"]).run().expect_code(10);
+    for part in ["warden.example.org", "no parcel may be rude-at-last", "rolled back"] {
+        assert!(refused.stderr.contains(part), "no {part} in:\n{}", refused.output());
+    }
+    assert_as_before(&real, &refused.output());
+
+    // Nobody answers the API server, which then lets nothing pass.
+    warden.wait_for("scale deployment/warden --replicas=0", "scaled");
+    warden.wait_until(false);
+    let refused = real.deploy_parcel(&["greeting=bye"]).run().expect_code(5);
+    for part in ["the cluster's webhook warden.example.org did not answer", "help: see that what"] {
+        assert!(refused.stderr.contains(part), "no {part} in:\n{}", refused.output());
+    }
+    assert_as_before(&real, &refused.output());
+
+    warden.wait_for("scale deployment/warden --replicas=1", "scaled");
+    warden.wait_until(true);
+    let done = real.deploy_parcel(&["greeting=bye"]).run().expect_code(0);
+    let settings = real.object("configmap", "parcel-settings");
+    assert_eq!(settings["data"]["greeting"], "bye", "{}", done.output());
+}
