@@ -9,6 +9,7 @@ mod candidates;
 mod check;
 mod delete;
 mod diff;
+mod discard;
 mod error;
 mod evidence;
 mod examine;

@@ -13,6 +13,7 @@ mod conflicts;
 mod definitions;
 mod deploy;
 mod diff;
+mod discard;
 mod doctor;
 mod faults;
 mod forward;

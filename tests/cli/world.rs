@@ -235,6 +235,7 @@ pub fn docker() -> Vec<Rule> {
         Rule::on("image inspect *").requires("{2}").prints(IMAGE).sets("described"),
         Rule::on("image inspect * *").prints(TWO_IMAGES),
         Rule::on("image inspect *").prints("[]\n").fails(1, "Error: No such image: {2}\n"),
+        Rule::on("image rm *").requires("{2}").prints("Untagged: {2}\n").sets("!{2}"),
         Rule::on("pull -- *").requires("pull-holds").prints("2f1b: Downloading\n").holds(),
         Rule::on("pull -- *").prints("2f1b: Downloading\n").sets("{2}"),
         Rule::on("buildx build **").requires("build-fails").fails(

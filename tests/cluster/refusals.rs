@@ -127,6 +127,29 @@ fn an_image_that_went_from_the_node_before_a_rollback() {
 }
 
 #[test]
+fn an_image_that_no_revision_needs_any_more() {
+    let real = Real::shop("forgotten");
+    let _ = deploy(&real).run().expect_code(0);
+    let container = "/spec/template/spec/containers/0/image";
+    let image = || {
+        let deployment = real.object("deployment", "shop-web");
+        deployment.pointer(container).unwrap().as_str().unwrap().to_owned()
+    };
+    let first = image();
+    real.project.append("web/server.py", "\n# changed\n");
+    for number in 2..=10 {
+        let _ =
+            deploy(&real).args(["--set", &format!("greeting=hello-{number}")]).run().expect_code(0);
+        assert!(real.has_image(&first), "revision 1 may be gone back to");
+    }
+    let finished = deploy(&real).args(["--set", "greeting=bye"]).run().expect_code(0);
+    let told = format!("images that no revision needs any more are gone: {first}");
+    assert!(finished.stderr.contains(&told), "{}", finished.output());
+    assert!(!real.has_image(&first));
+    assert!(real.has_image(&image()));
+}
+
+#[test]
 fn an_image_that_does_not_build() {
     let real = Real::shop("no-build");
     real.project.append("web/Dockerfile", "RUN echo about to fail && exit 4\n");

@@ -81,6 +81,8 @@ handle! {
     missing_images / call_missing_images(options: String, images: Vec<Image>) -> Vec<Image>;
     /// Brings images to the nodes.
     deliver_images / call_deliver_images(options: String, images: Vec<Image>) -> Vec<target::Delivered>;
+    /// Takes images away; gives the references of those that went.
+    remove_images / call_remove_images(options: String, images: Vec<Image>) -> Vec<String>;
     /// Where a service answers.
     reach_service / call_reach_service(options: String, service: target::Service) -> target::Reach;
     /// Takes the cluster away.

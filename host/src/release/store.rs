@@ -158,6 +158,20 @@ impl Store {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Every revision of every release in the cluster, whoever made it.
+    ///
+    /// # Errors
+    /// `Unreadable`; where the cluster cannot be asked, or not for all namespaces.
+    pub async fn records_of_all(&self) -> Result<Vec<Record>, ReleaseError> {
+        let query = Query {
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+            label_selector: Some("owner=helm".to_owned()),
+            ..Query::default()
+        };
+        self.client.list(&query).await?.iter().map(Record::from_secret).collect()
+    }
+
     /// The salt kept with the release, or `None` before the first deploy.
     ///
     /// # Errors
@@ -282,7 +296,7 @@ impl Store {
         }
     }
 
-    /// Ends a revision: once deployed, the one in force before is superseded and old ones are removed.
+    /// Ends a revision: once deployed, the one in force before is superseded and old ones are removed. Gives those.
     ///
     /// # Errors
     /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
@@ -291,30 +305,33 @@ impl Store {
         record: &mut Record,
         status: Status,
         description: &str,
-    ) -> Result<(), ReleaseError> {
+    ) -> Result<Vec<Record>, ReleaseError> {
         self.write(record, status, description).await?;
         if status != Status::Deployed {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.settle(record.revision).await
     }
 
-    /// Supersedes what was in force before a revision, and removes the oldest ones. In this order there is always a
-    /// revision in force; two for a moment, of which Helm takes the newer.
+    /// Supersedes what was in force before a revision, and removes the oldest ones, which it gives. In this order there
+    /// is always a revision in force; two for a moment, of which Helm takes the newer.
     ///
     /// # Errors
     /// `Taken` where someone else changed a revision; where the cluster cannot be asked.
-    pub async fn settle(&self, deployed: u32) -> Result<(), ReleaseError> {
+    pub async fn settle(&self, deployed: u32) -> Result<Vec<Record>, ReleaseError> {
         let revisions = self.list().await?;
         let older = || revisions.iter().filter(|summary| summary.revision < deployed);
         for before in older().filter(|summary| summary.status == Status::Deployed) {
             self.supersede(before.revision).await?;
         }
         let surplus = revisions.len().saturating_sub(HISTORY);
+        let mut removed = Vec::new();
         for oldest in older().take(surplus) {
+            // One that cannot be read has nothing more to tell.
+            removed.extend(self.get(oldest.revision).await.ok().flatten());
             self.delete(oldest.revision).await?;
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// Writes a revision down again in the state that it is in.

@@ -13,7 +13,7 @@ use crate::plugin::wit::{self, build, target};
 use crate::project::Image;
 
 /// Digits of the digest that make the tag.
-const TAG_LENGTH: usize = 12;
+pub(super) const TAG_LENGTH: usize = 12;
 
 /// What a build gave, for runs that need not build again.
 #[derive(Serialize, Deserialize)]
@@ -231,7 +231,7 @@ fn memo_key(name: &str, tag: &str) -> String {
 }
 
 /// Every text under a key `image`, wherever pods are described.
-fn collect_images(value: &Object, named: &mut Vec<String>) {
+pub(super) fn collect_images(value: &Object, named: &mut Vec<String>) {
     match value {
         Object::Object(fields) => {
             for (key, value) in fields {

@@ -134,7 +134,10 @@ impl Session {
         }
         let revision = record.revision;
         match reached.store.finish(&mut record, Status::Deployed, &description).await {
-            Ok(()) => Ok(Some(revision)),
+            Ok(forgotten) => {
+                self.discard_images(&forgotten).await;
+                Ok(Some(revision))
+            }
             Err(error) if error.exit() == Exit::Cancelled => {
                 let left = format!(
                     "revision {revision} runs, but may still be recorded as under way: deploy again to put that right"

@@ -93,6 +93,14 @@ impl Target for AnyContext {
         }
     }
 
+    /// What was pushed to a registry is the registry's to keep.
+    fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
+        match options.images_via {
+            ImagesVia::SharedDaemon => engine::remove(&images),
+            ImagesVia::Nothing | ImagesVia::Registry => Ok(Vec::new()),
+        }
+    }
+
     /// Where the API server answers on this machine, node ports may, too; the host looks before it says so.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let wanted = options.context()?;

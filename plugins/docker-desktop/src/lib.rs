@@ -69,6 +69,10 @@ impl Target for DockerDesktop {
         Ok(images.into_iter().map(there).collect())
     }
 
+    fn remove_images(_options: Options, images: Vec<Image>) -> Result<Vec<String>> {
+        engine::remove(&images)
+    }
+
     /// Docker Desktop opens node ports on this machine, but those that a container has already.
     fn reach_service(_options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };

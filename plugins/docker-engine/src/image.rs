@@ -73,6 +73,25 @@ pub fn missing(images: Vec<Image>) -> Result<Vec<Image>> {
     Ok(not_among(images, &facts))
 }
 
+/// Takes names of images away, and with the last name of one its content; gives those that went. What a container
+/// runs, or what another name keeps, the engine keeps.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn remove(images: &[Image]) -> Result<Vec<String>> {
+    let references: Vec<_> = images.iter().map(|image| image.reference.clone()).collect();
+    let there = inspect(&references)?;
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    for reference in there.keys() {
+        let remove = Command::new("docker").args(["image", "rm", reference]);
+        let _ = remove.timeout(Duration::from_mins(1)).run()?;
+    }
+    let left = inspect(&references)?;
+    Ok(there.into_keys().filter(|reference| !left.contains_key(reference)).collect())
+}
+
 fn not_among(images: Vec<Image>, facts: &BTreeMap<String, ImageFacts>) -> Vec<Image> {
     let there = |image: &Image| {
         facts.get(&image.reference).is_some_and(|facts| image.id.is_empty() || facts.id == image.id)

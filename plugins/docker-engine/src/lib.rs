@@ -2,7 +2,7 @@
 //! nodes that are containers of it.
 //!
 //! A library, not a plugin. It asks the engine only through the `docker` program; who uses it requests
-//! `docker version --format *` and `docker image inspect **`, and for nodes `docker port * *`, `docker save **` and
+//! `docker version --format *`, `docker image inspect **` and `docker image rm *`, and for nodes `docker port * *`, `docker save **` and
 //! the commands inside of them that `Runtime` names.
 
 mod engine;
@@ -11,6 +11,6 @@ mod port;
 pub mod store;
 
 pub use engine::{Engine, Facts, ask, not_running, require, says_not_running};
-pub use image::{ImageFacts, inspect, missing};
+pub use image::{ImageFacts, inspect, missing, remove};
 pub use port::{published, publisher};
 pub use store::Runtime;

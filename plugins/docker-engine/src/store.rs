@@ -34,6 +34,22 @@ impl Runtime {
         }
     }
 
+    /// Prints names and digests of all images, where names are not all there is to take away.
+    const fn table(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Containerd => Some(&["ctr", "--namespace=k8s.io", "images", "list"]),
+            Self::Docker => None,
+        }
+    }
+
+    /// Takes away the names that follow.
+    const fn remove(self) -> &'static [&'static str] {
+        match self {
+            Self::Containerd => &["ctr", "--namespace=k8s.io", "images", "remove"],
+            Self::Docker => &["docker", "image", "rm"],
+        }
+    }
+
     /// Reads an archive of images.
     const fn import(self) -> &'static [&'static str] {
         match self {
@@ -56,11 +72,7 @@ pub fn of(nodes: &[String], runtime: Runtime) -> Result<Vec<Store>> {
     nodes
         .iter()
         .map(|node| {
-            let output = Command::new("docker")
-                .args(["exec", node])
-                .args(runtime.list().iter().copied())
-                .timeout(Duration::from_secs(30))
-                .run()?;
+            let output = in_node(node, runtime.list()).run()?;
             if !output.success() {
                 let message = format!("the node {node} cannot say which images it has");
                 return Err(output.to_error("node.images-unknown", message));
@@ -139,6 +151,62 @@ fn send(nodes: &[&str], runtime: Runtime, references: &[&str]) -> Result<u64> {
     Ok(sent)
 }
 
+/// Takes images away from all nodes; gives the references of those that went from one at least.
+///
+/// # Errors
+/// As [`of`].
+pub fn remove(nodes: &[String], runtime: Runtime, images: &[Image]) -> Result<Vec<String>> {
+    let before = of(nodes, runtime)?;
+    let there = |store: &Store, image: &&Image| store.contains(&full_name(&image.reference));
+    for (node, store) in nodes.iter().zip(&before) {
+        let mut names: Vec<String> = images
+            .iter()
+            .filter(|image| there(store, image))
+            .map(|image| full_name(&image.reference))
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        if let Some(table) = runtime.table() {
+            let table = in_node(node, table).run()?;
+            names.extend(aliases(&table.stdout_text(), &names));
+        }
+        let _ = in_node(node, runtime.remove()).args(names).run()?;
+    }
+    let after = of(nodes, runtime)?;
+    let went = |image: &&Image| {
+        before.iter().zip(&after).any(|(then, now)| there(then, image) && !there(now, image))
+    };
+    Ok(images.iter().filter(went).map(|image| image.reference.clone()).collect())
+}
+
+fn in_node(node: &str, command: &[&str]) -> Command {
+    Command::new("docker")
+        .args(["exec", node])
+        .args(command.iter().copied())
+        .timeout(Duration::from_secs(30))
+}
+
+/// Names that are digests: Kubernetes' own for an image, which keep its content when the others are gone. Those of the
+/// images that no other name is left for.
+fn aliases(table: &str, names: &[String]) -> Vec<String> {
+    let rows = || {
+        table.lines().skip(1).filter_map(|line| {
+            let mut columns = line.split_whitespace();
+            Some((columns.next()?, columns.nth(1)?))
+        })
+    };
+    let stays = |name: &str| !name.starts_with("sha256:") && !names.iter().any(|one| one == name);
+    let is_free = |digest: &str| {
+        rows().any(|(name, of)| of == digest && names.iter().any(|one| one == name))
+            && !rows().any(|(name, of)| of == digest && stays(name))
+    };
+    rows()
+        .filter(|(name, digest)| name.starts_with("sha256:") && is_free(digest))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
 const DISK: &str = "look at the disk with `docker system df`, then run the deploy again";
 
 fn distribute(references: &[&str], sinks: Vec<(Command, Vec<String>)>) -> Result<Vec<Fed>> {
@@ -161,11 +229,7 @@ fn import(node: &str, runtime: Runtime) -> Command {
 /// make an image again.
 fn contents(node: &str, runtime: Runtime) -> Result<Vec<String>> {
     let Some(list) = runtime.contents() else { return Ok(Vec::new()) };
-    let output = Command::new("docker")
-        .args(["exec", node])
-        .args(list.iter().copied())
-        .timeout(Duration::from_secs(30))
-        .run()?;
+    let output = in_node(node, list).run()?;
     // Without an answer everything is sent.
     Ok(if output.success() { blobs(&output.stdout_text()) } else { Vec::new() })
 }
@@ -230,6 +294,19 @@ mod tests {
     #[test]
     fn digests_are_named_as_archives_name_them() {
         assert_eq!(blobs("sha256:ab\n sha512:cd \n\n"), ["blobs/sha256/ab", "blobs/sha512/cd"]);
+    }
+
+    #[test]
+    fn an_images_digest_goes_with_its_last_name() {
+        let table = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n\
+            docker.io/library/todo:1 application/x sha256:aa 1 MiB linux/amd64 -\n\
+            sha256:11 application/x sha256:aa 1 MiB linux/amd64 -\n\
+            docker.io/library/todo:2 application/x sha256:bb 1 MiB linux/amd64 -\n\
+            docker.io/library/todo:latest application/x sha256:bb 1 MiB linux/amd64 -\n\
+            sha256:22 application/x sha256:bb 1 MiB linux/amd64 -\n";
+        let names = ["todo:1", "todo:2"].map(full_name);
+        assert_eq!(aliases(table, &names), ["sha256:11"]);
+        assert_eq!(aliases(table, &["todo:3"].map(full_name)), [""; 0]);
     }
 
     #[test]

@@ -92,6 +92,11 @@ impl Target for Kind {
         store::bring(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, images)
     }
 
+    /// From the nodes. The engine's own copies stay: another cluster may run them.
+    fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
+        store::remove(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, &images)
+    }
+
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
         for node in &nodes::of(&options.cluster)? {

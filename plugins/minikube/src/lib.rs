@@ -139,6 +139,19 @@ impl Target for Minikube {
         Ok(images.into_iter().map(sent).collect())
     }
 
+    /// From the nodes. The engine's own copies stay where they are others: another cluster may run them.
+    fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
+        let profile = existing(&options)?;
+        if shares_the_engine(&profile) {
+            return engine::remove(&images);
+        }
+        match store_runtime(&profile) {
+            Some(runtime) => store::remove(&profile.machines(), runtime, &images),
+            // minikube's own command asks every node over ssh, and takes longer than a deploy.
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// A port that was published wins; else the node's own address, where this machine has a way to it.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };

@@ -78,6 +78,15 @@ pub trait Target {
     /// When an image cannot be brought there.
     fn deliver_images(options: Self::Options, images: Vec<Image>) -> Result<Vec<Delivered>>;
 
+    /// Takes images away that no revision needs any more; gives the references of those that went. One that is not
+    /// there, or that something else keeps, is no error. A target that leaves this out keeps them all.
+    ///
+    /// # Errors
+    /// When the cluster's image store cannot be asked.
+    fn remove_images(_options: Self::Options, _images: Vec<Image>) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// How the user's browser comes to a Service.
     ///
     /// # Errors
@@ -134,6 +143,11 @@ impl<T: Target> wit::Guest for Adapter<T> {
     fn deliver_images(options: String, images: Vec<Image>) -> Result<Vec<Delivered>, Error> {
         panic::report_panics();
         T::deliver_images(options::parse(&options)?, images)
+    }
+
+    fn remove_images(options: String, images: Vec<Image>) -> Result<Vec<String>, Error> {
+        panic::report_panics();
+        T::remove_images(options::parse(&options)?, images)
     }
 
     fn reach_service(options: String, service: Service) -> Result<Reach, Error> {

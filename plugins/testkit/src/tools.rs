@@ -71,7 +71,7 @@ impl Rule {
         self
     }
 
-    /// It sets a flag once it is over.
+    /// It sets a flag once it is over; with `!` in front it takes the flag back.
     #[must_use]
     pub fn sets(mut self, flag: &str) -> Self {
         self.sets.push(flag.to_owned());

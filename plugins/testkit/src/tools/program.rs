@@ -98,7 +98,11 @@ fn play() -> io::Result<ExitCode> {
         std::fs::write(file, content)?;
     }
     for flag in &rule.sets {
-        set_flag(folder, &filled(flag, &args))?;
+        let flag = filled(flag, &args);
+        match flag.strip_prefix('!') {
+            Some(flag) => std::fs::remove_file(flag_path(folder, flag))?,
+            None => set_flag(folder, &flag)?,
+        }
     }
     for pair in args.windows(2).filter(|pair| pair[0] == rule.sets_each_after) {
         set_flag(folder, &pair[1])?;
