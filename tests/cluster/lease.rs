@@ -1,10 +1,12 @@
 //! One deploy of a release at a time, on a real cluster: whoever begins second waits, and nobody waits for the dead.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use todohost_testkit::{Host, Running};
 use todohost_tests::real::Real;
+use todohost_tests::variable;
 
 /// A deploy that holds the lease for as long as its hook takes.
 fn slow(real: &Real, host: Host) -> Running {
@@ -62,4 +64,61 @@ fn a_deploy_that_slept_too_long_finds_itself_replaced() {
     assert!(first.stderr.contains("took release parcel over"), "{}", first.output());
     assert_eq!(real.revisions(), ["1 failed", "2 deployed"], "{}", first.output());
     assert_eq!(greeting(&real), "bye");
+}
+
+/// A machine's wall clock, that can be set; the time since it began goes on as it is. `TODOHOST_TEST_CLOCK` is the
+/// library (libfaketime) that a program gets it by.
+struct Clock(PathBuf);
+
+impl Clock {
+    fn at(real: &Real, name: &str, offset: &str) -> Self {
+        let clock = Self(real.project.folder().join(name));
+        clock.set(offset);
+        clock
+    }
+
+    /// E.g. `-2h`, from the true time.
+    fn set(&self, offset: &str) {
+        // In one step: nobody reads half of it.
+        let new = self.0.with_extension("new");
+        std::fs::write(&new, offset).unwrap();
+        std::fs::rename(new, &self.0).unwrap();
+    }
+
+    fn given_to(&self, host: Host) -> Host {
+        let library = variable("TODOHOST_TEST_CLOCK").expect("TODOHOST_TEST_CLOCK is set");
+        host.variable("LD_PRELOAD", library)
+            .variable("FAKETIME_TIMESTAMP_FILE", &self.0)
+            .variable("FAKETIME_NO_CACHE", "1")
+            .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    }
+}
+
+#[test]
+fn wall_clocks_that_jump_neither_lose_the_lease_nor_steal_it() {
+    let real = Real::parcel("lease-clocks");
+    let ahead = Clock::at(&real, "ahead", "+2h");
+    let first = real.deploy_parcel(&[]).variable("USER", "ada");
+    let first = slow(&real, ahead.given_to(first));
+    let lease = real.object("lease", "todohost.parcel");
+    let renewed = lease["spec"]["renewTime"].as_str().unwrap().to_owned();
+    let now = jiff::Timestamp::now();
+    let is_ahead = renewed.parse::<jiff::Timestamp>().unwrap() > now + Duration::from_mins(90);
+    assert!(is_ahead, "the first one's clock is two hours ahead: {renewed} at {now}");
+
+    let steady = Clock::at(&real, "steady", "+0");
+    let second = real.elsewhere(real.deploy_parcel(&["greeting=bye"]));
+    let mut second = steady.given_to(second).spawn();
+    second.wait_for_output("waiting for ada@");
+    // One goes back by two hours, the other one forth by three.
+    ahead.set("+0");
+    steady.set("+3h");
+    let first = first.finish().expect_code(0);
+    let second = second.finish().expect_code(0);
+    for said in [&first.stderr, &second.stderr] {
+        assert!(!said.contains("took release parcel over"), "{said}");
+    }
+    assert_eq!(real.revisions(), ["1 superseded", "2 deployed"], "{}", second.output());
+    assert_eq!(greeting(&real), "bye");
+    assert_eq!(real.kubectl("get leases -o name"), "");
 }

@@ -19,6 +19,7 @@ INSTALLED = {
     "iproute2": "/usr/sbin/ip",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "openssl": "/usr/bin/openssl",
+    "libfaketime": "/usr/share/doc/libfaketime",
 }
 
 # bookworm's Docker (20.10) has no containerd image store; trixie's runs on bookworm as it is, but for its runc.
