@@ -74,6 +74,20 @@ impl Goal {
         )
     }
 
+    /// Its runs render the chart for a cluster.
+    pub const fn renders(self) -> bool {
+        matches!(
+            self,
+            Self::Deploy
+                | Self::Render
+                | Self::Apply
+                | Self::Diff
+                | Self::Plan
+                | Self::Check
+                | Self::Doctor
+        )
+    }
+
     /// The subcommand.
     pub const fn name(self) -> &'static str {
         match self {
@@ -282,16 +296,7 @@ impl Planner<'_> {
         let mut steps = Vec::new();
         let app = &self.project.file.app;
         let builds = matches!(goal, Goal::Deploy | Goal::Build | Goal::Plan);
-        let renders = matches!(
-            goal,
-            Goal::Deploy
-                | Goal::Render
-                | Goal::Apply
-                | Goal::Diff
-                | Goal::Plan
-                | Goal::Check
-                | Goal::Doctor
-        );
+        let renders = goal.renders();
         let applies =
             matches!(goal, Goal::Deploy | Goal::Apply | Goal::Reviewed | Goal::Rollback { .. });
         let has_checks =

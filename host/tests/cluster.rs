@@ -137,7 +137,8 @@ async fn prospect(transaction: &Transaction, waves: &[Wave]) -> Prospect {
     let names: Vec<_> = operations.map(|operation| operation.target().unwrap()).collect();
     let found = transaction.client.get_many(&names).await.unwrap();
     let live = names.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?)));
-    transaction.prospect(waves, &live.collect(), &HashSet::new()).await.unwrap()
+    let has_namespace = transaction.client.has_namespace(&transaction.namespace).await.unwrap();
+    transaction.prospect(waves, &live.collect(), &HashSet::new(), has_namespace).await.unwrap()
 }
 
 /// Finds everything ready.
@@ -389,7 +390,8 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
             })
             .collect()
     };
-    let mut record = store.create_pending(revision(documents(&objects)), &salt).await.unwrap();
+    let mut record =
+        store.create_pending(revision(documents(&objects)), &salt, None).await.unwrap();
     assert_eq!((record.revision, record.info.status), (1, Status::PendingInstall));
     transaction.execute(&waves, &Always, &mut done).await.unwrap();
     store.finish(&mut record, Status::Deployed, "Install complete").await.unwrap();
@@ -407,7 +409,9 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     assert_eq!(store.salt().await.unwrap().unwrap().as_bytes(), salt.as_bytes());
     assert!(
         matches!(
-            store.create_pending(revision(Vec::new()), &Salt::from_bytes([6; 32])).await,
+            store
+                .create_pending(revision(Vec::new()), &Salt::from_bytes([6; 32]), Some(&deployed))
+                .await,
             Err(ReleaseError::Taken { .. })
         ),
         "another salt is another deploy's"
@@ -417,7 +421,15 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     let objects =
         [secret_with_placeholder(&namespace, &vault), namespace.config_map("settings", "two")];
     let waves = [wave(objects.iter().cloned().map(Operation::Apply).collect())];
-    let mut second = store.create_pending(revision(documents(&objects)), &salt).await.unwrap();
+    assert!(
+        matches!(
+            store.create_pending(revision(documents(&objects)), &salt, None).await,
+            Err(ReleaseError::Taken { revision: 1, .. })
+        ),
+        "it was decided without knowing of the first"
+    );
+    let second = store.create_pending(revision(documents(&objects)), &salt, Some(&deployed));
+    let mut second = second.await.unwrap();
     assert_eq!((second.revision, second.info.status), (2, Status::PendingUpgrade));
     assert_eq!(second.info.first_deployed, record.info.first_deployed);
     let mut done = Done::default();
@@ -511,7 +523,7 @@ async fn a_failed_install_leaves_nothing_behind() {
 
     let store = Store::new(client.clone(), &name, "app");
     let record =
-        store.create_pending(revision(Vec::new()), &Salt::from_bytes([5; 32])).await.unwrap();
+        store.create_pending(revision(Vec::new()), &Salt::from_bytes([5; 32]), None).await.unwrap();
     let mut broken = guard.config_map("broken", "x");
     broken["metadata"]["labels"] = json!({ "not a label!": "x" });
     let waves = [wave(vec![

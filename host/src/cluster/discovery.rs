@@ -136,6 +136,9 @@ impl Client {
     /// # Errors
     /// `UnknownKind` where it is not served.
     pub async fn kind(&self, api_version: &str, kind: &str) -> Result<Kind, ClusterError> {
+        if let Some(found) = built_in(api_version, kind) {
+            return Ok(found);
+        }
         let kinds = self.kinds_of(api_version).await?;
         if let Some(found) = kinds.iter().find(|candidate| candidate.kind == kind) {
             return Ok(found.clone());
@@ -182,6 +185,24 @@ impl Client {
         });
         try_join_all(placed).await
     }
+}
+
+/// Kinds that every API server has and that the host itself works with: nothing has to be asked to write a revision.
+fn built_in(api_version: &str, kind: &str) -> Option<Kind> {
+    const KINDS: [(&str, &str, &str, bool); 3] = [
+        ("v1", "Namespace", "namespaces", false),
+        ("v1", "Secret", "secrets", true),
+        ("coordination.k8s.io/v1", "Lease", "leases", true),
+    ];
+    KINDS.iter().find(|(version, name, ..)| (*version, *name) == (api_version, kind)).map(
+        |&(version, name, plural, namespaced)| Kind {
+            api_version: version.to_owned(),
+            kind: name.to_owned(),
+            plural: plural.to_owned(),
+            namespaced,
+            kept: true,
+        },
+    )
 }
 
 /// The reference of a document, or what it lacks.

@@ -167,8 +167,9 @@ impl Lease {
         let id = new_id()?;
         let lock = self.folder.join(&id);
         let file = self.lock(&lock)?;
+        // Most often there is none: made without a look, and only looked at where there is.
+        let mut free = None;
         loop {
-            let free = self.until_free(tell).await?;
             let wanted = self.document(&id, free.as_ref());
             let taken = match free {
                 Some(_) => self.client.replace(&wanted).await,
@@ -176,7 +177,10 @@ impl Lease {
             };
             let taken = match taken {
                 // Someone was quicker: look again.
-                Err(ClusterError::Precondition { .. }) => continue,
+                Err(ClusterError::Precondition { .. }) => {
+                    free = self.until_free(tell).await?;
+                    continue;
+                }
                 taken => taken?,
             };
             let uid = text(&taken, "/metadata/uid").to_owned();

@@ -78,8 +78,7 @@ impl Prospect {
 
 impl Transaction {
     /// Asks the API server, by dry runs, what the waves would change. Where the namespace or a kind is still missing,
-    /// what belongs there is new. `live` has what is there of the objects,
-    /// `known` is what the release had before.
+    /// what belongs there is new. `live` has what is there of the objects, `known` is what the release had before.
     ///
     /// # Errors
     /// `NotOurs` with every object that the release did not make; `Conflicts` with every field that others manage; everything else that the API server would refuse.
@@ -88,9 +87,10 @@ impl Transaction {
         waves: &[Wave],
         live: &HashMap<ObjectRef, Object>,
         known: &HashSet<ObjectRef>,
+        has_namespace: bool,
     ) -> Result<Prospect, ReleaseError> {
         let adopted = self.adopted(waves, live, known)?;
-        let no_namespace = !self.client.has_namespace(&self.namespace).await?;
+        let no_namespace = !has_namespace;
         let operations = waves.iter().flat_map(|wave| &wave.operations);
         let asked = operations.map(|operation| async move {
             let object = operation.target()?;

@@ -193,7 +193,24 @@ impl Store {
         }
     }
 
-    /// Makes the next revision, pending: from here on no other deploy can make the same one.
+    /// Sees that `latest` is still the newest revision; gives all of them, oldest first.
+    ///
+    /// # Errors
+    /// `Taken` where it is not: what was decided from it was decided without knowing of the newer one.
+    pub async fn expect_newest(
+        &self,
+        latest: Option<&Record>,
+    ) -> Result<Vec<RevisionSummary>, ReleaseError> {
+        let revisions = self.list().await?;
+        let newest = revisions.last().map(|summary| summary.revision);
+        if newest == latest.map(|record| record.revision) {
+            return Ok(revisions);
+        }
+        let revision = newest.unwrap_or_default();
+        Err(ReleaseError::Taken { release: self.release.clone(), revision })
+    }
+
+    /// Makes the revision after `latest`, pending: from here on no other deploy can make the same one.
     /// The salt is kept first, so that there is no revision without one. The namespace must exist.
     ///
     /// # Errors
@@ -202,16 +219,12 @@ impl Store {
         &self,
         new: NewRevision,
         salt: &Salt,
+        latest: Option<&Record>,
     ) -> Result<Record, ReleaseError> {
-        let (revisions, kept) = tokio::join!(self.list(), self.salt());
-        let (revisions, kept) = (revisions?, kept?);
-        let newest = revisions.last().map(|summary| summary.revision);
-        let before = match newest {
-            Some(revision) => self.get(revision).await?,
-            None => None,
-        };
-        let first_deployed = before.as_ref().and_then(|record| record.info.first_deployed);
-        let mut labels = before.map(|record| record.labels).unwrap_or_default();
+        let (revisions, kept) = tokio::try_join!(self.expect_newest(latest), self.salt())?;
+        let newest = latest.map(|record| record.revision);
+        let first_deployed = latest.and_then(|record| record.info.first_deployed);
+        let mut labels = latest.map(|record| record.labels.clone()).unwrap_or_default();
         let in_force = revisions
             .iter()
             .any(|summary| matches!(summary.status, Status::Deployed | Status::Superseded));
@@ -306,11 +319,15 @@ impl Store {
         status: Status,
         description: &str,
     ) -> Result<Vec<Record>, ReleaseError> {
-        self.write(record, status, description).await?;
         if status != Status::Deployed {
+            self.write(record, status, description).await?;
             return Ok(Vec::new());
         }
-        self.settle(record.revision).await
+        // What there is besides does not depend on how this one ends.
+        let (written, revisions) =
+            tokio::join!(self.write(record, status, description), self.list());
+        written?;
+        self.settle_among(record.revision, &revisions?).await
     }
 
     /// Supersedes what was in force before a revision, and removes the oldest ones, which it gives. In this order there
@@ -319,7 +336,14 @@ impl Store {
     /// # Errors
     /// `Taken` where someone else changed a revision; where the cluster cannot be asked.
     pub async fn settle(&self, deployed: u32) -> Result<Vec<Record>, ReleaseError> {
-        let revisions = self.list().await?;
+        self.settle_among(deployed, &self.list().await?).await
+    }
+
+    async fn settle_among(
+        &self,
+        deployed: u32,
+        revisions: &[RevisionSummary],
+    ) -> Result<Vec<Record>, ReleaseError> {
         let older = || revisions.iter().filter(|summary| summary.revision < deployed);
         for before in older().filter(|summary| summary.status == Status::Deployed) {
             self.supersede(before.revision).await?;

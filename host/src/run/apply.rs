@@ -94,7 +94,8 @@ impl Session {
         let mut seen = HashSet::new();
         known.retain(|object| ObjectRef::of(object).is_none_or(|named| seen.insert(named)));
         let definitions = desired[..rendered.definitions.len()].iter().filter_map(ObjectRef::of);
-        let live = self.live(&desired, &known).await?;
+        let has_namespace = self.or_cancelled(reached.client.has_namespace(&app.namespace));
+        let (live, has_namespace) = tokio::try_join!(self.live(&desired, &known), has_namespace)?;
         let (waves, takeover) = match &self.run.saved {
             Some(saved) => (saved.waves(&desired)?, saved.takeover()),
             None => {
@@ -104,7 +105,7 @@ impl Session {
         };
         let definitions = definitions.collect();
         let transaction = Transaction { takeover, definitions, ..self.transaction(bus)? };
-        let prospect = transaction.prospect(&waves, &live, &seen);
+        let prospect = transaction.prospect(&waves, &live, &seen, has_namespace);
         let prospect = self.or_cancelled(prospect).await?;
         for one in &prospect.objects {
             for LeftField { conflict, because } in &one.left {

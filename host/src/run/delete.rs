@@ -47,6 +47,7 @@ impl Session {
         let mut record = reached.latest.clone().ok_or_else(|| self.not_deployed())?;
         let transaction = self.transaction(bus)?;
         self.take_lease(bus).await?;
+        reached.store.expect_newest(Some(&record)).await?;
         let mut count = 0;
         if record.info.status != Status::Uninstalled {
             record.info.deleted = Some(Timestamp::now());

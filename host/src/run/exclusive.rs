@@ -1,5 +1,6 @@
 //! One deploy of a release at a time: waiting for others, and being the one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::error::RunError;
@@ -12,27 +13,28 @@ use crate::release::{Holder, Lease, ReleaseError};
 pub const LOCK_TIMEOUT: TimeLimit = TimeLimit::of(Duration::from_mins(10));
 
 impl Session {
-    /// Waits until no other deploy of the release is under way; what it made is then there to be read.
-    pub(super) async fn wait_for_others(&self, lease: &Lease, bus: &Bus) -> Result<(), RunError> {
-        self.or_cancelled(lease.wait_until_free(&|holder| tell(bus, holder))).await
+    /// Waits until no other deploy of the release is under way; `true` where one was: what it made is then there to be
+    /// read.
+    pub(super) async fn wait_for_others(&self, lease: &Lease, bus: &Bus) -> Result<bool, RunError> {
+        let was_held = AtomicBool::new(false);
+        let tell = |holder: &Holder| {
+            was_held.store(true, Ordering::Relaxed);
+            tell(bus, holder);
+        };
+        self.or_cancelled(lease.wait_until_free(&tell)).await?;
+        Ok(was_held.into_inner())
     }
 
     /// Makes this run the one that changes the release. The namespace must exist.
     ///
-    /// # Errors
-    /// `Taken` where someone else made a revision since this run read the newest one: what it is about to do was
-    /// decided without knowing of that.
+    /// Someone else may have made a revision since this run read the newest one: whoever goes on to change something
+    /// has to see that the newest is still the same.
     pub(super) async fn take_lease(&self, bus: &Bus) -> Result<(), RunError> {
         let reached = self.reached()?;
         let tell = |holder: &Holder| tell(bus, holder);
         let held = self.or_cancelled(reached.lease.take(&tell, self.cancel.clone())).await?;
         *lock(&self.held) = Some(held);
-        let newest = reached.store.list().await?.last().map(|summary| summary.revision);
-        if newest == reached.latest.as_ref().map(|record| record.revision) {
-            return Ok(());
-        }
-        let release = self.run.project.file.app.name.clone();
-        Err(ReleaseError::Taken { release, revision: newest.unwrap_or_default() }.into())
+        Ok(())
     }
 
     /// The error for a run that was taken for dead while it could not reach the cluster.

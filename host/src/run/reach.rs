@@ -31,15 +31,37 @@ impl Session {
             self.run.environment.cache_dir().join("leases"),
             self.run.lock_timeout.duration(),
         );
-        if self.goal.changes_release() {
-            self.wait_for_others(&lease, &bus).await?;
-        }
-        let (newest, salt) = self
+        let waited = async {
+            if self.goal.changes_release() {
+                self.wait_for_others(&lease, &bus).await
+            } else {
+                Ok(false)
+            }
+        };
+        // What the renderer is told of the cluster is asked for along with the rest; who needs it sees why it failed.
+        let served = async {
+            if self.goal.renders() {
+                let _ = client.api_versions().await;
+            }
+            Ok(())
+        };
+        let (newest, salt, waited, ()) = self
             .or_cancelled(async {
-                let (newest, salt) = tokio::join!(store.newest(), store.salt());
-                Ok::<_, RunError>((newest?, salt?))
+                tokio::try_join!(
+                    async { Ok(store.newest().await?) },
+                    async { Ok(store.salt().await?) },
+                    waited,
+                    served
+                )
             })
             .await?;
+        // What another deploy made in the meantime is there to be read now.
+        let (newest, salt) = if waited {
+            let read = async { tokio::try_join!(store.newest(), store.salt()) };
+            self.or_cancelled(read).await?
+        } else {
+            (newest, salt)
+        };
         let Newest { latest, deployed, interrupted } = newest;
         let planned = || self.run.saved.as_ref().and_then(|saved| saved.salt());
         let salt = salt.or_else(planned).map_or_else(Salt::random, Ok)?;

@@ -61,7 +61,8 @@ impl Session {
                 begun: pending.begun,
                 goes_back_to: rendered.goes_back_to,
             };
-            let created = reached.store.create_pending(new, &reached.salt).await;
+            let created =
+                reached.store.create_pending(new, &reached.salt, reached.latest.as_ref()).await;
             pending.is_doubted = matches!(
                 &created, Err(ReleaseError::Cluster(error)) if error.leaves_doubt());
             let record = created?;
