@@ -9,7 +9,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from machine import network, packages
+from machine import control_groups, network, packages
 from machine.daemon import Daemon, started_at
 from machine.place import HERE, RUN, STATE, write
 from machine.process import run, say, succeeds, wait_until
@@ -56,6 +56,7 @@ def up() -> None:
         json.dumps({"cliPluginsExtraDirs": [f"{programs}/usr/libexec/docker/cli-plugins"]}),
     )
     network.up()
+    control_groups.up()
     _start_containerd()
     _start_dockerd()
     network.let_pods_through()
