@@ -3,7 +3,7 @@
 use crate::address::{Address, Mode};
 use crate::conversation::{Trouble, Visit};
 use todohost_plugin::tcp::Trust;
-use todohost_plugin::{Finding, Outcome};
+use todohost_plugin::{Error, Finding, Outcome};
 
 /// The rows, in the order in which a client meets them.
 pub const ROWS: [(&str, &str); 5] = [
@@ -20,6 +20,9 @@ const LOGIN: &str = "database.login";
 const NAME: &str = "database.name";
 const PODS: &str = "database.pods";
 
+/// What there is between this machine and the cluster.
+const ONLY_HERE: &str = "reachable from here but not from the cluster";
+
 /// The secret has no value.
 pub fn no_value(secret: &str) -> Finding {
     let message = format!("no URL: add --secret {secret}=env:VARIABLE");
@@ -34,8 +37,32 @@ pub fn no_address(secret: &str, reason: &str) -> Finding {
         .help("write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require")
 }
 
-/// What a visit showed. What comes after the first failure has no finding.
-pub fn of(address: &Address, visit: &Visit) -> Vec<Finding> {
+/// What the visits from this machine and from a pod showed; the latter is not made where the pod would meet itself. What
+/// comes after the first failure has no finding. The app is where pods are: where one gets further than this machine, the
+/// rows are what it saw.
+pub fn of(address: &Address, here: &Visit, pod: Option<&Visit>) -> Vec<Finding> {
+    let asked = pod.filter(|pod| not_asked(pod).is_none());
+    let further = asked.filter(|pod| pod.depth() > here.depth());
+    let mut findings = seen(address, further.unwrap_or(here), asked.is_some());
+    findings.push(match pod {
+        None => itself(address, here),
+        Some(pod) => pods(address, here, pod),
+    });
+    findings
+}
+
+/// Why no pod looked, where none did.
+fn not_asked(pod: &Visit) -> Option<&Error> {
+    match &pod.trouble {
+        Some(Trouble::Network(error)) if !error.code.starts_with("todohost.connect.") => {
+            Some(error)
+        }
+        _ => None,
+    }
+}
+
+/// What one visit showed.
+fn seen(address: &Address, visit: &Visit, pods_were_asked: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if visit.answered && !is_strange_from_the_start(visit) {
         let version = visit.version.as_ref().map(|version| address.hide(version));
@@ -52,9 +79,8 @@ pub fn of(address: &Address, visit: &Visit) -> Vec<Finding> {
     }
     match &visit.trouble {
         None => findings.push(Finding::passed(NAME, format!("{} is there", address.database))),
-        Some(trouble) => findings.push(failure(address, visit, trouble)),
+        Some(trouble) => findings.push(failure(address, visit, trouble, pods_were_asked)),
     }
-    findings.push(pods(address));
     findings
 }
 
@@ -102,7 +128,7 @@ fn encryption(address: &Address, encrypted: bool) -> Finding {
 }
 
 /// The row at which it ended.
-fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
+fn failure(address: &Address, visit: &Visit, trouble: &Trouble, pods_were_asked: bool) -> Finding {
     let (host, user) = (&address.host, &address.user);
     match trouble {
         Trouble::Network(error) => {
@@ -121,7 +147,7 @@ fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
                 ),
                 _ => (address.hide(&error.message), format!("nc -vz {host} {}", address.port)),
             };
-            let finding = if is_name && address.may_be_the_clusters() {
+            let finding = if is_name && !pods_were_asked && address.may_be_the_clusters() {
                 let message = format!("{message} here; the cluster may know it");
                 Finding::new(Outcome::NotJudged, SERVER, message)
             } else {
@@ -144,6 +170,12 @@ fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
             "the server wants the password as it is over a connection that is not encrypted; it was not sent",
         )
         .help("write sslmode=require, or let the server ask for scram-sha-256"),
+        Trouble::Withheld => Finding::new(
+            Outcome::NotJudged,
+            LOGIN,
+            "the server wants the password as it is, which was not sent through the pod",
+        )
+        .help("sslmode=verify-full, or a server that asks for scram-sha-256, lets it be sent"),
         Trouble::OtherLogin => Finding::new(
             Outcome::NotJudged,
             LOGIN,
@@ -200,15 +232,87 @@ fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
     }
 }
 
-/// Pods may see another network; what is certain of that is said.
-fn pods(address: &Address) -> Finding {
-    if address.is_loopback() {
-        let message = format!("{} is the pod itself there, not this machine", address.host);
-        return Finding::warning(PODS, message).help(
-            "name this machine as pods reach it, e.g. host.docker.internal on Docker Desktop, and let the server listen there",
-        );
+/// A place that is another one for each machine.
+fn itself(address: &Address, here: &Visit) -> Finding {
+    let message = format!("{} is the pod itself there, not this machine", address.host);
+    let finding = if here.is_in() {
+        Finding::failed(PODS, format!("{ONLY_HERE}: {message}"))
+    } else {
+        Finding::warning(PODS, message)
+    };
+    finding.help(
+        "name this machine as pods reach it, e.g. host.docker.internal on Docker Desktop, and let the server listen there",
+    )
+}
+
+/// What a pod saw, beside what this machine saw.
+fn pods(address: &Address, here: &Visit, pod: &Visit) -> Finding {
+    if let Some(error) = not_asked(pod) {
+        let message = format!("no pod was asked: {}", address.hide(&error.message));
+        let finding = Finding::new(Outcome::NotJudged, PODS, message);
+        let causes = error.causes.iter();
+        let finding = causes.fold(finding, |finding, cause| finding.evidence(address.hide(cause)));
+        return match &error.help {
+            Some(help) => finding.help(help.clone()),
+            None => finding,
+        };
     }
-    Finding::new(Outcome::NotJudged, PODS, "no pod was asked: this is what this machine sees")
+    let trouble_of = |visit: &Visit| {
+        let trouble = visit.trouble.as_ref();
+        trouble.map(|trouble| failure(address, visit, trouble, true))
+    };
+    match (trouble_of(here), trouble_of(pod)) {
+        (None, None) => Finding::passed(PODS, "a pod is let in, too"),
+        (Some(here), None) => {
+            let message = "a pod is let in; this machine is not, which the app does not need";
+            Finding::passed(PODS, format!("{message}: {}", here.message))
+        }
+        (Some(trouble), Some(_)) if pod.depth() > here.depth() => {
+            let message = format!("the rows above are a pod's; this machine: {}", trouble.message);
+            Finding::new(Outcome::NotJudged, PODS, message)
+        }
+        (Some(here), Some(pod)) if here.message == pod.message => {
+            Finding::new(Outcome::NotJudged, PODS, "a pod comes as far as this machine")
+        }
+        (_, Some(finding)) if finding.outcome == Outcome::NotJudged => {
+            let message = format!("a pod reaches it; {}", finding.message);
+            Finding { code: PODS.into(), message, ..finding }
+        }
+        (_, Some(finding)) => {
+            let message = match (here.answered, pod.answered) {
+                (true, false) => format!("{ONLY_HERE}: {}", finding.message),
+                _ => format!("a pod meets something else than this machine: {}", finding.message),
+            };
+            let help = match &pod.trouble {
+                Some(Trouble::Network(error)) => Some(help_for_pods(address, error)),
+                _ => finding.help.clone(),
+            };
+            let told = finding
+                .evidence
+                .iter()
+                .fold(Finding::failed(PODS, message), |told, cause| told.evidence(cause.clone()));
+            match help {
+                Some(help) => told.help(help),
+                None => told,
+            }
+        }
+    }
+}
+
+/// What lets pods reach a place that this machine may well reach.
+fn help_for_pods(address: &Address, error: &Error) -> String {
+    match error.code.as_str() {
+        "todohost.connect.unknown-host" => format!(
+            "the cluster's name service does not know {}: write a name that it knows, or an address",
+            address.host
+        ),
+        "todohost.connect.refused" => format!(
+            "let the server listen where pods reach it (listen_addresses = '*'), and name that in the URL; from a pod, {} \
+             may be another machine",
+            address.host
+        ),
+        _ => "a NetworkPolicy of the namespace, or a firewall, may be between: kubectl get networkpolicies".into(),
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +321,7 @@ mod tests {
     use crate::conversation::{Network, Wire, visit};
     use std::cell::RefCell;
     use std::collections::VecDeque;
-    use todohost_plugin::{Error, ErrorKind, Result};
+    use todohost_plugin::{ErrorKind, Result};
 
     const PASSWORD: &str = "canary-51d0";
 
@@ -242,8 +346,27 @@ mod tests {
 
     impl<'a> Network for &'a Scripted {
         type Wire = Line<'a>;
+        const IS_DIRECT: bool = true;
 
         fn open(&self, host: &str, _port: u16) -> Result<Line<'a>> {
+            self.line(host)
+        }
+    }
+
+    /// The same with somebody between.
+    struct Between<'a>(&'a Scripted);
+
+    impl<'a> Network for Between<'a> {
+        type Wire = Line<'a>;
+        const IS_DIRECT: bool = false;
+
+        fn open(&self, host: &str, _port: u16) -> Result<Line<'a>> {
+            self.0.line(host)
+        }
+    }
+
+    impl Scripted {
+        fn line(&self, host: &str) -> Result<Line<'_>> {
             match self.scripts.borrow_mut().pop_front() {
                 Some(Says { answers, tls }) => {
                     Ok(Line { server: self, answers: RefCell::new(answers.into()), tls })
@@ -298,13 +421,37 @@ mod tests {
         Says { answers: answers.iter().map(|answer| answer.to_vec()).collect(), tls: true }
     }
 
-    /// The rows that a visit gives, as `CODE OUTCOME MESSAGE`, and what was sent.
-    fn visited(parameters: &str, scripts: &[Script]) -> (Vec<String>, Vec<u8>) {
-        let url = format!("postgresql://todo:{PASSWORD}@db.example/shop?{parameters}");
-        let address = Address::parse(&url).unwrap();
+    fn at(host: &str, parameters: &str) -> Address {
+        Address::parse(&format!("postgresql://todo:{PASSWORD}@{host}/shop?{parameters}")).unwrap()
+    }
+
+    /// A visit, and what was sent.
+    fn visit_of(address: &Address, scripts: &[Script]) -> (Visit, Vec<u8>) {
         let scripts = RefCell::new(scripts.to_vec().into());
         let server = Scripted { scripts, sent: RefCell::default() };
-        let findings = of(&address, &visit(&&server, &address));
+        let visit = visit(&&server, address);
+        assert!(server.scripts.borrow().is_empty(), "a connection was not made");
+        (visit, server.sent.into_inner())
+    }
+
+    /// The rows that a visit from this machine gives, where no pod is asked, and what was sent.
+    fn visited(parameters: &str, scripts: &[Script]) -> (Vec<String>, Vec<u8>) {
+        let address = at("db.example", parameters);
+        let (here, sent) = visit_of(&address, scripts);
+        let (pod, _) = visit_of(&address, &[Unreachable("todohost.relay.none")]);
+        (told(&of(&address, &here, Some(&pod))), sent)
+    }
+
+    /// The rows that a visit from this machine and one from a pod give.
+    fn both(here: Script, pod: Script) -> Vec<String> {
+        let address = at("db.example", "");
+        let (here, _) = visit_of(&address, &[here]);
+        let (pod, _) = visit_of(&address, &[pod]);
+        told(&of(&address, &here, Some(&pod)))
+    }
+
+    /// Findings as `CODE OUTCOME: MESSAGE`.
+    fn told(findings: &[Finding]) -> Vec<String> {
         let whole = format!("{findings:?}");
         assert!(!whole.contains(PASSWORD), "{whole}");
         let word = |outcome: Outcome| match outcome {
@@ -317,8 +464,7 @@ mod tests {
             let code = it.code.trim_start_matches("database.");
             format!("{code} {}: {}", word(it.outcome), it.message)
         };
-        assert!(server.scripts.borrow().is_empty(), "a connection was not made");
-        (findings.iter().map(row).collect(), server.sent.into_inner())
+        findings.iter().map(row).collect()
     }
 
     #[test]
@@ -331,7 +477,7 @@ mod tests {
                 "encryption pass: TLS; the certificate is not asked for",
                 "login pass: todo is let in",
                 "name pass: shop is there",
-                "pods none: no pod was asked: this is what this machine sees",
+                "pods none: no pod was asked: db.example cannot be reached",
             ]
         );
         assert!(sent.ends_with(b"X\0\0\0\x04"), "it says goodbye");
@@ -437,6 +583,29 @@ mod tests {
     }
 
     #[test]
+    fn nor_is_it_sent_to_whoever_passes_bytes_on() {
+        let md5 = message(b'R', &[0, 0, 0, 5, 1, 2, 3, 4]);
+        for (asks, shown) in [(authentication(3), PASSWORD), (md5, "md5")] {
+            let sent = |parameters: &str| {
+                let scripts = RefCell::new([says(&[b"S", &asks, &welcome()])].into());
+                let server = Scripted { scripts, sent: RefCell::default() };
+                let address = at("db.example", parameters);
+                let pod = visit(&Between(&server), &address);
+                let (here, _) = visit_of(&address, &[says(&[b"S", &welcome()])]);
+                let rows = told(&of(&address, &here, Some(&pod)));
+                (rows[4].clone(), server.sent.into_inner())
+            };
+            let (row, sent_unverified) = sent("sslmode=require");
+            let told = "pods none: a pod reaches it; the server wants the password as it is";
+            assert!(row.starts_with(told), "{row}");
+            let (row, sent_verified) = sent("sslmode=verify-full");
+            assert_eq!(row, "pods pass: a pod is let in, too");
+            let has = |sent: &[u8]| String::from_utf8_lossy(sent).contains(shown);
+            assert!(has(&sent_verified) && !has(&sent_unverified), "{shown}");
+        }
+    }
+
+    #[test]
     fn where_tls_is_only_preferred_it_goes_on_without() {
         let broken = Says { answers: vec![b"S".to_vec()], tls: false };
         let (rows, _) = visited("", &[broken, says(&[&welcome()])]);
@@ -454,13 +623,80 @@ mod tests {
 
     #[test]
     fn what_is_this_machine_here_is_the_pod_there() {
-        let address = Address::parse("postgres://todo@localhost/shop").unwrap();
-        let finding = pods(&address);
-        assert_eq!(finding.outcome, Outcome::Warning);
-        let address = Address::parse("postgres://todo@postgres.shop.svc/shop").unwrap();
-        let trouble = Trouble::Network(Error::not_found("todohost.connect.unknown-host", "x"));
-        let finding = failure(&address, &Visit::default(), &trouble);
-        assert_eq!(finding.outcome, Outcome::NotJudged, "{finding:?}");
+        let address = at("localhost", "");
+        let (here, _) = visit_of(&address, &[Unreachable("todohost.connect.refused")]);
+        let rows = told(&of(&address, &here, None));
+        assert_eq!(rows[1], "pods warn: localhost is the pod itself there, not this machine");
+        let (here, _) = visit_of(&address, &[says(&[b"N", &welcome()])]);
+        let rows = told(&of(&address, &here, None));
+        assert_eq!(
+            rows[4],
+            "pods fail: reachable from here but not from the cluster: localhost is the pod itself there, not this machine"
+        );
+    }
+
+    #[test]
+    fn a_name_of_the_clusters_is_judged_where_a_pod_looked_for_it() {
+        let address = at("postgres.shop.svc", "");
+        let unknown = [Unreachable("todohost.connect.unknown-host")];
+        let (here, _) = visit_of(&address, &unknown);
+        let (nobody, _) = visit_of(&address, &[Unreachable("todohost.relay.none")]);
+        let rows = told(&of(&address, &here, Some(&nobody)));
+        assert!(rows[0].starts_with("server none: "), "{rows:?}");
+        let (pod, _) = visit_of(&address, &unknown);
+        let rows = told(&of(&address, &here, Some(&pod)));
+        assert!(rows[0].starts_with("server fail: "), "{rows:?}");
+        assert_eq!(rows[1], "pods none: a pod comes as far as this machine");
+    }
+
+    #[test]
+    fn where_pods_and_this_machine_differ_is_said() {
+        let lets_in = || says(&[b"S", &welcome()]);
+        let wrong = || says(&[b"S", &refusal("28P01", "no")]);
+        let no_way = || says(&[b"S", &refusal("28000", "no pg_hba.conf entry")]);
+        let refused = || Unreachable("todohost.connect.refused");
+        let unknown = || Unreachable("todohost.connect.unknown-host");
+        let late = || Unreachable("todohost.connect.timeout");
+        let only_here = "pods fail: reachable from here but not from the cluster";
+        let cases: [(Script, Script, &str); 8] = [
+            (lets_in(), lets_in(), "pods pass: a pod is let in, too"),
+            (lets_in(), refused(), &format!("{only_here}: nothing listens at db.example:5432")),
+            (lets_in(), unknown(), &format!("{only_here}: the name db.example has no address")),
+            (lets_in(), late(), &format!("{only_here}: db.example:5432 does not answer")),
+            (wrong(), late(), &format!("{only_here}: db.example:5432 does not answer")),
+            (
+                lets_in(),
+                no_way(),
+                "pods fail: a pod meets something else than this machine: todo may not log in from here",
+            ),
+            (wrong(), wrong(), "pods none: a pod comes as far as this machine"),
+            (
+                refused(),
+                unknown(),
+                "pods fail: a pod meets something else than this machine: the name db.example has no address",
+            ),
+        ];
+        for (here, pod, expected) in cases {
+            let rows = both(here, pod);
+            assert_eq!(rows.last().unwrap(), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_pod_gets_further_the_rows_are_what_it_saw() {
+        let unreached = || Unreachable("todohost.connect.timeout");
+        let rows = both(unreached(), says(&[b"S", &welcome()]));
+        assert_eq!(rows[0], "server pass: db.example:5432, PostgreSQL 17.2");
+        assert_eq!(
+            rows[4],
+            "pods pass: a pod is let in; this machine is not, which the app does not need: db.example:5432 does not answer"
+        );
+        let rows = both(unreached(), says(&[b"S", &refusal("28P01", "no")]));
+        assert_eq!(rows[2], "login fail: the password of todo is wrong, or there is no such user");
+        assert_eq!(
+            rows[3],
+            "pods none: the rows above are a pod's; this machine: db.example:5432 does not answer"
+        );
     }
 
     #[test]
