@@ -1,6 +1,6 @@
 //! The database as pods see it: what `doctor` makes for that, what it says, and that nothing of it stays.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use todohost_testkit::cluster::{Effect, FromPods};
@@ -169,18 +169,25 @@ fn a_stop_takes_the_pod_away() {
 fn what_a_killed_run_left_behind_is_taken_away_and_nothing_else() {
     let world = world();
     let ours = json!({ "todohost.dev/relay": "true" });
-    for (name, phase, labels) in [
-        ("left", "Failed", &ours),
-        ("another-runs", "Running", &ours),
-        ("somebody-elses", "Failed", &json!({})),
+    for (name, command, labels) in [
+        ("left", "true", &ours),
+        ("another-runs", "sleep", &ours),
+        ("somebody-elses", "true", &json!({})),
     ] {
+        let containers = json!([{ "name": "a", "image": "b", "command": [command] }]);
         world.cluster.write_as(
             "kubectl",
             &json!({ "apiVersion": "v1", "kind": "Pod",
                 "metadata": { "name": name, "namespace": "default", "labels": labels },
-                "spec": { "containers": [{ "name": "a", "image": "b" }] },
-                "status": { "phase": phase } }),
+                "spec": { "containers": containers } }),
         );
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let phase =
+        |name: &str| world.cluster.get("pods", "default", name).unwrap()["status"]["phase"].clone();
+    while phase("left") != "Succeeded" || phase("another-runs") != "Running" {
+        assert!(Instant::now() < deadline, "the pods do not run");
+        std::thread::sleep(Duration::from_millis(5));
     }
     world.cluster.from_pods(INSIDE, FromPods::Server(server(welcome())));
     let _ = doctor_of(&world, INSIDE).run().expect_code(0);
@@ -193,8 +200,9 @@ fn a_deploy_makes_no_pod_for_it() {
     world.project.append("todohost.toml", "\n[checks.database]\nplugin = \"database\"\n");
     let place = here(server(welcome()));
     let url = format!("postgresql://shop:{CANARY}@{place}/shop?sslmode=disable");
-    let finished = world.deploy().args(["--set", &format!("secrets.databaseUrl={url}")]).run();
-    let finished = finished.expect_code(0);
+    let deploy = world.host().args(["deploy", "--target", "docker-desktop"]);
+    let deploy = deploy.args(["--set", &format!("secrets.databaseUrl={url}")]);
+    let finished = deploy.run().expect_code(0);
     assert!(rows(&finished.stderr, "NOT JUDGED").contains(&PODS), "{}", finished.output());
     assert!(finished.stderr.contains("todohost doctor"), "{}", finished.output());
     assert_eq!(made(&world), Vec::<Value>::new());

@@ -7,6 +7,7 @@
 
 mod address;
 mod conversation;
+mod pods;
 mod rows;
 
 use crate::address::Address;

@@ -160,7 +160,8 @@ async fn word(from: &mut (impl AsyncRead + Unpin)) -> Option<Word> {
     None
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
@@ -191,16 +192,13 @@ mod tests {
 
     /// Where this machine has a program. What stands for Python may be a script that looks for it.
     fn found(program: &str) -> PathBuf {
-        if program == "python3" {
-            let asked = std::process::Command::new(program)
-                .args(["-c", "import os, sys; print(os.path.realpath(sys.executable))"])
-                .output();
-            let path = String::from_utf8(asked.expect("python3 is needed").stdout).unwrap();
-            return PathBuf::from(path.trim());
-        }
-        let path = std::env::var_os("PATH").unwrap();
-        let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
-        places.find(|place| place.is_file()).unwrap_or_else(|| panic!("{program} is needed"))
+        let (asked, how) = match program {
+            "python3" => (program, "import os, sys; print(os.path.realpath(sys.executable))"),
+            _ => ("sh", "command -v \"$0\""),
+        };
+        let answer = std::process::Command::new(asked).args(["-c", how, program]).output().unwrap();
+        assert!(answer.status.success(), "{program} is needed");
+        PathBuf::from(String::from_utf8(answer.stdout).unwrap().trim())
     }
 
     /// The relay in an image that has these programs.
