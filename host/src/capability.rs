@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cluster::Client;
+use crate::cluster::{Client, Relay};
 use crate::object::Object;
 use crate::plugin::wit;
 
@@ -109,6 +109,8 @@ pub struct World {
     pub environment: BTreeMap<String, String>,
     /// The selected cluster, once it is known.
     pub cluster: Option<Client>,
+    /// Connects from inside it, where pods may be made.
+    pub relay: Option<Arc<Relay>>,
     /// Keeps secret values on this side.
     pub vault: Arc<dyn SecretBoundary>,
     /// Value path of the secret that the component's option `secret` names; what `$secret` in a grant stands for.

@@ -1,7 +1,7 @@
 //! The Kubernetes API server as the host speaks with it.
 //!
-//! Owns connecting, discovery of kinds, reading, server-side apply, deleting, watching and streams to
-//! pods, with their deadlines and retries. It does not decide what is applied, nor what healthy means: components do.
+//! Owns connecting, discovery of kinds, reading, server-side apply, deleting, watching, and streams to
+//! pods and through them, with their deadlines and retries. It does not decide what is applied, nor what healthy means: components do.
 //! Dropping a future of this module cancels its request; retries have a bound, so every call ends.
 
 mod connection;
@@ -11,6 +11,7 @@ mod error;
 mod forward;
 mod managed_fields;
 mod objects;
+mod relay;
 mod transport;
 mod watch;
 
@@ -26,6 +27,7 @@ pub use discovery::Kind;
 pub use error::{ClusterError, FieldConflict, Unreachable};
 pub use forward::{Backend, Pods};
 pub use objects::{Applied, ApplyOptions, Query};
+pub use relay::{Line, Relay, RelayError};
 pub use watch::{Snapshot, Watch};
 
 pub(crate) use discovery::reference;

@@ -11,19 +11,19 @@ use todohost_testkit::{Finished, Host};
 use super::world::{CANARY, World, assert_refusal};
 
 /// What follows the lines of steps, which run at the same time.
-fn tables(finished: &Finished) -> String {
+pub fn tables(finished: &Finished) -> String {
     let first = "The target ";
     let lines = finished.stderr.lines().skip_while(|line| !line.starts_with(first));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The rows with this status, by their titles.
-fn rows<'a>(output: &'a str, status: &str) -> Vec<&'a str> {
+pub fn rows<'a>(output: &'a str, status: &str) -> Vec<&'a str> {
     let titled = output.lines().filter_map(|line| line.split_once(&format!("  {status}  ")));
     titled.map(|(title, _)| title.trim_end()).collect()
 }
 
-fn doctor(world: &World) -> Host {
+pub fn doctor(world: &World) -> Host {
     world.host().args(["doctor", "--target", "docker-desktop"])
 }
 
@@ -39,7 +39,7 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// A server that says this once it is spoken to, and hangs up; gives its port.
-fn server(answer: Vec<u8>) -> u16 {
+pub fn server(answer: Vec<u8>) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -56,12 +56,12 @@ fn server(answer: Vec<u8>) -> u16 {
 }
 
 /// Lets everybody in.
-fn welcome() -> Vec<u8> {
+pub fn welcome() -> Vec<u8> {
     let version = message(b'S', b"server_version\x0017.2\0");
     [message(b'R', &[0; 4]), version, message(b'Z', b"I")].concat()
 }
 
-fn refusal(state: &str, text: &str) -> Vec<u8> {
+pub fn refusal(state: &str, text: &str) -> Vec<u8> {
     message(b'E', format!("SFATAL\0C{state}\0M{text}\0\0").as_bytes())
 }
 
@@ -75,12 +75,15 @@ fn all_is_well() {
 }
 
 #[test]
-fn a_database_that_only_this_machine_sees_is_a_warning() {
+fn a_database_that_is_this_machine_itself_is_out_of_reach_of_pods() {
     let world = World::new();
-    let finished = doctor_of(&world, server(welcome()), "sslmode=disable").run().expect_code(13);
+    let finished = doctor_of(&world, server(welcome()), "sslmode=disable").run().expect_code(3);
     world.assert_no_leak(&finished);
+    let told = "reachable from here but not from the cluster: 127.0.0.1 is the pod itself there";
+    assert!(finished.stderr.contains(told), "{}", finished.output());
     let tables = tables(&finished);
-    assert_eq!(rows(&tables, "WARNING"), ["As pods see it"], "{}", finished.output());
+    assert_eq!(rows(&tables, "FAIL"), ["As pods see it"], "{}", finished.output());
+    assert_eq!(world.cluster.writes(), [], "no pod need be asked for that");
     for title in ["Server answers", "Encryption", "User and password", "Database"] {
         assert!(rows(&tables, "PASS").contains(&title), "no {title}:\n{}", finished.output());
     }
@@ -126,7 +129,7 @@ fn another_secret_may_hold_the_url() {
     world.project.append("todohost.toml", table);
     let url = format!("postgresql://x:{CANARY}@127.0.0.1:{}/x?sslmode=disable", server(welcome()));
     let finished = doctor(&world).args(["--set", &format!("secrets.apiKey={url}")]).run();
-    let finished = finished.expect_code(13);
+    let finished = finished.expect_code(3);
     world.assert_no_leak(&finished);
     assert!(finished.stderr.contains("(storage/connection)"), "{}", finished.output());
     assert!(!finished.stderr.contains("(database/"), "{}", finished.output());
@@ -170,7 +173,8 @@ fn where_nothing_runs_it_says_what_to_start_and_judges_the_rest() {
     let finished = doctor_of(&world, server(welcome()), "sslmode=disable").run();
     assert_refusal!(world, finished);
     let tables = tables(&finished);
-    assert_eq!(rows(&tables, "FAIL"), ["State", "Kubernetes answers"], "{}", finished.output());
+    let failed = ["State", "Kubernetes answers", "As pods see it"];
+    assert_eq!(rows(&tables, "FAIL"), failed, "{}", finished.output());
     assert!(rows(&tables, "PASS").contains(&"Database"), "{}", finished.output());
     for title in ["Namespace", "Permissions", "Node ports", "Room on the nodes"] {
         assert!(rows(&tables, "NOT JUDGED").contains(&title), "{title}: {}", finished.output());

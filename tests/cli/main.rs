@@ -29,6 +29,7 @@ mod plan;
 mod plugins;
 mod project;
 mod reach;
+mod relay;
 mod render;
 mod rollback;
 mod secrecy;

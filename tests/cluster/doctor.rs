@@ -1,9 +1,16 @@
 //! What `doctor` says of a real cluster and a real database, and what it tells apart where one of them is not right.
 
+use std::io::copy;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
 use todohost_testkit::{Finished, Host, leak};
 use todohost_tests::real::Real;
 
 const CANARY: &str = "canary-2b7e1f40";
+const PODS: &str = "As pods see it";
 
 fn doctor(real: &Real, url: &str) -> Host {
     real.host()
@@ -38,6 +45,24 @@ impl Url {
         before.rsplit_once('/').unwrap().1
     }
 
+    /// Host and port.
+    fn place(&self) -> (&str, &str) {
+        let (_, place) = self.0.rsplit_once('@').unwrap();
+        let (place, _) = place.split_once('/').unwrap();
+        place.rsplit_once(':').unwrap_or((place, "5432"))
+    }
+
+    /// The same database at another place.
+    fn at(&self, place: &str) -> String {
+        let (host, port) = self.place();
+        let from = if self.0.contains(&format!("{host}:{port}/")) {
+            format!("{host}:{port}/")
+        } else {
+            format!("{host}/")
+        };
+        self.with(&from, &format!("{place}/"))
+    }
+
     fn with(&self, from: &str, to: &str) -> String {
         assert!(self.0.contains(from), "the URL has no {from}");
         self.0.replacen(from, to, 1)
@@ -62,6 +87,7 @@ fn a_real_cluster_and_a_real_database_can_take_the_app() {
         "Encryption",
         "User and password",
         "Database",
+        PODS,
     ] {
         assert!(passed.contains(&row), "no {row}:\n{}", finished.output());
     }
@@ -117,4 +143,123 @@ fn what_is_wrong_with_a_real_cluster_has_its_row() {
     );
     let told = format!("node port 30923 belongs to Service/other in {}", real.namespace());
     assert!(finished.stderr.contains(&told), "{}", finished.output());
+}
+
+/// A port of this machine alone that leads to the database.
+fn only_here(url: &Url) -> u16 {
+    let (host, port) = url.place();
+    let place = format!("{host}:{port}");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut server) = (client.unwrap(), TcpStream::connect(&place).unwrap());
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            // Either side may hang up: that is how connections end.
+            spawn(move || copy(&mut from, &mut to));
+            spawn(move || copy(&mut server, &mut client));
+        }
+    });
+    port
+}
+
+/// Runs it, and gives all that the pods of the namespace were meanwhile.
+fn watched(real: &Real, host: Host) -> (Finished, String) {
+    let mut watch = Command::new("kubectl")
+        .args(["--context", real.context(), "--namespace", real.namespace()])
+        .args(["get", "pods", "--watch", "--output", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = watch.stdout.take().unwrap();
+    let reading = spawn(move || {
+        let mut seen = Vec::new();
+        copy(&mut output, &mut seen).unwrap();
+        String::from_utf8(seen).unwrap()
+    });
+    let finished = host.run();
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    (finished, reading.join().unwrap())
+}
+
+#[test]
+fn a_pod_sees_the_database_as_the_app_will() {
+    let real = Real::shop("doctor-pods");
+    let url = Url::given();
+    // The app's own image is one that the node has.
+    let _ = real
+        .deploy()
+        .args(["--set", "secrets.apiKey=none"])
+        .args(["--set", "secrets.databaseUrl=none"])
+        .run()
+        .expect_code(0);
+    let (host, port) = url.place();
+    real.project.write("service.yaml", &format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{ name: database }}\nspec: {{ ports: [{{ port: 5432 }}] }}\n---\n\
+         apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{ name: database, labels: {{ kubernetes.io/service-name: database }} }}\n\
+         addressType: IPv4\nports: [{{ port: {port} }}]\nendpoints: [{{ addresses: [{host}] }}]\n"
+    ));
+    let file = real.project.root().join("service.yaml");
+    let _ = real.kubectl(&format!("apply --filename {}", file.display()));
+    // A name of this machine's own: in a pod it leads to the pod.
+    let only_here = url.at(&format!("127.1:{}", only_here(&url)));
+    let inside = url.at(&format!("database.{}.svc:5432", real.namespace()));
+    let wrong = inside.replacen(url.password(), CANARY, 1);
+    let nowhere = url.at("no-such-host.invalid:5432");
+    for (given, code, row, status, told) in [
+        (&url.0, 0, PODS, "PASS", "a pod is let in, too"),
+        (
+            &only_here,
+            3,
+            PODS,
+            "FAIL",
+            "reachable from here but not from the cluster: nothing listens at 127.1:",
+        ),
+        (&inside, 0, PODS, "PASS", "a pod is let in; this machine is not"),
+        (
+            &wrong,
+            3,
+            "User and password",
+            "FAIL",
+            "the rows above are a pod's; this machine: the name database.",
+        ),
+        (&nowhere, 3, "Server answers", "FAIL", "a pod comes as far as this machine"),
+    ] {
+        let (finished, seen) = watched(&real, doctor(&real, given));
+        let finished = finished.expect_code(code);
+        assert!(rows(&finished, status).contains(&row), "no {row}:\n{}", finished.output());
+        assert!(finished.stderr.contains(told), "no {told}:\n{}", finished.output());
+        assert!(seen.contains("todohost-relay-"), "no pod was seen:\n{seen}");
+        assert_eq!(real.pods("todohost-relay"), Vec::<String>::new());
+        let events = real.kubectl("get events --output json");
+        for secret in [url.password(), CANARY] {
+            for text in [&finished.output(), &seen, &events] {
+                assert_eq!(leak::find(text.as_bytes(), secret), None);
+            }
+        }
+    }
+    // What is this machine here needs no pod to be told.
+    let (finished, seen) = watched(&real, doctor(&real, &url.at("localhost:1")));
+    let finished = finished.expect_code(3);
+    assert_eq!(rows(&finished, "WARNING"), [PODS], "{}", finished.output());
+    assert!(!seen.contains("todohost-relay-"), "a pod was made:\n{seen}");
+    #[cfg(unix)]
+    a_stop_leaves_no_pod(&real, &url);
+}
+
+#[cfg(unix)]
+fn a_stop_leaves_no_pod(real: &Real, url: &Url) {
+    // It takes a connection, and waits for the end of a line.
+    let silent = url.at(&format!("shop-web.{}.svc:80", real.namespace()));
+    let running = doctor(real, &silent).spawn();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while real.pods("todohost-relay").is_empty() {
+        assert!(Instant::now() < deadline, "no pod was made");
+        sleep(Duration::from_millis(50));
+    }
+    running.interrupt();
+    let finished = running.finish();
+    assert_eq!(finished.code(), Some(130), "{}", finished.output());
+    assert_eq!(real.pods("todohost-relay"), Vec::<String>::new());
 }

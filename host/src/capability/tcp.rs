@@ -1,11 +1,11 @@
-//! Connections to places that were granted, plain or with TLS.
+//! Connections to places that were granted, plain or with TLS, from this machine or from inside the cluster.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -16,6 +16,7 @@ use wasmtime::component::Resource;
 use super::Capability;
 use super::funnel::Passage;
 use super::trust;
+use crate::cluster::{Line, Relay, RelayError};
 use crate::grant::pattern::address_is_expected;
 use crate::plugin::State;
 use crate::plugin::wit::imports::tcp::{self, Trust};
@@ -30,9 +31,14 @@ pub struct Connection {
     place: String,
 }
 
+/// What carries the bytes, wherever it begins.
+trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Carrier for T {}
+
 enum Stream {
-    Plain(TcpStream),
-    Encrypted(Box<TlsStream<TcpStream>>),
+    Plain(Box<dyn Carrier>),
+    Encrypted(Box<TlsStream<Box<dyn Carrier>>>),
     /// While TLS is being agreed on, and for ever where that failed.
     Closed,
 }
@@ -100,7 +106,64 @@ pub(super) async fn connect(
     })
 }
 
+/// Connects from a pod to a granted place.
+async fn connect_from_cluster(
+    relay: Option<&Relay>,
+    host: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<Line, Error> {
+    let Some(relay) = relay else {
+        let message =
+            "no pod is made for it: only an examination of a cluster that answers makes one";
+        return Err(Error::new(ErrorKind::Unavailable, "todohost.relay.none", message)
+            .with_help("type: todohost doctor"));
+    };
+    let error = match relay.open(host, port, limit).await {
+        Ok(line) => return Ok(line),
+        Err(error) => error,
+    };
+    let place = format!("{host}:{port}");
+    let kind = match &error {
+        RelayError::UnknownHost => ErrorKind::NotFound,
+        RelayError::Timeout => ErrorKind::Timeout,
+        RelayError::BadHost(_) => ErrorKind::InvalidInput,
+        _ => ErrorKind::Unavailable,
+    };
+    let code = match error {
+        RelayError::UnknownHost => "todohost.connect.unknown-host",
+        RelayError::Refused => "todohost.connect.refused",
+        RelayError::Timeout => "todohost.connect.timeout",
+        RelayError::Failed(_) => "todohost.connect.failed",
+        RelayError::Cluster(error) => return Err(error.into()),
+        error @ RelayError::NoImage { .. } => {
+            return Err(Error::new(kind, "todohost.relay.no-image", error.to_string())
+                .with_help("deploy the app once, or build its images: todohost build"));
+        }
+        error => return Err(Error::new(kind, "todohost.relay.no-pod", error.to_string())),
+    };
+    let seen = relay.place().await.unwrap_or_default();
+    Err(Error::new(kind, code, format!("{place} cannot be reached from {seen}"))
+        .caused_by(&io::Error::other(format!("{error}, as {seen} sees it"))))
+}
+
 impl tcp::Host for State {}
+
+impl State {
+    fn opened(
+        &mut self,
+        opened: Result<impl Carrier + 'static, Error>,
+        place: String,
+    ) -> EngineResult<Result<Resource<Connection>, Error>> {
+        Ok(match opened {
+            Ok(stream) => {
+                let stream = Stream::Plain(Box::new(stream));
+                Ok(self.table.push(Connection { stream, place })?)
+            }
+            Err(error) => Err(error),
+        })
+    }
+}
 
 impl tcp::HostConnection for State {
     async fn open(
@@ -121,12 +184,30 @@ impl tcp::HostConnection for State {
                 connect(&host, port, named, limit),
             )
             .await;
-        Ok(match opened {
-            Ok(stream) => {
-                Ok(self.table.push(Connection { stream: Stream::Plain(stream), place })?)
-            }
-            Err(error) => Err(error),
-        })
+        self.opened(opened, place)
+    }
+
+    async fn open_from_cluster(
+        &mut self,
+        host: String,
+        port: u16,
+        timeout_ms: u32,
+    ) -> EngineResult<Result<Resource<Connection>, Error>> {
+        let place = format!("{host}:{port}");
+        let vault = Arc::clone(&self.context.world.vault);
+        let granted = self.scope.tcp_from_cluster(&host, port, |path| vault.connect_host(path));
+        // A pod is an object of the cluster.
+        self.facts.wrote_cluster |= granted.is_ok();
+        let relay = self.context.world.relay.clone();
+        let limit = wait(timeout_ms);
+        let opened = self
+            .pass(
+                passage("open-from-cluster", place.clone(), MAX_WAIT),
+                granted,
+                connect_from_cluster(relay.as_deref(), &host, port, limit),
+            )
+            .await;
+        self.opened(opened, place)
     }
 
     async fn start_tls(
@@ -217,13 +298,13 @@ impl tcp::HostConnection for State {
 }
 
 /// Agrees on TLS over an open connection.
-pub(super) async fn agree(
-    stream: TcpStream,
+pub(super) async fn agree<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     place: &str,
     server_name: String,
     trust: Trust,
     authority: Option<&[u8]>,
-) -> Result<TlsStream<TcpStream>, Error> {
+) -> Result<TlsStream<S>, Error> {
     let invalid =
         |message: String| Error::new(ErrorKind::InvalidInput, "todohost.connect.tls", message);
     let name = ServerName::try_from(server_name)

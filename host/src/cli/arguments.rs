@@ -108,8 +108,9 @@ Examples:
   todohost doctor
   todohost doctor --target TARGET --secret secrets.databaseUrl=env:DATABASE_URL
 
-Nothing is started or changed. Exit codes: 0 all is well, 13 there are warnings, 3 a row failed,
-5 the cluster is not reached; the others are those of every command.")]
+Nothing is started or changed, but for a pod that asks whether the cluster reaches the database and
+goes again. Exit codes: 0 all is well, 13 there are warnings, 3 a row failed, 5 the cluster is not
+reached; the others are those of every command.")]
     Doctor(DoctorOptions),
     /// Show what is deployed, how it is and where it answers
     Status(StatusOptions),

@@ -112,25 +112,26 @@ impl Client {
         let Ok(opened) = timeout(limit, pods.portforward(pod, &[*port])).await else {
             return Err(ClusterError::Timeout { action, limit });
         };
-        let mut forwarder = opened.map_err(|error| match error {
-            kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
-                let message = format!("HTTP status {status}");
-                match status.as_u16() {
-                    401 | 403 => ClusterError::Forbidden {
-                        action: action.clone(),
-                        cause: Cause::new(message),
-                    },
-                    status => ClusterError::Refused { action: action.clone(), message, status },
-                }
-            }
-            error => self.unreachable(&error),
-        })?;
+        let mut forwarder = opened.map_err(|error| self.upgrade_refused(&error, action.clone()))?;
         // It ends by itself once both sides of the stream are closed.
         forwarder.take_stream(*port).ok_or_else(|| ClusterError::Refused {
             action,
             message: "the stream has no such port".to_owned(),
             status: 500,
         })
+    }
+
+    /// The error of a stream that was not opened.
+    pub(super) fn upgrade_refused(&self, error: &kube::Error, action: String) -> ClusterError {
+        let kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) = error
+        else {
+            return self.unreachable(error);
+        };
+        let message = format!("HTTP status {status}");
+        match status.as_u16() {
+            401 | 403 => ClusterError::Forbidden { action, cause: Cause::new(message) },
+            status => ClusterError::Refused { action, message, status },
+        }
     }
 
     /// A Service as it is now.

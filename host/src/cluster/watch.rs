@@ -254,7 +254,8 @@ impl Client {
         timeout(limit, waiting).await.unwrap_or(Ok(()))
     }
 
-    async fn watch_alone(&self, object: &ObjectRef) -> Result<Watch, ClusterError> {
+    /// Watches one object, without what belongs to it.
+    pub(super) async fn watch_alone(&self, object: &ObjectRef) -> Result<Watch, ClusterError> {
         let alone = vec![family::alone(object)];
         self.watch_subjects(std::slice::from_ref(object), alone, self.stop()).await
     }

@@ -201,18 +201,44 @@ impl Scope {
         host_of: impl Fn(&str) -> Option<(String, u16)>,
     ) -> Result<bool, Error> {
         let granted = &self.grants.granted.tcp_connect;
-        let named = granted
-            .iter()
-            .filter_map(|pattern| match pattern.strip_prefix("secret:")? {
-                NAMED_SECRET => host_of(self.secret.as_deref()?),
-                path => host_of(path),
-            })
-            .any(|(name, number)| name.eq_ignore_ascii_case(host) && number == port);
+        let named = self.is_named(granted, host, port, host_of);
         if named || granted.iter().any(|pattern| place_matches(pattern, host, port)) {
             return Ok(named);
         }
         let place = format!("{host}:{port}");
         Err(self.denied(&format!("connect to {place}"), &format!("tcp-connect = [{place:?}]")))
+    }
+
+    /// The same for a connection from inside the cluster, for which only a secret's place can be granted.
+    pub(crate) fn tcp_from_cluster(
+        &self,
+        host: &str,
+        port: u16,
+        host_of: impl Fn(&str) -> Option<(String, u16)>,
+    ) -> Result<(), Error> {
+        if self.is_named(&self.grants.granted.tcp_connect_from_cluster, host, port, host_of) {
+            return Ok(());
+        }
+        Err(self.denied(
+            &format!("connect to {host}:{port} from inside the cluster"),
+            "tcp-connect-from-cluster = [\"secret:PATH\"]",
+        ))
+    }
+
+    /// Whether one of the granted secrets names that place.
+    fn is_named(
+        &self,
+        granted: &[String],
+        host: &str,
+        port: u16,
+        host_of: impl Fn(&str) -> Option<(String, u16)>,
+    ) -> bool {
+        let secrets = granted.iter().filter_map(|pattern| pattern.strip_prefix("secret:"));
+        let mut named = secrets.filter_map(|path| match path {
+            NAMED_SECRET => host_of(self.secret.as_deref()?),
+            path => host_of(path),
+        });
+        named.any(|(name, number)| name.eq_ignore_ascii_case(host) && number == port)
     }
 
     /// Names the exact grant to add, and the command that consents to it.
@@ -267,6 +293,7 @@ mod tests {
             kubeconfig: Vec::new(),
             environment: BTreeMap::new(),
             cluster: None,
+            relay: None,
             vault: Arc::new(NoSecrets),
             secret: Some("secrets.databaseUrl".to_owned()),
         };
@@ -364,6 +391,17 @@ mod tests {
         let named =
             |path: &str| (path == "secrets.databaseUrl").then(|| ("DB.example".to_owned(), 5432));
         ladder(&rungs, |scope| scope.tcp("db.example", 5432, named).map(drop));
+        let rungs = [
+            ("", false),
+            (r#"tcp-connect = ["secret:secrets.databaseUrl"]"#, false),
+            (r#"tcp-connect-from-cluster = ["secret:secrets.other"]"#, false),
+            (r#"tcp-connect-from-cluster = ["secret:secrets.databaseUrl"]"#, true),
+            (r#"tcp-connect-from-cluster = ["secret:$secret"]"#, true),
+        ];
+        ladder(&rungs, |scope| scope.tcp_from_cluster("db.example", 5432, named));
+        let rungs = [(r#"tcp-connect-from-cluster = ["secret:$secret"]"#, false)];
+        ladder(&rungs, |scope| scope.tcp("db.example", 5432, named).map(drop));
+        ladder(&rungs, |scope| scope.tcp_from_cluster("db.example", 5433, named));
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub struct Requests {
     /// `host:port`, or `secret:PATH` for the host named inside that secret; `secret:$secret` as with `reveal`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tcp_connect: Vec<String>,
+    /// `secret:PATH` for the host named inside that secret, connected to from a pod that the host makes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tcp_connect_from_cluster: Vec<String>,
     /// Secret value paths whose real value may be seen; `$secret` stands for the one path, without any pattern, that the
     /// option `secret` names, or the default that the options' schema has for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -277,7 +280,9 @@ impl Requests {
             Capability::ClusterRead => !self.cluster_read.is_empty(),
             Capability::ClusterWrite => !self.cluster_write.is_empty(),
             Capability::HttpProbe => !self.http_allow.is_empty(),
-            Capability::Tcp => !self.tcp_connect.is_empty(),
+            Capability::Tcp => {
+                !self.tcp_connect.is_empty() || !self.tcp_connect_from_cluster.is_empty()
+            }
         }
     }
 
@@ -309,17 +314,22 @@ impl Requests {
             cluster_write: rest(&self.cluster_write, &granted.cluster_write),
             http_allow: rest(&self.http_allow, &granted.http_allow),
             tcp_connect: rest(&self.tcp_connect, &granted.tcp_connect),
+            tcp_connect_from_cluster: rest(
+                &self.tcp_connect_from_cluster,
+                &granted.tcp_connect_from_cluster,
+            ),
             reveal: rest(&self.reveal, &granted.reveal),
             process_exec: rest(&self.process_exec, &granted.process_exec),
         }
     }
 
-    fn lists(&self) -> [(&'static str, &Vec<String>); 5] {
+    fn lists(&self) -> [(&'static str, &Vec<String>); 6] {
         [
             ("workspace-read", &self.workspace_read),
             ("user-files-read", &self.user_files_read),
             ("http-allow", &self.http_allow),
             ("tcp-connect", &self.tcp_connect),
+            ("tcp-connect-from-cluster", &self.tcp_connect_from_cluster),
             ("reveal", &self.reveal),
         ]
     }
@@ -357,6 +367,12 @@ impl Requests {
         {
             return invalid("user-files-read", pattern, "it begins with `~/`");
         }
+        let places = &self.tcp_connect_from_cluster;
+        if let Some(place) = places.iter().find(|place| !place.starts_with("secret:")) {
+            let reason =
+                "from inside the cluster only the place that a secret names: `secret:PATH`";
+            return invalid("tcp-connect-from-cluster", place, reason);
+        }
         for scope in &self.process_exec {
             let name = &scope.program;
             if name.is_empty() || name.len() > 128 || !name.bytes().all(is_program_byte) {
@@ -369,7 +385,7 @@ impl Requests {
         let sends = !self.process_exec.is_empty()
             || !self.http_allow.is_empty()
             || !self.cluster_write.is_empty()
-            || self.tcp_connect.iter().any(|place| {
+            || self.tcp_connect.iter().chain(&self.tcp_connect_from_cluster).any(|place| {
                 place
                     .strip_prefix("secret:")
                     .is_none_or(|path| !self.reveal.iter().any(|p| p == path))
@@ -460,6 +476,9 @@ mod tests {
                http-allow = ["*:*"]"#,
             r#"reveal = ["secrets.a"]
                tcp-connect = ["secret:secrets.b"]"#,
+            r#"reveal = ["secrets.a"]
+               tcp-connect-from-cluster = ["secret:secrets.b"]"#,
+            r#"tcp-connect-from-cluster = ["db.example:5432"]"#,
         ] {
             let error = with_requests(requests).unwrap_err();
             assert!(matches!(error, ManifestError::Invalid { .. }), "{requests}: {error}");

@@ -181,6 +181,7 @@ impl Laptop {
                 kubeconfig: Vec::new(),
                 environment: std::collections::BTreeMap::new(),
                 cluster: None,
+                relay: None,
                 vault: Arc::new(NoSecrets),
                 secret: None,
             }),

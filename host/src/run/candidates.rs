@@ -170,6 +170,7 @@ pub(super) fn context(run: &Run, deadline: Duration) -> CallContext {
             kubeconfig: run.environment.kubeconfig(),
             environment: run.environment.variables().clone(),
             cluster: None,
+            relay: None,
             vault: Arc::new(NoSecrets),
             secret: None,
         }),

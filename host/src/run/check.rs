@@ -8,8 +8,9 @@ use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Session};
 use crate::capability::World;
+use crate::cluster::Relay;
 use crate::event::{Bus, EventKind, Finding, FindingOutcome, Row};
-use crate::plan::Chosen;
+use crate::plan::{Chosen, Goal};
 use crate::plugin::Plugin;
 use crate::plugin::manifest::NAMED_SECRET;
 use crate::plugin::wit::check::{Phase, Spec};
@@ -64,9 +65,14 @@ impl Session {
     ) -> Result<Report, RunError> {
         let plugin = self.plugin(chosen)?;
         let secret = chosen.info.manifest.named_secret(&chosen.options);
+        let relay = self.relay();
         let check = |deadline| {
             let mut context = self.context(bus.clone(), deadline, name);
-            let world = World { secret: secret.clone(), ..World::clone(&context.world) };
+            let world = World {
+                secret: secret.clone(),
+                relay: relay.clone(),
+                ..World::clone(&context.world)
+            };
             context.world = Arc::new(world);
             plugin.check(context)
         };
@@ -88,7 +94,15 @@ impl Session {
                 let subject = self.subject(*phase, &revealed).await?.to_string();
                 let options = chosen.options.to_string();
                 let mut check = check(Deadline::asked(spec.timeout_ms))?;
-                let findings = check.run(spec.id.clone(), options, subject).await?;
+                let findings = check.run(spec.id.clone(), options, subject).await;
+                // Whatever came of it, also where the user stopped.
+                if let Some(relay) = &relay
+                    && let Err(error) = relay.remove().await
+                {
+                    let message = format!("the pod of check {name} ends by itself: {error}");
+                    self.note(&bus, "warn", message);
+                }
+                let findings = findings?;
                 ran = true;
                 let findings: Vec<Finding> =
                     findings.into_iter().map(|finding| finding.into_event(&source)).collect();
@@ -110,6 +124,15 @@ impl Session {
             return Ok(Report::skipped("it judges nothing here"));
         }
         Ok(Report::done(FindingOutcome::tally(&outcomes, word)))
+    }
+
+    /// The way into the cluster for a check that asks from there. A deploy has its own pods to see what they reach, and
+    /// one that changes nothing makes none at all.
+    fn relay(&self) -> Option<Arc<Relay>> {
+        let reached = self.reached.get().filter(|_| self.goal == Goal::Doctor)?;
+        let file = &self.run.project.file;
+        let repositories = file.images.keys().cloned().collect();
+        Some(Arc::new(Relay::new(reached.client.clone(), &file.app.namespace, repositories)))
     }
 
     /// That a check judged, and what its findings are about.

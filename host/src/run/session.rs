@@ -245,6 +245,7 @@ impl Session {
             kubeconfig: self.run.environment.kubeconfig(),
             environment: self.run.environment.variables().clone(),
             cluster: self.reached.get().map(|reached| reached.client.clone()),
+            relay: None,
             vault: self.vault(),
             secret: None,
         }

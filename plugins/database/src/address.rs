@@ -106,13 +106,16 @@ impl Address {
     /// Whether a pod would find itself under this name.
     pub fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
-        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        let leads_back = |it: std::net::IpAddr| it.is_loopback() || it.is_unspecified();
+        self.host == "localhost"
+            || self.host.ends_with(".localhost")
+            || address.is_ok_and(|address| leads_back(address.to_canonical()))
     }
 
     /// Whether the name may be one that only pods can look up.
     pub fn may_be_the_clusters(&self) -> bool {
         let last = self.host.rsplit('.').next().unwrap_or_default();
-        let is_name = self.host.parse::<std::net::IpAddr>().is_err() && self.host != "localhost";
+        let is_name = self.host.parse::<std::net::IpAddr>().is_err() && !self.is_loopback();
         is_name && (last == self.host || matches!(last, "svc" | "local" | "internal"))
     }
 }
@@ -184,7 +187,9 @@ mod tests {
     #[test]
     fn names_that_mean_something_else_to_a_pod_are_known() {
         let at = |host: &str| read(&format!("postgres://a@{host}/c"));
-        for host in ["localhost", "127.0.0.2", "[::1]"] {
+        for host in
+            ["localhost", "db.localhost", "127.0.0.2", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"]
+        {
             assert!(at(host).is_loopback() && !at(host).may_be_the_clusters(), "{host}");
         }
         for host in

@@ -20,6 +20,9 @@ pub trait Network {
     /// What it opens.
     type Wire: Wire;
 
+    /// Whether nobody is between but the network itself. A program that passes bytes on might pretend to be the server.
+    const IS_DIRECT: bool;
+
     /// Opens one.
     ///
     /// # Errors
@@ -63,6 +66,24 @@ pub struct Visit {
     pub trouble: Option<Trouble>,
 }
 
+impl Visit {
+    /// How many steps it took: the connection, its encryption, the log-in, and all of it.
+    pub fn depth(&self) -> u8 {
+        match (self.answered, self.encrypted, self.logged_in, &self.trouble) {
+            (_, _, _, None) => 4,
+            (_, _, true, _) => 3,
+            (_, Some(_), _, _) => 2,
+            (true, ..) => 1,
+            _ => 0,
+        }
+    }
+
+    /// Let in.
+    pub fn is_in(&self) -> bool {
+        self.trouble.is_none()
+    }
+}
+
 /// Why a client does not get in.
 #[derive(Debug)]
 pub enum Trouble {
@@ -74,6 +95,9 @@ pub enum Trouble {
     Tls(Error),
     /// It wants the password as it is, over a connection that everybody can read. It was not sent.
     WantsCleartext,
+    /// It wants the password as it is, or a mere digest of it, and whoever passes the bytes on could be the one who asks.
+    /// It was not sent.
+    Withheld,
     /// It wants a way of logging in that URLs have nothing for.
     OtherLogin,
     /// The server said no.
@@ -100,7 +124,9 @@ fn attempt<N: Network>(network: &N, address: &Address, mode: Mode) -> Visit {
     let mut visit = Visit::default();
     let ended =
         network.open(&address.host, address.port).map_err(Trouble::Network).and_then(|wire| {
-            Client { wire, address, arrived: BytesMut::new() }.enter(mode, &mut visit)
+            let is_verified = matches!(mode, Mode::Require(Trust::VerifyChain | Trust::VerifyFull));
+            let may_tell = N::IS_DIRECT || is_verified;
+            Client { wire, address, arrived: BytesMut::new(), may_tell }.enter(mode, &mut visit)
         });
     visit.trouble = ended.err();
     visit
@@ -110,6 +136,8 @@ struct Client<'a, W> {
     wire: W,
     address: &'a Address,
     arrived: BytesMut,
+    /// Who is at the other end may be shown the password, where the server asks for it.
+    may_tell: bool,
 }
 
 impl<W: Wire> Client<'_, W> {
@@ -187,6 +215,12 @@ impl<W: Wire> Client<'_, W> {
                 Message::AuthenticationOk => return Ok(()),
                 Message::AuthenticationCleartextPassword if !encrypted => {
                     return Err(Trouble::WantsCleartext);
+                }
+                Message::AuthenticationCleartextPassword
+                | Message::AuthenticationMd5Password(_)
+                    if !self.may_tell =>
+                {
+                    return Err(Trouble::Withheld);
                 }
                 Message::AuthenticationCleartextPassword => {
                     frontend::password_message(password, &mut reply).map_err(io)?;

@@ -2,6 +2,7 @@
 
 use crate::address::{Address, Mode};
 use crate::conversation::{Trouble, Visit};
+use crate::pods;
 use todohost_plugin::tcp::Trust;
 use todohost_plugin::{Finding, Outcome};
 
@@ -18,7 +19,8 @@ const SERVER: &str = "database.server";
 const ENCRYPTION: &str = "database.encryption";
 const LOGIN: &str = "database.login";
 const NAME: &str = "database.name";
-const PODS: &str = "database.pods";
+/// The last one.
+pub const PODS: &str = "database.pods";
 
 /// The secret has no value.
 pub fn no_value(secret: &str) -> Finding {
@@ -34,8 +36,22 @@ pub fn no_address(secret: &str, reason: &str) -> Finding {
         .help("write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require")
 }
 
-/// What a visit showed. What comes after the first failure has no finding.
-pub fn of(address: &Address, visit: &Visit) -> Vec<Finding> {
+/// What the visits from this machine and from a pod showed; the latter is not made where the pod would meet itself. What
+/// comes after the first failure has no finding. The app is where pods are: where one gets further than this machine, the
+/// rows are what it saw.
+pub fn of(address: &Address, here: &Visit, pod: Option<&Visit>) -> Vec<Finding> {
+    let asked = pod.filter(|pod| pods::not_asked(pod).is_none());
+    let further = asked.filter(|pod| pod.depth() > here.depth());
+    let mut findings = seen(address, further.unwrap_or(here), asked.is_some());
+    findings.push(match pod {
+        None => pods::itself(address, here),
+        Some(pod) => pods::beside(address, here, pod),
+    });
+    findings
+}
+
+/// What one visit showed.
+fn seen(address: &Address, visit: &Visit, pods_were_asked: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if visit.answered && !is_strange_from_the_start(visit) {
         let version = visit.version.as_ref().map(|version| address.hide(version));
@@ -52,9 +68,8 @@ pub fn of(address: &Address, visit: &Visit) -> Vec<Finding> {
     }
     match &visit.trouble {
         None => findings.push(Finding::passed(NAME, format!("{} is there", address.database))),
-        Some(trouble) => findings.push(failure(address, visit, trouble)),
+        Some(trouble) => findings.push(failure(address, visit, trouble, pods_were_asked)),
     }
-    findings.push(pods(address));
     findings
 }
 
@@ -102,7 +117,12 @@ fn encryption(address: &Address, encrypted: bool) -> Finding {
 }
 
 /// The row at which it ended.
-fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
+pub fn failure(
+    address: &Address,
+    visit: &Visit,
+    trouble: &Trouble,
+    pods_were_asked: bool,
+) -> Finding {
     let (host, user) = (&address.host, &address.user);
     match trouble {
         Trouble::Network(error) => {
@@ -121,7 +141,7 @@ fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
                 ),
                 _ => (address.hide(&error.message), format!("nc -vz {host} {}", address.port)),
             };
-            let finding = if is_name && address.may_be_the_clusters() {
+            let finding = if is_name && !pods_were_asked && address.may_be_the_clusters() {
                 let message = format!("{message} here; the cluster may know it");
                 Finding::new(Outcome::NotJudged, SERVER, message)
             } else {
@@ -144,6 +164,12 @@ fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
             "the server wants the password as it is over a connection that is not encrypted; it was not sent",
         )
         .help("write sslmode=require, or let the server ask for scram-sha-256"),
+        Trouble::Withheld => Finding::new(
+            Outcome::NotJudged,
+            LOGIN,
+            "the server wants the password as it is, which was not sent through the pod",
+        )
+        .help("sslmode=verify-full, or a server that asks for scram-sha-256, lets it be sent"),
         Trouble::OtherLogin => Finding::new(
             Outcome::NotJudged,
             LOGIN,
@@ -200,272 +226,5 @@ fn failure(address: &Address, visit: &Visit, trouble: &Trouble) -> Finding {
     }
 }
 
-/// Pods may see another network; what is certain of that is said.
-fn pods(address: &Address) -> Finding {
-    if address.is_loopback() {
-        let message = format!("{} is the pod itself there, not this machine", address.host);
-        return Finding::warning(PODS, message).help(
-            "name this machine as pods reach it, e.g. host.docker.internal on Docker Desktop, and let the server listen there",
-        );
-    }
-    Finding::new(Outcome::NotJudged, PODS, "no pod was asked: this is what this machine sees")
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conversation::{Network, Wire, visit};
-    use std::cell::RefCell;
-    use std::collections::VecDeque;
-    use todohost_plugin::{Error, ErrorKind, Result};
-
-    const PASSWORD: &str = "canary-51d0";
-
-    /// What a server does when it is connected to, once for each connection.
-    #[derive(Clone)]
-    enum Script {
-        Unreachable(&'static str),
-        Says { answers: Vec<Vec<u8>>, tls: bool },
-    }
-    use Script::{Says, Unreachable};
-
-    struct Scripted {
-        scripts: RefCell<VecDeque<Script>>,
-        sent: RefCell<Vec<u8>>,
-    }
-
-    struct Line<'a> {
-        server: &'a Scripted,
-        answers: RefCell<VecDeque<Vec<u8>>>,
-        tls: bool,
-    }
-
-    impl<'a> Network for &'a Scripted {
-        type Wire = Line<'a>;
-
-        fn open(&self, host: &str, _port: u16) -> Result<Line<'a>> {
-            match self.scripts.borrow_mut().pop_front() {
-                Some(Says { answers, tls }) => {
-                    Ok(Line { server: self, answers: RefCell::new(answers.into()), tls })
-                }
-                Some(Unreachable(code)) => {
-                    let message = format!("{host} cannot be reached");
-                    Err(Error::new(ErrorKind::Unavailable, code, message).cause("os error"))
-                }
-                None => panic!("nobody expects another connection"),
-            }
-        }
-    }
-
-    impl Wire for Line<'_> {
-        fn start_tls(&self, server_name: &str, _trust: Trust) -> Result<()> {
-            assert_eq!(server_name, "db.example");
-            let bad =
-                || Error::unavailable("todohost.connect.tls", "no TLS").cause("UnknownIssuer");
-            self.tls.then_some(()).ok_or_else(bad)
-        }
-
-        fn read(&self) -> Result<Vec<u8>> {
-            Ok(self.answers.borrow_mut().pop_front().unwrap_or_default())
-        }
-
-        fn write(&self, data: &[u8]) -> Result<()> {
-            self.server.sent.borrow_mut().extend_from_slice(data);
-            Ok(())
-        }
-    }
-
-    fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
-        [&[tag], length.as_slice(), body].concat()
-    }
-
-    fn refusal(state: &str, text: &str) -> Vec<u8> {
-        message(b'E', format!("SFATAL\0C{state}\0M{text}\0\0").as_bytes())
-    }
-
-    fn authentication(kind: u32) -> Vec<u8> {
-        message(b'R', &kind.to_be_bytes())
-    }
-
-    /// Lets everybody in who does not need a password.
-    fn welcome() -> Vec<u8> {
-        let version = message(b'S', b"server_version\x0017.2\0");
-        [authentication(0), version, message(b'Z', b"I")].concat()
-    }
-
-    fn says(answers: &[&[u8]]) -> Script {
-        Says { answers: answers.iter().map(|answer| answer.to_vec()).collect(), tls: true }
-    }
-
-    /// The rows that a visit gives, as `CODE OUTCOME MESSAGE`, and what was sent.
-    fn visited(parameters: &str, scripts: &[Script]) -> (Vec<String>, Vec<u8>) {
-        let url = format!("postgresql://todo:{PASSWORD}@db.example/shop?{parameters}");
-        let address = Address::parse(&url).unwrap();
-        let scripts = RefCell::new(scripts.to_vec().into());
-        let server = Scripted { scripts, sent: RefCell::default() };
-        let findings = of(&address, &visit(&&server, &address));
-        let whole = format!("{findings:?}");
-        assert!(!whole.contains(PASSWORD), "{whole}");
-        let word = |outcome: Outcome| match outcome {
-            Outcome::Passed => "pass",
-            Outcome::Failed => "fail",
-            Outcome::Warning => "warn",
-            Outcome::NotJudged => "none",
-        };
-        let row = |it: &Finding| {
-            let code = it.code.trim_start_matches("database.");
-            format!("{code} {}: {}", word(it.outcome), it.message)
-        };
-        assert!(server.scripts.borrow().is_empty(), "a connection was not made");
-        (findings.iter().map(row).collect(), server.sent.into_inner())
-    }
-
-    #[test]
-    fn the_whole_way_in() {
-        let (rows, sent) = visited("sslmode=require", &[says(&[b"S", &welcome()])]);
-        assert_eq!(
-            rows,
-            [
-                "server pass: db.example:5432, PostgreSQL 17.2",
-                "encryption pass: TLS; the certificate is not asked for",
-                "login pass: todo is let in",
-                "name pass: shop is there",
-                "pods none: no pod was asked: this is what this machine sees",
-            ]
-        );
-        assert!(sent.ends_with(b"X\0\0\0\x04"), "it says goodbye");
-    }
-
-    #[test]
-    fn an_answer_may_come_in_pieces() {
-        let pieces: Vec<Vec<u8>> = welcome().into_iter().map(|byte| vec![byte]).collect();
-        let script = Says { answers: [vec![b"S".to_vec()], pieces].concat(), tls: true };
-        assert!(visited("", &[script]).0[3].starts_with("name pass"));
-    }
-
-    #[test]
-    fn where_it_ends_is_the_row_that_fails() {
-        let cases: [(&str, Script, &str); 13] = [
-            (
-                "",
-                Unreachable("todohost.connect.unknown-host"),
-                "server fail: the name db.example has no address",
-            ),
-            (
-                "",
-                Unreachable("todohost.connect.refused"),
-                "server fail: nothing listens at db.example:5432",
-            ),
-            (
-                "",
-                Unreachable("todohost.connect.timeout"),
-                "server fail: db.example:5432 does not answer",
-            ),
-            (
-                "sslmode=require",
-                says(&[b"N"]),
-                "encryption fail: the server offers no TLS, and the URL asks for it",
-            ),
-            (
-                "sslmode=verify-full",
-                Says { answers: vec![b"S".to_vec()], tls: false },
-                "encryption fail: no agreement on TLS: UnknownIssuer",
-            ),
-            (
-                "sslmode=disable",
-                says(&[&refusal("28000", "no pg_hba.conf entry for host, no encryption")]),
-                "encryption fail: the server lets nobody in without TLS",
-            ),
-            (
-                "",
-                says(&[b"S", &refusal("28P01", PASSWORD)]),
-                "login fail: the password of todo is wrong, or there is no such user",
-            ),
-            (
-                "",
-                says(&[b"S", &[authentication(0), refusal("3D000", "no")].concat()]),
-                "name fail: there is no database shop",
-            ),
-            (
-                "",
-                says(&[b"S", &refusal("57P03", "the database system is starting up")]),
-                "server fail: db.example:5432 lets nobody in at the moment",
-            ),
-            (
-                "",
-                says(&[b"HTTP/1.1 400 Bad Request"]),
-                "server fail: db.example:5432 is no PostgreSQL that works: what answers there is no PostgreSQL",
-            ),
-            (
-                "",
-                says(&[b"S", &message(b'R', &[0, 0, 0, 7])]),
-                "login none: the server wants a log-in by something else than a password",
-            ),
-            (
-                "",
-                says(&[b"S", b"R\x7f\xff\xff\xff\0"]),
-                "login fail: db.example:5432 is no PostgreSQL that works: it sends more than a log-in is",
-            ),
-            (
-                "",
-                says(&[b"S and more"]),
-                "server fail: db.example:5432 is no PostgreSQL that works: what answers there is no PostgreSQL",
-            ),
-        ];
-        for (parameters, script, expected) in cases {
-            let (rows, _) = visited(parameters, &[script]);
-            let ended = &rows[rows.len() - 2];
-            assert_eq!(ended, expected, "{rows:?}");
-            assert!(rows[..rows.len() - 2].iter().all(|row| row.contains(" pass: ")), "{rows:?}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_never_sent_for_all_to_read() {
-        let script = says(&[b"N", &authentication(3)]);
-        let (rows, sent) = visited("sslmode=prefer", &[script]);
-        assert!(
-            rows[2].starts_with("login fail: the server wants the password as it is"),
-            "{rows:?}"
-        );
-        let has = |sent: &[u8]| sent.windows(PASSWORD.len()).any(|it| it == PASSWORD.as_bytes());
-        assert!(!has(&sent));
-        let (rows, sent) = visited("", &[says(&[b"S", &authentication(3), &welcome()])]);
-        assert!(rows[3].starts_with("name pass"), "{rows:?}");
-        assert!(has(&sent), "inside TLS it is");
-    }
-
-    #[test]
-    fn where_tls_is_only_preferred_it_goes_on_without() {
-        let broken = Says { answers: vec![b"S".to_vec()], tls: false };
-        let (rows, _) = visited("", &[broken, says(&[&welcome()])]);
-        assert_eq!(rows[1], "encryption pass: none: the server offers no TLS, or none that works");
-        assert!(rows[3].starts_with("name pass"), "{rows:?}");
-    }
-
-    #[test]
-    fn a_server_that_does_not_know_the_password_is_not_believed() {
-        let sasl = message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0");
-        let forged = message(b'R', b"\0\0\0\x0br=forged,s=c2FsdA==,i=4096");
-        let (rows, _) = visited("", &[says(&[b"S", &sasl, &forged])]);
-        assert!(rows[2].starts_with("login fail"), "{rows:?}");
-    }
-
-    #[test]
-    fn what_is_this_machine_here_is_the_pod_there() {
-        let address = Address::parse("postgres://todo@localhost/shop").unwrap();
-        let finding = pods(&address);
-        assert_eq!(finding.outcome, Outcome::Warning);
-        let address = Address::parse("postgres://todo@postgres.shop.svc/shop").unwrap();
-        let trouble = Trouble::Network(Error::not_found("todohost.connect.unknown-host", "x"));
-        let finding = failure(&address, &Visit::default(), &trouble);
-        assert_eq!(finding.outcome, Outcome::NotJudged, "{finding:?}");
-    }
-
-    #[test]
-    fn a_secret_without_a_value_is_not_judged_and_a_bad_one_fails() {
-        assert_eq!(no_value("a.b").outcome, Outcome::NotJudged);
-        assert_eq!(no_address("a.b", "it is none").message, "a.b cannot be used: it is none");
-    }
-}
+mod tests;

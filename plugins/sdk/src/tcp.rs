@@ -20,6 +20,15 @@ impl Connection {
         Ok(Self(host::Connection::open(host, port, milliseconds(timeout))?))
     }
 
+    /// The same from a pod that the host makes for it. Needs `tcp-connect-from-cluster` for the secret that names the
+    /// place. `timeout` begins once the pod runs.
+    ///
+    /// # Errors
+    /// When not granted, when there is no such pod, or when nothing answers it in time.
+    pub fn open_from_cluster(host: &str, port: u16, timeout: Duration) -> Result<Self> {
+        Ok(Self(host::Connection::open_from_cluster(host, port, milliseconds(timeout))?))
+    }
+
     /// Goes on in TLS.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! A scripted cluster: an HTTP server on loopback that speaks the Kubernetes API.
 //!
 //! Owns the script (behaviours, refusals, delays, answers of apps) and the record of requests.
-//! Storage is `store`, what apps answer on the wire `app`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
+//! Storage is `store`, what apps answer on the wire `app`, programs in pods `exec`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
 //! wire `server`.
 
 mod app;
 mod completion;
 mod controller;
+mod exec;
 mod fields;
 mod kinds;
 mod merge;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub use controller::Behaviour;
+pub use exec::FromPods;
 pub use kinds::Kind;
 use store::Store;
 pub use store::{Failure as Refusal, Key};
@@ -81,6 +83,7 @@ struct Script {
     faults: Vec<Fault>,
     answers: BTreeMap<(String, String), (u16, String)>,
     forbidden: Vec<(String, String)>,
+    from_pods: BTreeMap<String, FromPods>,
     requests: Vec<Request>,
 }
 
@@ -226,6 +229,25 @@ impl FakeCluster {
     /// Opens a port of this machine that leads to a Service as a node port does: give the Service that number.
     pub fn node_port(&self, namespace: &str, service: &str) -> u16 {
         self.server.node_port(self.state.clone(), namespace, service)
+    }
+
+    /// What pods meet at a place, e.g. `db.example:5432`; elsewhere they find no address.
+    pub fn from_pods(&self, place: &str, met: FromPods) {
+        self.state.script().from_pods.insert(place.to_owned(), met);
+    }
+
+    /// The node has these images, and no other.
+    pub fn images(&self, names: &[&str]) {
+        let key = Key {
+            resource: "nodes".into(),
+            namespace: String::new(),
+            name: self.state.node.to_string(),
+        };
+        let images: Vec<Value> = names.iter().map(|name| json!({ "names": [name] })).collect();
+        let mut store = self.state.store();
+        let mut status = store.get(&key).map(|node| node["status"].clone()).unwrap_or_default();
+        status["images"] = json!(images);
+        store.set_status(&key, &status);
     }
 
     /// The user may not do this; `verb` and `resource` as in an access review, e.g. `create secrets`.

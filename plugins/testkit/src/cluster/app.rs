@@ -11,12 +11,12 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::State;
 use super::store::{Failure, Key};
+use super::{State, exec};
 
 /// The subprotocol in which each message begins with the number of its channel.
 const PROTOCOL: &str = "v4.channel.k8s.io";
@@ -81,21 +81,59 @@ pub(super) fn forward<B: Default>(
     upgraded: hyper::upgrade::OnUpgrade,
     port: u16,
 ) -> Result<Response<B>, Failure> {
-    let bad = |message: &str| Failure::new(400, "BadRequest", message.to_owned());
     let is_running = state.store().get(key).is_some_and(is_ready);
     if !is_running {
         let message = format!("pods \"{}\" not found", key.name);
         return Err(Failure::new(404, "NotFound", message));
     }
+    let (state, key) = (state.clone(), key.clone());
+    websocket(
+        headers,
+        upgraded,
+        move |socket| async move { exchange(&state, &key, socket, port).await },
+    )
+}
+
+/// Answers a request for a program in a pod and runs it, once the connection is the WebSocket's.
+pub(super) fn run<B: Default>(
+    state: &State,
+    key: &Key,
+    headers: &HeaderMap,
+    upgraded: hyper::upgrade::OnUpgrade,
+    container: &str,
+    command: Vec<String>,
+) -> Result<Response<B>, Failure> {
+    let found = state.store().get(key).cloned();
+    let Some(pod) = found.filter(|pod| pod["status"]["phase"] == "Running") else {
+        let message = format!("pods \"{}\" not found", key.name);
+        return Err(Failure::new(404, "NotFound", message));
+    };
+    let containers = pod["spec"]["containers"].as_array().cloned().unwrap_or_default();
+    let container = containers.into_iter().find(|one| one["name"] == container).unwrap_or_default();
+    let state = state.clone();
+    websocket(headers, upgraded, move |socket| exec::run(state, container, command, socket))
+}
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Agrees on a WebSocket and serves it.
+fn websocket<B: Default, F>(
+    headers: &HeaderMap,
+    upgraded: hyper::upgrade::OnUpgrade,
+    serve: impl FnOnce(Socket) -> F + Send + 'static,
+) -> Result<Response<B>, Failure>
+where
+    F: Future<Output = Result<(), Error>> + Send,
+{
+    let bad = |message: &str| Failure::new(400, "BadRequest", message.to_owned());
     let challenge = headers.get("sec-websocket-key").ok_or_else(|| bad("no WebSocket"))?;
     let accept = derive_accept_key(challenge.as_bytes());
-    let (state, key) = (state.clone(), key.clone());
     tokio::spawn(async move {
         let Ok(connection) = upgraded.await else { return };
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None).await;
         // A client that goes away in the middle is its own affair.
-        let _ = exchange(&state, &key, socket, port).await;
+        let _ = serve(socket).await;
     });
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -116,7 +154,7 @@ async fn exchange<S>(
     key: &Key,
     mut socket: WebSocketStream<S>,
     port: u16,
-) -> Result<(), tokio_tungstenite::tungstenite::Error>
+) -> Result<(), Error>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::controller::{Behaviour, STEP, condition, ended, owner, report, unready, write};
+use super::exec;
 use super::store::{Key, now};
 
 /// Brings the pod of a Job into being, lets it end, and the Job with it.
@@ -66,6 +67,9 @@ async fn run(state: &State, pod: &Key, script: &str) -> Option<bool> {
     let behaviour = state.behaviour(script, &object);
     let running = json!({ "running": { "startedAt": now() } });
     status(state, pod, "Running", &running);
+    if exec::sleeps(&object) {
+        return None;
+    }
     tokio::time::sleep(STEP).await;
     let code = match behaviour {
         Behaviour::Ready => 0,

@@ -145,6 +145,7 @@ async fn handle(
         content_type: header("content-type").to_owned(),
         agent: header("user-agent").split('/').next().unwrap_or_default().to_owned(),
         query: parse_query(&query),
+        whole_query: query.clone(),
         method: method.clone(),
         path: path.clone(),
         body: match request.into_body().collect().await {
@@ -168,9 +169,13 @@ async fn handle(
         }
         None => {}
     }
-    let answer = match call.forwarded() {
-        Some((key, port)) => app::forward(&state, &key, &headers, upgraded, port),
-        None => call.answer(&state),
+    let answer = match (call.forwarded(), call.pod("exec")) {
+        (Some((key, port)), _) => app::forward(&state, &key, &headers, upgraded, port),
+        (None, Some(key)) => {
+            let container = call.query.get("container").map(String::as_str).unwrap_or_default();
+            app::run(&state, &key, &headers, upgraded, container, call.command())
+        }
+        (None, None) => call.answer(&state),
     };
     Ok(answer.unwrap_or_else(|failure| refuse(&failure)))
 }
@@ -222,6 +227,7 @@ struct Call {
     method: Method,
     path: String,
     query: BTreeMap<String, String>,
+    whole_query: String,
     accept: String,
     content_type: String,
     agent: String,
@@ -229,17 +235,26 @@ struct Call {
 }
 
 impl Call {
-    /// The pod and the port, where a port-forward is asked for.
-    fn forwarded(&self) -> Option<(Key, u16)> {
+    /// The pod, where this subresource of one is asked for.
+    fn pod(&self, subresource: &str) -> Option<Key> {
         let segments: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
-        let ["api", "v1", "namespaces", namespace, "pods", pod, "portforward"] =
-            segments.as_slice()
+        let ["api", "v1", "namespaces", namespace, "pods", pod, wanted] = segments.as_slice()
         else {
             return None;
         };
-        let port = self.query.get("ports")?.parse().ok()?;
         let (namespace, name) = (decode(namespace), decode(pod));
-        Some((Key { resource: "pods".into(), namespace, name }, port))
+        (*wanted == subresource).then(|| Key { resource: "pods".into(), namespace, name })
+    }
+
+    /// The pod and the port, where a port-forward is asked for.
+    fn forwarded(&self) -> Option<(Key, u16)> {
+        Some((self.pod("portforward")?, self.query.get("ports")?.parse().ok()?))
+    }
+
+    /// The program to run with its arguments.
+    fn command(&self) -> Vec<String> {
+        let pairs = self.whole_query.split('&');
+        pairs.filter_map(|pair| pair.strip_prefix("command=")).map(decode).collect()
     }
 
     fn answer(&self, state: &State) -> Result<Response<Body>, Failure> {
