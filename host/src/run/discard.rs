@@ -61,7 +61,7 @@ impl Session {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let images = candidates.into_iter().map(image).collect();
+        let images = candidates.iter().map(|reference| image(reference)).collect();
         let plugin = self.plugin(&reached.target)?;
         let context = self.context(self.bus.for_step("discard"), Deadline::Short, "discard");
         let options = reached.target.options.to_string();
@@ -96,11 +96,11 @@ fn is_content_tag<T>(reference: &str, built: &BTreeMap<String, T>) -> bool {
     })
 }
 
-fn image(reference: String) -> wit::Image {
-    let name = reference.rsplit_once(':').map_or(reference.as_str(), |(name, _)| name);
+fn image(reference: &str) -> wit::Image {
+    let name = reference.rsplit_once(':').map_or(reference, |(name, _)| name);
     wit::Image {
         name: name.to_owned(),
-        reference: reference.clone(),
+        reference: reference.to_owned(),
         id: String::new(),
         platform: String::new(),
         size: 0,

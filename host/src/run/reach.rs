@@ -31,37 +31,8 @@ impl Session {
             self.run.environment.cache_dir().join("leases"),
             self.run.lock_timeout.duration(),
         );
-        let waited = async {
-            if self.goal.changes_release() {
-                self.wait_for_others(&lease, &bus).await
-            } else {
-                Ok(false)
-            }
-        };
-        // What the renderer is told of the cluster is asked for along with the rest; who needs it sees why it failed.
-        let served = async {
-            if self.goal.renders() {
-                let _ = client.api_versions().await;
-            }
-            Ok(())
-        };
-        let (newest, salt, waited, ()) = self
-            .or_cancelled(async {
-                tokio::try_join!(
-                    async { Ok(store.newest().await?) },
-                    async { Ok(store.salt().await?) },
-                    waited,
-                    served
-                )
-            })
-            .await?;
-        // What another deploy made in the meantime is there to be read now.
-        let (newest, salt) = if waited {
-            let read = async { tokio::try_join!(store.newest(), store.salt()) };
-            self.or_cancelled(read).await?
-        } else {
-            (newest, salt)
-        };
+        let read = Box::pin(self.read_release(&client, &store, &lease, &bus));
+        let (newest, salt) = self.or_cancelled(read).await?;
         let Newest { latest, deployed, interrupted } = newest;
         let planned = || self.run.saved.as_ref().and_then(|saved| saved.salt());
         let salt = salt.or_else(planned).map_or_else(Salt::random, Ok)?;
@@ -87,6 +58,34 @@ impl Session {
             return Err(RunError::internal("the target was reached twice"));
         }
         Ok(if started { Report::done(detail) } else { Report::unchanged(detail) })
+    }
+
+    /// What the cluster knows of the release, once nobody else is changing it.
+    async fn read_release(
+        &self,
+        client: &Client,
+        store: &Store,
+        lease: &Lease,
+        bus: &Bus,
+    ) -> Result<(Newest, Option<Salt>), RunError> {
+        let release = async || Ok(tokio::try_join!(store.newest(), store.salt())?);
+        let others = async {
+            if self.goal.changes_release() {
+                self.wait_for_others(lease, bus).await
+            } else {
+                Ok(false)
+            }
+        };
+        // What the renderer is told of the cluster is asked for along with the rest; who needs it sees why it failed.
+        let served = async {
+            if self.goal.renders() {
+                let _ = client.api_versions().await;
+            }
+            Ok(())
+        };
+        let (read, waited, ()) = tokio::try_join!(release(), others, served)?;
+        // What another deploy made in the meantime is there to be read now.
+        if waited { release().await } else { Ok(read) }
     }
 
     /// Waits for cluster work, unless the user stops it; the request is dropped then.
