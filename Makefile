@@ -9,7 +9,7 @@ as_built := tests/scripts/as_built
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: ## Set everything up and deploy the Todo app; TARGET=docker-desktop|kind picks the cluster
+up: ## Set everything up and deploy the Todo app; TARGET=docker-desktop|kind|minikube picks the cluster
 	@$(as_built) tests/scripts/up "$(TARGET)"
 
 down: ## Take away what `make up` made

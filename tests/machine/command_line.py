@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import base_images, cluster, engine, kind, postgres
+from machine import base_images, cluster, engine, kind, minikube, postgres
 from machine.daemon import Daemon
 from machine.place import RUN, STATE, remove
 from machine.process import MachineError, say
 
-TARGETS = ("docker-desktop", "kind")
+TARGETS = ("docker-desktop", "kind", "minikube")
+# The engine's questions for the nodes that are its containers.
+NODES = (kind.MADE, minikube.MADE)
 
 
 def main(arguments: list[str]) -> int:
@@ -31,8 +33,8 @@ def main(arguments: list[str]) -> int:
     verb.add_argument("--engine-only", action="store_true", help="only the engine and the base images")
     verb = verbs.add_parser("down", help="stop everything that up started, also what a killed run left")
     verb.add_argument("--wipe", action="store_true", help="forget all data as well; the cache stays")
-    verb = verbs.add_parser("env", help="print the exports that make docker, kubectl and kind see it")
-    verb.add_argument("--target", choices=TARGETS, default=TARGETS[0])
+    verb = verbs.add_parser("env", help="print the exports that make docker, kubectl, kind and minikube see it")
+    verb.add_argument("--target", choices=TARGETS, action="append", help="taken for granted: all share one environment")
     verb = verbs.add_parser("status", help="what runs; exit code 1 when nothing does")
     verb.add_argument("--json", action="store_true")
     verbs.add_parser("bare", help="exit code 0 if this machine has no engine and no cluster of its own")
@@ -93,15 +95,19 @@ def up(target: str, engine_only: bool) -> None:
         return
     if not os.environ.get("DATABASE_URL"):
         postgres.up(cluster.address())
-    if target == "docker-desktop":
-        cluster.up()
-    else:
-        kind.up()
+    match target:
+        case "docker-desktop":
+            cluster.up()
+        case "kind":
+            kind.up()
+        case "minikube":
+            minikube.up()
     say(f"{target}: ready")
 
 
 def down(wipe: bool) -> None:
     """Stops everything, in the order that lets it end well."""
+    minikube.down()
     kind.down()
     cluster.down()
     engine.down()
@@ -121,8 +127,9 @@ def remove_state() -> None:
 def exports() -> str:
     """Shell lines for `eval`."""
     known = engine.environment()
-    path = f"{STATE}/kubernetes:{kind.folder()}:" + known.pop("PATH").removesuffix(":" + os.environ.get("PATH", ""))
-    lines = {**known, "KUBECONFIG": str(cluster.KUBECONFIG)}
+    own = f"{STATE}/kubernetes:{kind.folder()}:{minikube.folder()}:"
+    path = own + known.pop("PATH").removesuffix(":" + os.environ.get("PATH", ""))
+    lines = {**known, "KUBECONFIG": str(cluster.KUBECONFIG), **minikube.environment()}
     if not os.environ.get("DATABASE_URL") and postgres.PASSWORD.exists():
         lines["DATABASE_URL"] = postgres.url(cluster.address())
     # What a program is given another wall clock by.
@@ -134,9 +141,11 @@ def exports() -> str:
 
 
 def status(as_json: bool) -> int:
-    """Shows which daemons run."""
+    """Shows which daemons and which nodes run."""
     names = sorted(path.stem for path in (RUN / "daemons").glob("*.json"))
     running = {name: pid for name in names if (pid := Daemon(name).pid())}
+    if "dockerd" in running:
+        running |= {name: pid for made in NODES for name, pid in engine.containers(made).items()}
     if as_json:
         print(json.dumps(running))
     else:

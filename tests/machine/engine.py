@@ -6,6 +6,7 @@ That is what Docker Desktop does, so `docker build` makes what a Pod with `image
 import json
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def docker(*arguments: str | Path, timeout: float = 600, text: str | None = None
 def image_exists(reference: str) -> bool:
     """Whether the engine has an image."""
     return succeeds("docker", "image", "inspect", reference, env=environment())
+
+
+def containers(filters: Sequence[str]) -> dict[str, int]:
+    """The containers that run, by name, each with its first process."""
+    found = docker("ps", "-q", *filters).split()
+    form = "{{.Name}} {{.State.Pid}}"
+    lines = docker("inspect", "--format", form, *found).splitlines() if found else []
+    return {name.removeprefix("/"): int(pid) for name, pid in (line.split() for line in lines)}
 
 
 def up() -> None:

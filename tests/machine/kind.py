@@ -10,7 +10,8 @@ from machine.place import STATE, cached, write
 from machine.process import logged, run, say, succeeds, wait_until
 
 # The engine's question for the nodes of every cluster.
-NODES = ("ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster")
+MADE = ("--filter", "label=io.x-k8s.kind.cluster")
+NODES = ("ps", "-aq", *MADE)
 
 
 def folder() -> Path:

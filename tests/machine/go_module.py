@@ -1,0 +1,11 @@
+"""Modules of Go as the module proxy has them: their sources, unpacked in Go's own cache."""
+
+import json
+from pathlib import Path
+
+from machine.process import run
+
+
+def fetched(module: str, version: str) -> Path:
+    """The folder with a module's sources; nobody may write into it."""
+    return Path(json.loads(run("go", "mod", "download", "-json", f"{module}@{version}"))["Dir"])
