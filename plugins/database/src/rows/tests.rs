@@ -4,7 +4,7 @@ use super::*;
 use crate::conversation::{Network, Wire, visit};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use todohost_plugin::{ErrorKind, Result};
+use todohost_plugin::{Error, ErrorKind, Result};
 
 const PASSWORD: &str = "canary-51d0";
 
