@@ -110,6 +110,7 @@ fn context(project: &Path) -> CallContext {
             kubeconfig: Vec::new(),
             environment: BTreeMap::new(),
             cluster: None,
+            relay: None,
             vault: Arc::new(NoSecrets),
             secret: None,
         }),

@@ -134,7 +134,8 @@ fn where_no_pod_can_be_asked_it_says_why() {
         let world = World::new();
         world.cluster.images(images);
         if !path.is_empty() {
-            let forbidden = Refusal::new(403, "Forbidden", "pods is forbidden: not for you");
+            let forbidden =
+                Refusal::new(403, "Forbidden", "pods is forbidden: User \"ada\" cannot do that");
             let effect = Effect::Refuse(forbidden);
             // What is made may be taken away.
             for method in ["GET", "POST"] {
@@ -203,7 +204,6 @@ fn a_deploy_makes_no_pod_for_it() {
     let deploy = world.host().args(["deploy", "--target", "docker-desktop"]);
     let deploy = deploy.args(["--set", &format!("secrets.databaseUrl={url}")]);
     let finished = deploy.run().expect_code(0);
-    assert!(rows(&finished.stderr, "NOT JUDGED").contains(&PODS), "{}", finished.output());
-    assert!(finished.stderr.contains("todohost doctor"), "{}", finished.output());
+    assert!(finished.stderr.contains("4 passed, 1 not judged"), "{}", finished.output());
     assert_eq!(made(&world), Vec::<Value>::new());
 }

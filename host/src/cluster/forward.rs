@@ -123,12 +123,14 @@ impl Client {
 
     /// The error of a stream that was not opened.
     pub(super) fn upgrade_refused(&self, error: &kube::Error, action: String) -> ClusterError {
-        let kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) = error
-        else {
-            return self.unreachable(error);
+        let (status, message) = match error {
+            kube::Error::Api(answer) => (answer.code, answer.message.clone()),
+            kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
+                (status.as_u16(), format!("HTTP status {status}"))
+            }
+            error => return self.unreachable(error),
         };
-        let message = format!("HTTP status {status}");
-        match status.as_u16() {
+        match status {
             401 | 403 => ClusterError::Forbidden { action, cause: Cause::new(message) },
             status => ClusterError::Refused { action, message, status },
         }
