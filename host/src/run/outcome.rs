@@ -68,7 +68,7 @@ impl Ended {
             Ok(outcome) => TargetEnd {
                 target,
                 outcome: outcome.word(goal),
-                revision: outcome.revision,
+                revision: outcome.revision.filter(|_| !matches!(goal, Goal::Delete(_))),
                 addresses: outcome.addresses.clone(),
                 error: None,
             },

@@ -195,7 +195,7 @@ fn is_early(error: &RunError) -> bool {
 
 /// How to come to a client of a target's cluster.
 pub(super) async fn connection(
-    plugin: &Plugin,
+    plugin: &Arc<Plugin>,
     context: &CallContext,
     options: String,
 ) -> Result<Connection, RunError> {
