@@ -138,6 +138,8 @@ fn kind_rules(begins: Begins, world: &World) -> Scripts {
         Rule::on(list).requires("up").prints(&node("running", "Up 2 minutes")),
         Rule::on(list).requires("deleted"),
         Rule::on(list).prints(&before),
+        // Of another name there is none.
+        Rule::on("ps --all --no-trunc --filter label=io.x-k8s.kind.cluster=* --format *"),
         start.clone().requires("start-fails").fails(1, "Error: failed to start containers\n"),
         start.clone().requires("start-holds").holds(),
         brings_up(start, world, "kind-todohost"),
