@@ -144,8 +144,11 @@ fn create(options: &Options) -> Result<()> {
     }
     let made = kind(arguments, configuration.as_bytes(), "kind.create-failed");
     // kind removes what it began when it fails; the last lines say why it did.
-    made.map_err(|error| {
-        error.help(format!("try it by hand: kind create cluster --name {}", options.cluster))
+    made.map_err(|error| match error.help {
+        Some(_) => error,
+        None => {
+            error.help(format!("try it by hand: kind create cluster --name {}", options.cluster))
+        }
     })?;
     wait_until_ready(&nodes::of(&options.cluster)?)
 }

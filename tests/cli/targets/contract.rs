@@ -304,7 +304,8 @@ fn who_cannot_be_started_from_here_is_started_as_each_system_does() {
             // An older Docker Desktop, which has no command of its own.
             let silent = "Cannot connect to the Docker daemon. Is the docker daemon running?\n";
             world.tools.program("docker", &[Rule::on("**").prints(&client).fails(1, silent)]);
-            let refused = product.deploy(&world, &[]).run().expect_code(6);
+            let refused = product.deploy(&world, &[]).run();
+            assert!(matches!(refused.code(), Some(5 | 6)), "{}", refused.output());
             assert!(refused.stderr.contains(way), "{target}, {system}: {}", refused.output());
             assert!(!refused.stderr.contains("--yes"), "{}", refused.output());
         }
