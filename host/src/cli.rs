@@ -15,19 +15,23 @@ mod signals;
 mod status;
 mod target;
 
+use std::sync::{Mutex, PoisonError};
+
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
 use self::deploy::Particulars;
 use crate::environment::Environment;
-use crate::event::{Bus, EventKind, Failure};
+use crate::event::{Bus, EventKind, Failure, TargetEnd};
 use crate::exit::Exit;
 use crate::plan::Goal;
 use crate::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 use crate::project::{Project, ProjectFile, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{AfterFailure, Builds, LOCK_TIMEOUT, Run, RunError, time_now};
-use crate::ui::{self, Detail, Style};
+use crate::run::{
+    AfterFailure, Builds, Consent, Ended, LOCK_TIMEOUT, Outcome, Run, RunError, time_now,
+};
+use crate::ui::{self, Detail, Questions, Style};
 use crate::values::{Prompt, ValueArgument, Values};
 use arguments::{
     Arguments, Command, Common, DeployOptions, OutputFormat, PlanOptions, PluginCommand,
@@ -73,9 +77,10 @@ async fn dispatch(arguments: Arguments) -> Exit {
         (false, false) => Detail::Normal,
     };
     let (bus, events) = Bus::new();
-    let screen = ui::show(style, detail, events);
+    let (screen, questions) = ui::show(style, detail, events);
     let cancel = CancellationToken::new();
-    let session = Cli { environment, bus, cancel: cancel.clone(), style };
+    let session =
+        Cli { environment, bus, questions, cancel: cancel.clone(), style, ended: Mutex::default() };
     let result = tokio::select! {
         result = session.command(&arguments) => result,
         () = signals::second_stop(&session.bus, &cancel) => {
@@ -111,8 +116,11 @@ fn print_schema() -> Exit {
 struct Cli {
     environment: Environment,
     bus: Bus,
+    questions: Questions,
     cancel: CancellationToken,
     style: Style,
+    /// How the run ended on each target, once it did.
+    ended: Mutex<Vec<TargetEnd>>,
 }
 
 impl Cli {
@@ -207,12 +215,17 @@ impl Cli {
             lock_timeout: LOCK_TIMEOUT,
             after_failure: AfterFailure::default(),
             builds: Builds::default(),
-            may_start: false,
+            consent: Consent::Withheld,
             takeover,
             plan_file: None,
             saved: None,
             now: time_now(),
         })
+    }
+
+    /// Whether targets may start what is not there: `--yes` says so, else the user is asked.
+    fn consent(&self, yes: bool) -> Consent {
+        if yes { Consent::Given } else { Consent::Asked(self.questions.clone()) }
     }
 
     fn registry(&self, root: &std::path::Path) -> Result<Registry, RunError> {
@@ -236,19 +249,33 @@ impl Cli {
         })?)
     }
 
+    /// What came of each target; the first failure, where there is one.
+    fn conclude(&self, goal: Goal, ended: Vec<Ended>) -> Result<Vec<Outcome>, RunError> {
+        let told = ended.iter().filter_map(|ended| ended.tell(goal)).collect();
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        ended.into_iter().map(|ended| ended.result).collect()
+    }
+
+    fn targets_ended(&self) -> Vec<TargetEnd> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn finish(&self, exit: Exit, summary: String, revision: Option<u32>, addresses: Vec<String>) {
         self.bus.send(EventKind::RunFinished {
             exit_code: exit.code(),
             summary,
             revision,
             addresses,
+            targets: self.targets_ended(),
             error: None,
         });
     }
 
-    /// Machines get the error as an event; people get it as text, once the screen is done.
+    /// Machines get the error as an event; people get it as text, once the screen is done. How each of several targets
+    /// ended is shown to both.
     fn tell_failure(&self, error: &RunError, exit: Exit) {
-        if self.style != Style::Json {
+        let targets = self.targets_ended();
+        if self.style != Style::Json && targets.len() < 2 {
             return;
         }
         let error: Failure = error.failure();
@@ -257,6 +284,7 @@ impl Cli {
             summary: error.message.clone(),
             revision: None,
             addresses: Vec::new(),
+            targets,
             error: Some(error),
         });
     }

@@ -176,10 +176,30 @@ pub enum EventKind {
         revision: Option<u32>,
         /// Where the app's services answer.
         addresses: Vec<String>,
-        /// The error, its code, causes and help, where it failed.
+        /// How it ended on each target, in the order in which they were named.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<TargetEnd>,
+        /// The error, its code, causes and help, where it failed; of several targets the first one's that did.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
     },
+}
+
+/// How a run ended on one of its targets.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetEnd {
+    /// Which.
+    pub target: String,
+    /// `done`, `unchanged`, `failed` or `cancelled`.
+    pub outcome: StepOutcome,
+    /// Revision that is now in force there, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// Where the app's services answer.
+    pub addresses: Vec<String>,
+    /// The error, where it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
 }
 
 /// How a step ended.

@@ -7,6 +7,7 @@ mod apply;
 mod builds;
 mod candidates;
 mod check;
+mod consent;
 mod delete;
 mod diff;
 mod discard;
@@ -49,12 +50,14 @@ use crate::values::Values;
 
 pub use builds::Builds;
 pub use candidates::{Candidate, Choice, candidates, choose};
+pub use consent::Consent;
 pub use error::{Clue, RunError};
+pub use examine::facts;
 pub use exclusive::LOCK_TIMEOUT;
 pub use forward::{Forward, ForwardError};
 pub use history::Revision;
 pub use leave::AfterFailure;
-pub use outcome::{Outcome, State};
+pub use outcome::{Ended, Outcome, State};
 pub use saved::SavedPlan;
 use schedule::{Report, StepRunner};
 use session::{Session, lock};
@@ -89,8 +92,8 @@ pub struct Run {
     pub after_failure: AfterFailure,
     /// Images that were built for one target and are of use to the others.
     pub builds: Builds,
-    /// The user agreed beforehand that a target starts or creates what is not there.
-    pub may_start: bool,
+    /// Whether a target may start or create what is not there.
+    pub consent: Consent,
     /// Where a plan is written to, where that was asked for.
     pub plan_file: Option<PathBuf>,
     /// The plan that is carried out, where there is one.
@@ -106,29 +109,12 @@ pub fn time_now() -> u64 {
 }
 
 /// Executes the plan for all its targets at the same time; they share nothing, so that one may fail alone.
-///
-/// # Errors
-/// The first target's failure, once all are over.
-pub async fn execute(run: &Arc<Run>, plan: &Plan) -> Result<Vec<Outcome>, RunError> {
-    let targets = plan.targets.iter().map(|target| execute_target(run, plan, target));
-    let mut outcomes = Vec::new();
-    let mut failure = None;
-    for (target, result) in plan.targets.iter().zip(join_all(targets).await) {
-        match result {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) if failure.is_none() => failure = Some(error),
-            Err(error) => {
-                let message = error.to_string();
-                bus_of(run, plan, target).send(EventKind::Note { level: "warn".into(), message });
-            }
-        }
-    }
-    let Some(failure) = failure else { return Ok(outcomes) };
-    for target in outcomes.iter().filter_map(|outcome| outcome.target.as_ref()) {
-        let message = format!("target {target} went well");
-        run.bus.send(EventKind::Note { level: "info".into(), message });
-    }
-    Err(failure)
+pub async fn execute(run: &Arc<Run>, plan: &Plan) -> Vec<Ended> {
+    let targets = plan.targets.iter().map(|target| async move {
+        let result = execute_target(run, plan, target).await;
+        Ended { target: target.target.clone(), result }
+    });
+    join_all(targets).await
 }
 
 /// Of several targets each has its own events.
@@ -229,7 +215,11 @@ impl StepRunner for Session {
             let plugin = step.plugin.as_ref();
             let plugin = plugin.ok_or_else(|| RunError::internal("a step without a plugin"))?;
             match &step.action {
-                Action::Reach => self.reach(plugin, bus).await,
+                Action::Reach => {
+                    let reached = self.reach(plugin, bus).await;
+                    self.reach_is_over.cancel();
+                    reached
+                }
                 Action::Examine => self.examine(plugin, bus).await,
                 Action::CheckInputs { check } => self.check_inputs(check, plugin, bus).await,
                 Action::Inputs { image, spec } => self.inputs(image, spec, plugin, bus).await,

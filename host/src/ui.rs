@@ -9,6 +9,8 @@ mod human;
 mod json;
 mod judgements;
 mod plain;
+mod questions;
+mod targets;
 mod text;
 mod waiting;
 
@@ -17,12 +19,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::event::{Event, EventKind};
 
 pub use difference::difference_text;
 pub use error::{failure_of, render_failure};
+pub use questions::Questions;
 pub use text::{clean, duration};
 
 /// Live lines that count seconds are drawn as often.
@@ -61,34 +64,52 @@ pub fn pick_style(json: bool, plain: bool) -> Style {
     }
 }
 
-/// Shows events until the run is over or the bus is dropped. What is dropped after the end has nothing to tell.
-pub fn show(style: Style, detail: Detail, events: UnboundedReceiver<Event>) -> JoinHandle<()> {
+/// Shows events until the run is over or the bus is dropped, and asks what there is to be asked. What is dropped after
+/// the end has nothing to tell.
+pub fn show(
+    style: Style,
+    detail: Detail,
+    mut events: UnboundedReceiver<Event>,
+) -> (JoinHandle<()>, Questions) {
     let mut renderer: Box<dyn Renderer> = match style {
         Style::Human => Box::new(human::Human::new(detail)),
         Style::Plain => Box::new(plain::Plain::new(detail)),
         Style::Json => Box::new(json::Json { detail }),
     };
-    tokio::spawn(async move {
-        let mut events = events;
+    let (questions, mut asked) = Questions::new();
+    let screen = tokio::spawn(async move {
+        let mut lines = questions::Lines::default();
         loop {
-            let Ok(event) = timeout(TICK, events.recv()).await else {
-                renderer.tick();
-                continue;
-            };
-            let Some(event) = event else { break };
-            renderer.show(&event);
-            if matches!(event.kind, EventKind::RunFinished { .. }) {
-                break;
+            tokio::select! {
+                // What was told before a question is shown before it.
+                biased;
+                event = events.recv() => {
+                    let Some(event) = event else { break };
+                    renderer.show(&event);
+                    if matches!(event.kind, EventKind::RunFinished { .. }) {
+                        break;
+                    }
+                }
+                Some(question) = asked.recv() => {
+                    renderer.pause();
+                    question.ask(&mut lines).await;
+                    renderer.resume();
+                }
+                () = sleep(TICK) => renderer.tick(),
             }
         }
         renderer.end();
-    })
+    });
+    (screen, questions)
 }
 
 trait Renderer: Send {
     fn show(&mut self, event: &Event);
     /// Nothing happened for a while: what counts seconds is drawn again.
     fn tick(&mut self) {}
+    /// Nothing is drawn until [`resume`](Self::resume): the user is asked something.
+    fn pause(&mut self) {}
+    fn resume(&mut self) {}
     fn end(&mut self) {}
 }
 
@@ -113,17 +134,6 @@ pub fn data_has_colours(plain: bool) -> bool {
 /// Writes a line for the user to stderr. A closed stderr is nobody's problem.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-/// Asks for a yes or no on the terminal; `None` without a terminal. Only a clear yes is one.
-pub fn confirm(question: &str) -> Option<bool> {
-    let terminal = console::Term::stderr();
-    if !terminal.is_term() || !std::io::stdin().is_terminal() {
-        return None;
-    }
-    terminal.write_str(&format!("{} [y/N] ", clean(question))).ok()?;
-    let answer = terminal.read_line().ok()?;
-    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Asks for a secret on the terminal, without showing what is typed; `None` without a terminal.

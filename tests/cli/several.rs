@@ -11,7 +11,10 @@ fn two() -> (World, FakeCluster) {
     second.write_kubeconfig(&world.project.home().join(".kube/second"), "kind-todohost");
     let node = "exec todohost-control-plane ctr ** images list --quiet";
     let rules = [
+        // No container has a port of this machine, and Docker Desktop's own cluster is none of kind's.
+        Rule::on("ps --filter * --format *"),
         Rule::on("ps **").prints("todohost-control-plane\trunning\tcontrol-plane\n"),
+        Rule::on("exec todohost-control-plane kubectl **").prints("ok"),
         // What the engine has by now is what the node was given.
         Rule::on(node).requires("arrived").prints(&format!("docker.io/library/{}\n", image())),
         Rule::on(node),
@@ -82,7 +85,58 @@ fn one_that_fails_leaves_the_other_alone() {
     assert!(!matches!(finished.code(), Some(0 | 1)), "{}", finished.output());
     assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
     assert_eq!(second.get("namespaces", "", "shop"), None);
-    assert!(finished.stderr.contains("target docker-desktop went well"), "{}", finished.output());
+    // Side by side: which went well, with its revision, and which did not.
+    let row = |target: &str| {
+        let mut lines = finished.stderr.lines();
+        lines.find(|line| line.starts_with(&format!("{target} "))).unwrap_or_default().to_owned()
+    };
+    assert!(row("docker-desktop").contains("done     1"), "{}", finished.output());
+    assert!(row("kind").contains("failed   -"), "{}", finished.output());
+}
+
+#[test]
+fn the_end_says_how_it_was_on_each_target() {
+    let ends = |finished: &todohost_testkit::Finished| {
+        let end = finished.events_of("run-finished").remove(0);
+        let targets = end["targets"].as_array().unwrap().clone();
+        (end, targets)
+    };
+    let json =
+        |world: &World| deploy(world, &["docker-desktop", "kind"]).args(["--output", "json"]).run();
+    let (world, _second) = two();
+    world.tools.set("save-fails");
+    let failed = json(&world);
+    let (end, targets) = ends(&failed);
+    assert_eq!(targets.len(), 2, "{end}");
+    assert_eq!(
+        (&targets[0]["target"], &targets[0]["outcome"], &targets[0]["revision"]),
+        (&"docker-desktop".into(), &"done".into(), &1.into())
+    );
+    assert_eq!(
+        (&targets[1]["target"], &targets[1]["outcome"], &targets[1]["revision"]),
+        (&"kind".into(), &"failed".into(), &serde_json::Value::Null)
+    );
+    assert_eq!(targets[1]["error"]["code"], end["error"]["code"], "{end}");
+    assert!(targets[0].get("error").is_none(), "{end}");
+
+    world.tools.unset("save-fails");
+    let (end, targets) = ends(&json(&world).expect_code(0));
+    let told = |at: usize| (targets[at]["outcome"].clone(), targets[at]["revision"].clone());
+    assert_eq!(told(0), ("unchanged".into(), 1.into()), "{end}");
+    assert_eq!(told(1), ("done".into(), 1.into()), "{end}");
+}
+
+#[test]
+fn several_that_fail_are_each_told_in_full() {
+    let world = World::new();
+    std::fs::remove_file(world.project.kubeconfig()).unwrap();
+    let finished = deploy(&world, &["docker-desktop", "minikube"]).run();
+    assert_ne!(finished.code(), Some(0));
+    let output = finished.output();
+    for code in ["code: docker-desktop.absent", "code: minikube.not-installed"] {
+        assert_eq!(output.matches(code).count(), 1, "{code}:\n{output}");
+    }
+    assert_eq!(output.matches("  help: ").count(), 2, "{output}");
 }
 
 #[test]

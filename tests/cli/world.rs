@@ -20,6 +20,8 @@ pub const API_KEY: &str = "sk-canary+55d0/e1c8";
 const ENGINE: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":{"Platform":{"Name":"Docker Desktop"},"Version":"28.0.4","Os":"linux","Arch":"amd64"}}"#;
 const CLIENT: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":null}"#;
 const REFUSED: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
+/// What `df` prints inside of a node.
+const DISK: &str = "Filesystem     1024-blocks     Used Available Capacity Mounted on\n/dev/vda1         61202244 20201908  37858908      35% /var\n";
 /// What `docker image inspect` prints.
 const IMAGE: &str = r#"[{"Id":"sha256:5d0e2f1b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1048576}]"#;
 /// The same for a build that stands on two images, which are there.
@@ -56,6 +58,7 @@ impl World {
             &[
                 Rule::on("ps **").prints("todohost-control-plane\trunning\tcontrol-plane\n"),
                 Rule::on("exec todohost-control-plane ctr ** list --quiet"),
+                Rule::on("exec todohost-control-plane kubectl **").prints("ok"),
                 Rule::on("save **").requires("save-holds").holds(),
                 Rule::on("save **"),
                 Rule::on("exec --interactive todohost-control-plane ctr ** import **"),
@@ -227,6 +230,8 @@ pub fn docker() -> Vec<Rule> {
     vec![
         Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
         Rule::on("version --format *").prints(ENGINE),
+        Rule::on("info --format *").prints("8323289088 8\n"),
+        Rule::on("exec * df -P -k /var").prints(DISK),
         // No container has a port of this machine.
         Rule::on("ps --filter * --format *"),
         Rule::on("buildx version").prints("github.com/docker/buildx v0.22.0 18ccba0\n"),

@@ -1,11 +1,13 @@
 //! Programs: named, never given by path; with the arguments and variables that were granted.
 //!
 //! Each runs in a process group (a job on Windows) of its own, so that Ctrl-C reaches the host alone
-//! and the host stops the program with all that it started.
+//! and the host stops the program with all that it started, also where the host itself is killed.
 
 mod archive;
 mod child;
 mod distribute;
+#[cfg(unix)]
+mod guard;
 mod spawn;
 
 use std::sync::Arc;

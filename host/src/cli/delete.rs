@@ -6,7 +6,6 @@ use crate::exit::Exit;
 use crate::plan::{Deletion, Goal};
 use crate::release::Takeover;
 use crate::run::{Run, RunError};
-use crate::ui;
 
 impl Cli {
     pub(super) async fn delete(
@@ -28,12 +27,23 @@ impl Cli {
             targets.join(", ")
         );
         if !options.yes {
-            match ui::confirm(&format!("delete {what}?")) {
-                Some(true) => {}
-                Some(false) => return Err(RunError::cancelled()),
-                None => return Err(RunError::Unconfirmed { what }),
-            }
+            self.confirm_deletion(what).await?;
         }
         self.pursue(common, run, goal, &targets).await
+    }
+
+    /// Asks whether `what` is really to be deleted.
+    pub(super) async fn confirm_deletion(&self, what: String) -> Result<(), RunError> {
+        let question = format!("delete {what}?");
+        let answer = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Err(RunError::cancelled()),
+            answer = self.questions.confirm(&question) => answer,
+        };
+        match answer {
+            Some(true) => Ok(()),
+            Some(false) => Err(RunError::cancelled()),
+            None => Err(RunError::Unconfirmed { what }),
+        }
     }
 }

@@ -42,8 +42,8 @@ impl Cli {
         let run = self.begin(goal, common, &options.values.arguments(), options.takeover())?;
         let Particulars { plan_file, after_failure, lock_timeout } = particulars;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
-        let may_start = options.yes;
-        let run = Run { ready_within, lock_timeout, after_failure, may_start, plan_file, ..run };
+        let consent = self.consent(options.yes);
+        let run = Run { ready_within, lock_timeout, after_failure, consent, plan_file, ..run };
         let needs_secrets = !matches!(goal, Goal::Build | Goal::Render | Goal::Verify | Goal::Test);
         if needs_secrets {
             run.values.require_secrets(&run.project)?;
@@ -96,8 +96,8 @@ impl Cli {
         let after_failure = change.after_failure();
         let lock_timeout = change.lock.timeout();
         let saved = Some(Arc::new(saved));
-        let may_start = options.yes;
-        let run = Run { ready_within, lock_timeout, after_failure, may_start, saved, ..run };
+        let consent = self.consent(options.yes);
+        let run = Run { ready_within, lock_timeout, after_failure, consent, saved, ..run };
         self.pursue(common, run, goal, &targets).await
     }
 
@@ -125,7 +125,7 @@ impl Cli {
         let plan = planner.plan(goal, targets)?;
         let app = plan.app.clone();
         let plan_file = run.plan_file.clone();
-        let outcomes = run::execute(&Arc::new(run), &plan).await?;
+        let outcomes = self.conclude(goal, run::execute(&Arc::new(run), &plan).await)?;
         for manifest in outcomes.iter().filter_map(|outcome| outcome.manifest.as_ref()) {
             if common.output != OutputFormat::Json {
                 let _ = ui::data(manifest);

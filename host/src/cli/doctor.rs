@@ -27,10 +27,11 @@ impl Cli {
         let planner = Planner { project: &run.project, registry: &run.registry };
         let plan = planner.plan(Goal::Doctor, &targets)?;
         let ended = run::execute(&Arc::new(run), &plan).await;
+        let outcomes = self.conclude(Goal::Doctor, ended);
         if let Some(error) = unnamed {
             return Err(error);
         }
-        let warnings: usize = ended?.iter().map(|outcome| outcome.warnings).sum();
+        let warnings: usize = outcomes?.iter().map(|outcome| outcome.warnings).sum();
         let app = plan.app;
         let (exit, summary) = match warnings {
             0 => (Exit::Success, format!("nothing stands in the way of a deploy of {app}")),

@@ -8,7 +8,9 @@ use super::arguments::{Common, OutputFormat};
 use crate::event::EventKind;
 use crate::project::{AUTO, Project, READY_WITHIN};
 use crate::release::Takeover;
-use crate::run::{self, AfterFailure, Builds, Candidate, LOCK_TIMEOUT, Run, RunError, time_now};
+use crate::run::{
+    self, AfterFailure, Builds, Candidate, Consent, LOCK_TIMEOUT, Run, RunError, time_now,
+};
 use crate::ui;
 use crate::values::Values;
 
@@ -24,12 +26,15 @@ fn none_local(candidates: &[Candidate]) -> RunError {
     RunError::NoTarget { message, help }
 }
 
-/// One line each, in columns; what it would do about a state that is not ready comes below it.
+/// One line each, in columns; what it would do about a state that is not ready, and what it warns of, comes below it.
 fn table(candidates: &[Candidate]) -> String {
     let header = ["TARGET", "STATE", "KUBERNETES", "IMAGES", "WHAT IT IS"].map(str::to_owned);
     let rows = candidates.iter().map(|candidate| {
         let Candidate { name, plugin, state, detail, kubernetes_version, images_via, .. } =
             candidate;
+        let Candidate { mode, runtime, nodes, .. } = candidate;
+        let facts = run::facts(mode.as_deref(), runtime.as_deref(), nodes);
+        let facts = if facts.is_empty() { facts } else { format!(" ({})", ui::clean(&facts)) };
         let known = |text: Option<&str>| text.unwrap_or("-").to_owned();
         let plugin = if plugin == name { String::new() } else { format!("{plugin}: ") };
         [
@@ -37,21 +42,25 @@ fn table(candidates: &[Candidate]) -> String {
             state.clone(),
             ui::clean(&known(kubernetes_version.as_deref())).into_owned(),
             known(*images_via),
-            format!("{plugin}{}", ui::clean(detail).trim()),
+            format!("{plugin}{}{facts}", ui::clean(detail).trim()),
         ]
     });
     let lines: Vec<[String; 5]> = std::iter::once(header).chain(rows).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
     let widths: [usize; 4] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let mut text = String::new();
-    let offers = candidates.iter().map(|candidate| candidate.offer.as_deref());
-    for (line, offer) in lines.iter().zip(std::iter::once(None).chain(offers)) {
+    let below = candidates.iter().map(Some);
+    for (line, candidate) in lines.iter().zip(std::iter::once(None).chain(below)) {
         for (cell, width) in line.iter().zip(widths) {
             let _ = write!(text, "{cell:<width$}  ");
         }
         let _ = writeln!(text, "{}", line[4]);
+        let Some(Candidate { offer, warnings, .. }) = candidate else { continue };
         if let Some(offer) = offer {
             let _ = writeln!(text, "  a deploy with --yes would {}", ui::clean(offer));
+        }
+        for warning in warnings {
+            let _ = writeln!(text, "  warning: {}", ui::clean(warning));
         }
     }
     text
@@ -70,11 +79,7 @@ impl Cli {
         let detail = ui::clean(&detail).into_owned();
         let what = format!("the cluster of target {target} with everything in it ({detail})");
         if !yes {
-            match ui::confirm(&format!("delete {what}?")) {
-                Some(true) => {}
-                Some(false) => return Err(RunError::cancelled()),
-                None => return Err(RunError::Unconfirmed { what }),
-            }
+            self.confirm_deletion(what).await?;
         }
         run::tear_down(&run, target).await?;
         let deleted = serde_json::json!({ "target": target, "deleted": true });
@@ -170,7 +175,7 @@ impl Cli {
                     lock_timeout: LOCK_TIMEOUT,
                     after_failure: AfterFailure::default(),
                     builds: Builds::default(),
-                    may_start: false,
+                    consent: Consent::Withheld,
                     plan_file: None,
                     saved: None,
                     now: time_now(),

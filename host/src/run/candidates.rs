@@ -9,13 +9,21 @@ use serde::Serialize;
 
 use super::Run;
 use super::error::RunError;
+use super::reach::connection;
 use crate::capability::{NoSecrets, World};
+use crate::cluster::{Client, Timeouts};
 use crate::plan::{Chosen, Planner, empty};
 use crate::plugin::wit::target;
 use crate::plugin::{CallContext, EnvironmentSeed, PluginError, Role};
 
 /// A target that does not say how it is in this time is not available.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// An API server on this very machine answers in milliseconds, or something is wrong with it.
+const PROMPT: Timeouts = Timeouts {
+    connect: Duration::from_secs(1),
+    request: Duration::from_secs(1),
+    call: Duration::from_secs(1),
+};
 
 /// A target and how it is.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +41,14 @@ pub struct Candidate {
     pub local: bool,
     /// Its version, where it is known.
     pub kubernetes_version: Option<String>,
+    /// What the product made it of, in its own word.
+    pub mode: Option<String>,
+    /// What runs the containers on its nodes.
+    pub runtime: Option<String>,
+    /// Names of its nodes, as far as the product knows them.
+    pub nodes: Vec<String>,
+    /// What is too small for Kubernetes, or will soon be.
+    pub warnings: Vec<String>,
     /// What it would do about a state that is not ready, once the user agreed.
     pub offer: Option<String>,
     /// How images get there, of a local one that is ready.
@@ -64,6 +80,25 @@ impl Candidate {
             ("degraded" | "stopped", Some(_)) => Some(2),
             ("degraded" | "stopped", None) => Some(3),
             _ => None,
+        }
+    }
+
+    /// A target of which nothing is known.
+    fn unknown(name: String, plugin: String, named: bool) -> Self {
+        Self {
+            name,
+            plugin,
+            state: "unavailable".to_owned(),
+            detail: String::new(),
+            local: false,
+            kubernetes_version: None,
+            mode: None,
+            runtime: None,
+            nodes: Vec::new(),
+            warnings: Vec::new(),
+            offer: None,
+            images_via: None,
+            named,
         }
     }
 
@@ -119,41 +154,62 @@ pub async fn candidates(run: &Run) -> Result<Vec<Candidate>, RunError> {
 }
 
 pub(super) async fn ask(run: &Run, name: String, chosen: Chosen) -> Candidate {
-    let context = context(run, DEADLINE);
     let named = run.project.file.targets.contains_key(&name);
-    let options = chosen.options.to_string();
-    let asked = async {
-        let mut target = run.runtime.load(&chosen.info)?.target(context)?;
-        let status = target.detect(options.clone()).await?;
-        let matters = status.local && status.state == target::State::Ready;
-        // One that cannot say it is ranked behind those that can.
-        let route = if matters { target.images_via(options).await.ok() } else { None };
-        Ok::<_, PluginError>((status, route))
-    };
-    match asked.await {
-        Ok((status, route)) => Candidate {
-            name,
-            plugin: chosen.id,
-            state: word(status.state).to_owned(),
-            detail: status.detail.unwrap_or_default(),
-            local: status.local,
-            kubernetes_version: status.kubernetes_version,
-            offer: status.offer,
-            images_via: route.map(route_word),
-            named,
-        },
-        Err(error) => Candidate {
-            name,
-            plugin: chosen.id,
-            state: "unavailable".to_owned(),
-            detail: error.failure().message,
-            local: false,
-            kubernetes_version: None,
-            offer: None,
-            images_via: None,
-            named,
-        },
+    let unknown = Candidate::unknown(name, chosen.id.clone(), named);
+    match look(run, &chosen).await {
+        Ok(Seen { status, route, answer }) => {
+            let candidate = Candidate {
+                state: word(status.state).to_owned(),
+                detail: status.detail.unwrap_or_default(),
+                local: status.local,
+                kubernetes_version: status.kubernetes_version,
+                mode: status.mode,
+                runtime: status.runtime,
+                nodes: status.nodes,
+                warnings: status.warnings,
+                offer: status.offer,
+                images_via: route.map(route_word),
+                ..unknown
+            };
+            match answer {
+                None => candidate,
+                Some(Ok(version)) => Candidate { kubernetes_version: Some(version), ..candidate },
+                // Its product sees nothing wrong, and yet nothing can be deployed there.
+                Some(Err(why)) => {
+                    let detail = format!("{}, but {why}", candidate.detail);
+                    Candidate { state: "degraded".to_owned(), detail, ..candidate }
+                }
+            }
+        }
+        Err(error) => Candidate { detail: error.failure().message, ..unknown },
     }
+}
+
+/// What a target says, and whether its cluster answers.
+struct Seen {
+    status: target::Status,
+    route: Option<target::ImageRoute>,
+    /// The API server's version, or why there is none; only a cluster of this machine that runs is asked.
+    answer: Option<Result<String, RunError>>,
+}
+
+async fn look(run: &Run, chosen: &Chosen) -> Result<Seen, PluginError> {
+    let options = chosen.options.to_string();
+    let plugin = run.runtime.load(&chosen.info)?;
+    let context = context(run, DEADLINE);
+    let mut target = plugin.target(context.clone())?;
+    let status = target.detect(options.clone()).await?;
+    if !status.local || status.state != target::State::Ready {
+        return Ok(Seen { status, route: None, answer: None });
+    }
+    // One that cannot say it is ranked behind those that can.
+    let route = target.images_via(options.clone()).await.ok();
+    let version = async {
+        let connection = connection(&plugin, &context, options).await?;
+        let client = Client::connect(&connection, &run.environment.kubeconfig(), PROMPT).await?;
+        Ok::<_, RunError>(client.version().git_version.clone())
+    };
+    Ok(Seen { status, route, answer: Some(version.await) })
 }
 
 /// What a target is called with before its cluster is reached.
@@ -178,7 +234,7 @@ pub(super) fn context(run: &Run, deadline: Duration) -> CallContext {
     }
 }
 
-const fn word(state: target::State) -> &'static str {
+pub(super) const fn word(state: target::State) -> &'static str {
     match state {
         target::State::Absent => "absent",
         target::State::Stopped => "stopped",
@@ -202,15 +258,10 @@ mod tests {
 
     fn candidate(name: &str, state: &str) -> Candidate {
         Candidate {
-            name: name.to_owned(),
-            plugin: name.to_owned(),
             state: state.to_owned(),
-            detail: String::new(),
             local: true,
-            kubernetes_version: None,
-            offer: None,
             images_via: Some("side-load"),
-            named: false,
+            ..Candidate::unknown(name.to_owned(), name.to_owned(), false)
         }
     }
 

@@ -21,8 +21,8 @@ impl Session {
         let rows = vec![row(STATE, "State"), row(KUBERNETES, "Kubernetes answers")];
         let title = format!("The target {}", self.target.as_deref().unwrap_or_default());
         bus.send(EventKind::Judged { source: SOURCE.to_owned(), title, rows });
-        let state = self.target_state(chosen, &bus).await?;
-        self.tell_findings(&bus, vec![state]);
+        let findings = self.target_state(chosen, &bus).await?;
+        self.tell_findings(&bus, findings);
         match self.reach(chosen, bus.clone()).await {
             Ok(report) => {
                 self.tell_findings(&bus, vec![passed(KUBERNETES, report.detail)]);
@@ -39,15 +39,15 @@ impl Session {
         }
     }
 
-    /// How the target says that it is.
-    async fn target_state(&self, chosen: &Chosen, bus: &Bus) -> Result<Finding, RunError> {
+    /// How the target says that it is, and what it warns of.
+    async fn target_state(&self, chosen: &Chosen, bus: &Bus) -> Result<Vec<Finding>, RunError> {
         let context = self.context(bus.clone(), Deadline::Short, &chosen.digest);
         let plugin = self.plugin(chosen)?;
         let mut target = plugin.target(context)?;
         let status = match target.detect(chosen.options.to_string()).await.map_err(RunError::from) {
             Ok(status) => status,
             Err(error) if error.is_cancelled() => return Err(error),
-            Err(error) => return Ok(failed(STATE, error.failure())),
+            Err(error) => return Ok(vec![failed(STATE, error.failure())]),
         };
         let (word, outcome) = match status.state {
             target::State::Ready => ("ready", FindingOutcome::Passed),
@@ -57,12 +57,32 @@ impl Session {
             target::State::Absent => ("absent", FindingOutcome::Failed),
         };
         let detail = status.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+        let facts = facts(status.mode.as_deref(), status.runtime.as_deref(), &status.nodes);
+        let facts = if facts.is_empty() { facts } else { format!(" ({facts})") };
         let name = self.target.as_deref().unwrap_or_default();
         let help = status.offer.map(|offer| {
             format!("it would {offer}, if you agree: todohost deploy --target {name} --yes")
         });
-        Ok(Finding { outcome, help, ..passed(STATE, format!("{word}{detail}")) })
+        let state = Finding { outcome, help, ..passed(STATE, format!("{word}{detail}{facts}")) };
+        let warning =
+            |message| Finding { outcome: FindingOutcome::Warning, ..passed(STATE, message) };
+        Ok(std::iter::once(state).chain(status.warnings.into_iter().map(warning)).collect())
     }
+}
+
+/// Nodes that are named; of more it is told how many there are.
+const NAMED: usize = 3;
+
+/// What a target knows of its cluster beside its state: `MODE, RUNTIME, node NAME`.
+pub fn facts(mode: Option<&str>, runtime: Option<&str>, nodes: &[String]) -> String {
+    let nodes = match nodes {
+        [] => None,
+        [one] => Some(format!("node {one}")),
+        few if few.len() <= NAMED => Some(format!("nodes {}", few.join(", "))),
+        many => Some(format!("{} nodes", many.len())),
+    };
+    let known = [mode.map(str::to_owned), runtime.map(str::to_owned), nodes];
+    known.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn passed(code: &str, message: String) -> Finding {
@@ -85,5 +105,23 @@ fn failed(code: &str, failure: Failure) -> Finding {
         evidence: failure.causes,
         help: failure.help,
         ..passed(code, failure.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(facts(None, None, &[]), "");
+        let one = named(&["docker-desktop"]);
+        assert_eq!(
+            facts(Some("kubeadm"), Some("docker"), &one),
+            "kubeadm, docker, node docker-desktop"
+        );
+        assert_eq!(facts(None, Some("containerd"), &named(&["a", "b"])), "containerd, nodes a, b");
+        assert_eq!(facts(None, None, &named(&["a", "b", "c", "d"])), "4 nodes");
     }
 }

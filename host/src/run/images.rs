@@ -7,6 +7,7 @@ use super::schedule::Report;
 use super::session::{Deadline, ImageState, Session, lock};
 use crate::digest::{IgnorePatterns, digest_tree};
 use crate::event::Bus;
+use crate::exit::Exit;
 use crate::object::Object;
 use crate::plan::{Chosen, image_digest};
 use crate::plugin::wit::{self, build, target};
@@ -36,7 +37,18 @@ impl Session {
         // Base images that are not here are fetched to know what they are.
         let context = self.context(bus, Deadline::Long, name);
         let wanted = image_spec(name, spec, Vec::new());
-        let inputs = plugin.build(context)?.inputs(chosen.options.to_string(), wanted).await?;
+        let options = chosen.options.to_string();
+        let asked = plugin.build(context.clone())?.inputs(options.clone(), wanted.clone()).await;
+        let inputs = match asked.map_err(RunError::from) {
+            Ok(inputs) => inputs,
+            Err(error) => {
+                // What does not run may be the target's to start, which happens at the same time.
+                if error.exit() != Exit::Tool || !self.was_started().await? {
+                    return Err(error);
+                }
+                plugin.build(context)?.inputs(options, wanted).await?
+            }
+        };
         let mut hasher = image_digest(name, spec);
         for base in &inputs.bases {
             hasher.add(&base.key);

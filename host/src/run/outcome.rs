@@ -9,6 +9,7 @@ use super::history::Revision;
 use super::render::for_people;
 use super::session::{Session, lock};
 use crate::difference::Difference;
+use crate::event::{StepOutcome, TargetEnd};
 use crate::plan::Goal;
 
 /// How a target's run ended well.
@@ -34,6 +35,51 @@ pub struct Outcome {
     pub images: Vec<String>,
     /// What the chart has to say to its users.
     pub notes: String,
+}
+
+/// How a run ended on a target, or without any.
+#[derive(Debug)]
+pub struct Ended {
+    /// The target.
+    pub target: Option<String>,
+    /// What came of it.
+    pub result: Result<Outcome, RunError>,
+}
+
+impl Outcome {
+    /// Where a revision was to be made and nothing would change, nothing was done.
+    fn word(&self, goal: Goal) -> StepOutcome {
+        match goal {
+            Goal::Deploy | Goal::Reviewed | Goal::Apply | Goal::Rollback { .. }
+                if !self.changed =>
+            {
+                StepOutcome::Unchanged
+            }
+            _ => StepOutcome::Done,
+        }
+    }
+}
+
+impl Ended {
+    /// The same for those who watch the run; `None` where there was no target.
+    pub fn tell(&self, goal: Goal) -> Option<TargetEnd> {
+        let target = self.target.clone()?;
+        Some(match &self.result {
+            Ok(outcome) => TargetEnd {
+                target,
+                outcome: outcome.word(goal),
+                revision: outcome.revision.filter(|_| !matches!(goal, Goal::Delete(_))),
+                addresses: outcome.addresses.clone(),
+                error: None,
+            },
+            Err(error) => {
+                let cancelled = error.is_cancelled();
+                let outcome = if cancelled { StepOutcome::Cancelled } else { StepOutcome::Failed };
+                let error = Some(error.failure());
+                TargetEnd { target, outcome, revision: None, addresses: Vec::new(), error }
+            }
+        })
+    }
 }
 
 /// How the app is right now.

@@ -1,14 +1,21 @@
 //! Reaching the cluster: connect where it runs, start it where it does not, read the release.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use tokio::time::sleep;
+
+use super::candidates::word;
+use super::consent::{Consent, question};
 use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, Reached, Session};
 use crate::cluster::{Client, ClusterError, Connection, Timeouts};
-use crate::event::Bus;
+use crate::event::{Bus, EventKind};
 use crate::plan::Chosen;
 use crate::plugin::wit::target;
+use crate::plugin::{CallContext, Plugin};
 use crate::release::{Lease, Newest, Record, Store};
 use crate::secret::{Salt, Vault};
 
@@ -57,6 +64,7 @@ impl Session {
         if self.reached.set(reached).is_err() {
             return Err(RunError::internal("the target was reached twice"));
         }
+        self.was_started.store(started, Ordering::Relaxed);
         Ok(if started { Report::done(detail) } else { Report::unchanged(detail) })
     }
 
@@ -103,13 +111,7 @@ impl Session {
     async fn connect(&self, chosen: &Chosen, bus: &Bus) -> Result<Client, RunError> {
         let plugin = self.plugin(chosen)?;
         let context = self.context(bus.clone(), Deadline::Short, &chosen.digest);
-        let mut target = plugin.target(context.clone())?;
-        let connection = match target.connect(chosen.options.to_string()).await? {
-            target::Connection::Context(name) => Connection::Context(name),
-            target::Connection::Command(command) => {
-                Connection::Kubeconfig(plugin.output_for_host(&context, command).await?)
-            }
-        };
+        let connection = connection(&plugin, &context, chosen.options.to_string()).await?;
         let files = self.run.environment.kubeconfig();
         self.or_cancelled(Client::connect(&connection, &files, Timeouts::default())).await
     }
@@ -131,17 +133,97 @@ impl Session {
             return Err(why);
         }
         let name = self.target.clone().unwrap_or_default();
-        let detail = status.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-        let detail = self.vault().redact(&detail);
+        let detail = status.detail.map(|detail| self.vault().redact(&detail));
         // Without an offer it can do nothing itself, and only says what the user has to do.
         if let Some(offer) = status.offer {
             let offer = self.vault().redact(&offer);
-            if !self.run.may_start {
+            let question = question(&name, word(status.state), detail.as_deref(), &offer);
+            let agrees = self.agrees(&question).await?;
+            let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+            if !agrees {
                 return Err(RunError::NotStarted { target: name, detail, offer });
             }
             self.note(bus, "info", format!("{name} is not running{detail}; it will {offer}"));
         }
-        plugin.target(context)?.ensure(options).await?;
-        self.connect(chosen, bus).await
+        let status = plugin.target(context)?.ensure(options).await?;
+        match status.state {
+            target::State::Ready | target::State::Starting => self.wait_for(chosen, bus).await,
+            _ => self.connect(chosen, bus).await,
+        }
     }
+
+    /// Whether the target had to be started, and was; waits until that is known.
+    pub(super) async fn was_started(&self) -> Result<bool, RunError> {
+        if self.target.is_none() || matches!(self.run.consent, Consent::Withheld) {
+            return Ok(false);
+        }
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(RunError::cancelled()),
+            () = self.reach_is_over.cancelled() => Ok(self.was_started.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// A cluster that was just started takes a while until its API server answers.
+    async fn wait_for(&self, chosen: &Chosen, bus: &Bus) -> Result<Client, RunError> {
+        let ends = Instant::now() + START;
+        let line = |message: String, closed| {
+            bus.send(EventKind::StepProgress {
+                id: WAITING,
+                message,
+                done: 0,
+                total: None,
+                closed,
+            });
+        };
+        loop {
+            let error = match self.connect(chosen, bus).await {
+                Err(error) if is_early(&error) && Instant::now() < ends => error,
+                result => {
+                    line(String::new(), true);
+                    return result;
+                }
+            };
+            line(format!("waiting until the cluster answers: {error}"), false);
+            tokio::select! {
+                () = self.cancel.cancelled() => return Err(RunError::cancelled()),
+                () = sleep(PAUSE) => {}
+            }
+        }
+    }
+}
+
+/// How long a cluster may take to answer once its target started it.
+const START: Duration = Duration::from_mins(5);
+const PAUSE: Duration = Duration::from_secs(1);
+/// Components count their lines from zero.
+const WAITING: u64 = u64::MAX;
+
+/// What passes by itself while a cluster starts: its context is not written yet, or nothing answers behind it.
+fn is_early(error: &RunError) -> bool {
+    matches!(
+        error,
+        RunError::Cluster(
+            ClusterError::NoKubeconfig { .. }
+                | ClusterError::ContextMissing { .. }
+                | ClusterError::Unreachable { .. }
+                | ClusterError::Timeout { .. }
+                | ClusterError::Server { .. }
+                | ClusterError::Answer { .. }
+        )
+    )
+}
+
+/// How to come to a client of a target's cluster.
+pub(super) async fn connection(
+    plugin: &Arc<Plugin>,
+    context: &CallContext,
+    options: String,
+) -> Result<Connection, RunError> {
+    Ok(match plugin.target(context.clone())?.connect(options).await? {
+        target::Connection::Context(name) => Connection::Context(name),
+        target::Connection::Command(command) => {
+            Connection::Kubeconfig(plugin.output_for_host(context, command).await?)
+        }
+    })
 }

@@ -1,7 +1,7 @@
 //! One target's run: what its steps hand to each other, and what they may use.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -132,6 +132,10 @@ pub(super) struct Session {
     /// Keeps secrets from being shown before the release's own salt is known.
     front: Arc<Vault>,
     pub reached: OnceLock<Reached>,
+    /// Cancelled once nothing is done any more to reach the cluster.
+    pub reach_is_over: CancellationToken,
+    /// The target was not running, and is now.
+    pub was_started: AtomicBool,
     pub images: Mutex<BTreeMap<String, ImageState>>,
     pub rendered: OnceLock<Rendered>,
     /// The objects as they are in the cluster's terms, once applied.
@@ -177,6 +181,8 @@ impl Session {
             cancel: run.cancel.child_token(),
             front,
             reached: OnceLock::new(),
+            reach_is_over: CancellationToken::new(),
+            was_started: AtomicBool::default(),
             images: Mutex::default(),
             rendered: OnceLock::new(),
             objects: OnceLock::new(),

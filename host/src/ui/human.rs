@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::judgements::Judgements;
 use super::text::{clean, duration};
 use super::waiting::Waiting;
-use super::{Detail, Renderer, plain};
+use super::{Detail, Renderer, plain, targets};
 use crate::event::{Event, EventKind, FindingOutcome, StepOutcome};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// A step's line and those of what goes on inside it.
 struct StepLine {
     bar: ProgressBar,
+    target: Option<String>,
+    /// Its place among the lines that there are: later ones have a higher one.
+    number: usize,
     title: String,
     inner: BTreeMap<u64, ProgressBar>,
     waiting: Waiting,
@@ -40,6 +43,19 @@ impl Human {
     fn say(&self, text: &str) {
         // A terminal that went away does not stop the deploy.
         let _ = self.lines.println(text);
+    }
+
+    /// A line below those of the same target, so that several stay side by side, each with its own.
+    fn new_line(&self, target: Option<&str>) -> ProgressBar {
+        let bar = ProgressBar::new_spinner().with_style(step_style());
+        let of_target = |step: &&StepLine| step.target.as_deref() == target;
+        match self.steps.values().filter(of_target).max_by_key(|step| step.number) {
+            Some(step) => {
+                let inner = step.inner.values().next();
+                self.lines.insert_after(step.table.last().or(inner).unwrap_or(&step.bar), bar)
+            }
+            None => self.lines.add(bar),
+        }
     }
 
     fn progress(&mut self, key: &str, id: u64, message: &str, counts: (u64, Option<u64>, bool)) {
@@ -136,12 +152,14 @@ impl Renderer for Human {
         match &event.kind {
             EventKind::StepStarted { title } => {
                 let title = plain::marked(event, &clean(title));
-                let bar = ProgressBar::new_spinner().with_style(step_style());
-                let bar = self.lines.add(bar);
+                let bar = self.new_line(event.target.as_deref());
                 bar.set_prefix(title.clone());
                 bar.enable_steady_tick(TICK);
+                let number = self.steps.values().map(|step| step.number + 1).max();
                 let line = StepLine {
                     bar,
+                    number: number.unwrap_or_default(),
+                    target: event.target.clone(),
                     title,
                     inner: BTreeMap::new(),
                     waiting: Waiting::default(),
@@ -181,13 +199,17 @@ impl Renderer for Human {
                 };
                 self.say(&text.to_string());
             }
-            EventKind::RunFinished { error, summary, addresses, .. } => {
+            EventKind::RunFinished { error, summary, addresses, targets, .. } => {
                 self.say_judgements();
-                let summary = clean(summary);
-                let summary =
-                    if error.is_none() { style(summary).green() } else { style(summary).red() };
-                self.say(&summary.bold().to_string());
-                for address in addresses {
+                if let Some(text) = targets::text(targets, true) {
+                    self.say(text.trim_end());
+                }
+                if error.is_some() {
+                    // It is the last word, once the screen is done.
+                    return;
+                }
+                self.say(&style(clean(summary)).green().bold().to_string());
+                for address in addresses.iter().filter(|_| targets.len() < 2) {
                     let address = clean(address);
                     self.say(&format!("  {}", style(address).underlined()));
                 }
@@ -209,6 +231,19 @@ impl Renderer for Human {
             .collect();
         for key in waiting {
             self.draw_table(&key);
+        }
+    }
+
+    fn pause(&mut self) {
+        for step in self.steps.values() {
+            step.bar.disable_steady_tick();
+        }
+        let _ = self.lines.clear();
+    }
+
+    fn resume(&mut self) {
+        for step in self.steps.values() {
+            step.bar.enable_steady_tick(TICK);
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::judgements::Judgements;
 use super::text::{clean, duration};
-use super::{Detail, Renderer, line, waiting};
+use super::{Detail, Renderer, line, targets, waiting};
 use crate::event::{
     Event, EventKind, Finding, FindingOutcome, HookPhase, ObjectChange, Readiness, StepOutcome,
 };
@@ -139,9 +139,15 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             format!("warning: {}", clean(message))
         }
         EventKind::Note { message, .. } => clean(message).into_owned(),
-        EventKind::RunFinished { summary, addresses, .. } => {
-            let mut text = clean(summary).into_owned();
-            for address in addresses {
+        EventKind::RunFinished { summary, addresses, targets, error, .. } => {
+            let mut text = targets::text(targets, false).unwrap_or_default();
+            if error.is_some() {
+                // The error itself is the last word, once the screen is done.
+                return Some(text).filter(|text| !text.is_empty());
+            }
+            text.push_str(&clean(summary));
+            // The table has them already.
+            for address in addresses.iter().filter(|_| targets.len() < 2) {
                 text.push_str("\n  ");
                 text.push_str(&clean(address));
             }

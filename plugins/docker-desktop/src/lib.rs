@@ -1,11 +1,17 @@
-//! The target `docker-desktop`: Kubernetes as Docker Desktop brings it, on the engine whose images it shares.
+//! The target `docker-desktop`: Kubernetes as Docker Desktop brings it, by either of its provisioners.
 
+mod desktop;
+mod provisioner;
 mod recognise;
+mod settings;
 mod status;
 
+use desktop::Desktop;
+use provisioner::Provisioner;
 use recognise::CONTEXT;
 use serde::Deserialize;
-use todohost_docker_engine as engine;
+use status::Seen;
+use todohost_docker_engine::{self as engine, Engine, Runtime, room, store};
 use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
 use todohost_plugin::{Error, Image, Result, Target, log, workspace};
 
@@ -28,30 +34,68 @@ impl Target for DockerDesktop {
 
     fn detect(options: Options) -> Result<Status> {
         let contexts = workspace::contexts()?;
-        Ok(status::of(&options.context, &contexts, &engine::ask()?))
+        let context = contexts.iter().find(|context| context.name == options.context);
+        let settings = settings::read()?;
+        let engine = engine::ask()?;
+        let is_stopped = matches!(engine, Engine::Stopped { .. });
+        let matters = context.is_some() || settings.is_some();
+        let desktop = if is_stopped && matters { desktop::ask() } else { Desktop::Silent };
+        let (wanted, engine, settings) = (options.context.as_str(), &engine, settings.as_ref());
+        let status = status::of(&Seen { wanted, context, settings, engine, desktop });
+        if status.state != State::Ready {
+            return Ok(status);
+        }
+        let provisioner = provisioner::of(settings, context);
+        let disk = match &provisioner {
+            Provisioner::Kind(nodes) => nodes.first().and_then(|node| room::of_node(node)),
+            Provisioner::Kubeadm => None,
+        };
+        let status = status::with_facts(status, &provisioner, settings, engine);
+        Ok(status.warn(room::of_engine()).warn(disk))
     }
 
     fn ensure(options: Options) -> Result<Status> {
-        engine::require()?;
         let wanted = options.context.clone();
+        let status = Self::detect(Options { context: wanted.clone() })?;
+        if status.offer.is_some() {
+            desktop::start()?;
+        } else if status.state != State::Starting {
+            engine::require()?;
+        }
         let status = Self::detect(options)?;
-        if status.state == State::Ready { Ok(status) } else { Err(status::absent(&wanted)) }
+        match status.state {
+            // What starts is waited for by the host.
+            State::Ready | State::Starting => Ok(status),
+            State::Stopped => Err(status::switched_off()),
+            _ => Err(status::absent(&wanted)),
+        }
     }
 
     fn connect(options: Options) -> Result<Connection> {
         Ok(Connection::Context(options.context))
     }
 
-    fn images_via(_options: Options) -> Result<ImageRoute> {
-        Ok(ImageRoute::SharedDaemon)
+    fn images_via(options: Options) -> Result<ImageRoute> {
+        Ok(match made_by(&options)? {
+            Provisioner::Kubeadm => ImageRoute::SharedDaemon,
+            Provisioner::Kind(_) => ImageRoute::SideLoad,
+        })
     }
 
-    fn missing_images(_options: Options, images: Vec<Image>) -> Result<Vec<Image>> {
-        engine::missing(images)
+    fn missing_images(options: Options, images: Vec<Image>) -> Result<Vec<Image>> {
+        match made_by(&options)? {
+            Provisioner::Kubeadm => engine::missing(images),
+            Provisioner::Kind(nodes) => {
+                store::missing(&nodes, Runtime::Containerd, images).map_err(provisioner::hidden)
+            }
+        }
     }
 
-    /// The nodes run the engine's own images: being there is being delivered.
-    fn deliver_images(_options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
+    /// A node of `kubeadm` runs the engine's own images: being there is being delivered.
+    fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
+        if let Provisioner::Kind(nodes) = made_by(&options)? {
+            return store::bring(&nodes, Runtime::Containerd, images).map_err(provisioner::hidden);
+        }
         let missing = engine::missing(images.clone())?;
         if let Some(image) = missing.first() {
             return Err(Error::not_found(
@@ -69,13 +113,23 @@ impl Target for DockerDesktop {
         Ok(images.into_iter().map(there).collect())
     }
 
-    fn remove_images(_options: Options, images: Vec<Image>) -> Result<Vec<String>> {
-        engine::remove(&images)
+    /// Where nodes have stores of their own the engine's copies stay: another cluster may run them.
+    fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
+        match made_by(&options)? {
+            Provisioner::Kubeadm => engine::remove(&images),
+            Provisioner::Kind(nodes) => {
+                store::remove(&nodes, Runtime::Containerd, &images).map_err(provisioner::hidden)
+            }
+        }
     }
 
-    /// Docker Desktop opens node ports on this machine, but those that a container has already.
-    fn reach_service(_options: Options, service: Service) -> Result<Reach> {
+    /// Docker Desktop opens the node ports of `kubeadm` on this machine, but those that a container has already; those of
+    /// `kind` end inside of its network.
+    fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
+        if let Provisioner::Kind(_) = made_by(&options)? {
+            return Ok(Reach::PortForward);
+        }
         let Some(container) = engine::publisher(port) else {
             return Ok(Reach::Url(format!("http://localhost:{port}")));
         };
@@ -95,6 +149,12 @@ impl Target for DockerDesktop {
              switches it off; `todohost delete` takes the app away",
         ))
     }
+}
+
+fn made_by(options: &Options) -> Result<Provisioner> {
+    let contexts = workspace::contexts()?;
+    let context = contexts.iter().find(|context| context.name == options.context);
+    Ok(provisioner::of(settings::read()?.as_ref(), context))
 }
 
 todohost_plugin::export!(DockerDesktop: target);

@@ -1,12 +1,10 @@
 //! Which contexts are Docker Desktop's on this machine. Only those may be chosen without being named.
 
+use crate::provisioner::INTERNAL;
 use todohost_plugin::workspace::Context;
 
 /// The name that Docker Desktop gives to its context.
 pub const CONTEXT: &str = "docker-desktop";
-
-/// The name by which Docker Desktop's own containers and its kubeconfig know the machine.
-const INTERNAL: &str = "kubernetes.docker.internal";
 
 /// Whether this context leads to the Docker Desktop of this very machine: its name alone proves nothing, since
 /// kubeconfigs are copied and merged.

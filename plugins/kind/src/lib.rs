@@ -5,13 +5,14 @@
 
 mod configuration;
 mod nodes;
+mod status;
 
-use nodes::Node;
+use nodes::{Inside, Node};
 use serde::Deserialize;
 use std::time::Duration;
-use todohost_docker_engine::{self as engine, Engine, Runtime, store};
+use todohost_docker_engine::{self as engine, Engine, Runtime, room, store};
 use todohost_plugin::log::Progress;
-use todohost_plugin::process::{self, Command};
+use todohost_plugin::process::{self, Command, Output};
 use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
 use todohost_plugin::{Error, ErrorKind, Image, Result, Target, workspace};
 
@@ -45,10 +46,21 @@ impl Target for Kind {
             Ok(found) if found.is_empty() && process::version("kind")?.is_none() => {
                 Ok(Status::new(State::Absent, "kind is not installed"))
             }
+            Ok(found) if found.is_empty() => {
+                let others = nodes::other_clusters(&options.cluster)?;
+                Ok(status::absent(&options.cluster, &others).warn(room::of_engine()))
+            }
             Ok(found) => {
                 let contexts = workspace::contexts()?;
                 let context = contexts.iter().find(|context| context.name == options.context());
-                Ok(nodes::status(&options.cluster, &found, context))
+                let runs = found.iter().all(Node::runs);
+                let inside =
+                    if runs { nodes::inside(&found, context.is_some())? } else { Inside::Well };
+                let status = status::of(&options.cluster, &found, &inside, context);
+                // All nodes are on one disk.
+                let disk =
+                    found.first().filter(|_| runs).and_then(|node| room::of_node(&node.name));
+                Ok(status.warn(room::of_engine()).warn(disk))
             }
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(match engine::ask()? {
                 Engine::Missing => Status::new(State::Absent, "Docker is not installed"),
@@ -63,16 +75,27 @@ impl Target for Kind {
         let found = nodes::of(&options.cluster)?;
         if found.is_empty() {
             create(&options)?;
-        } else {
-            start(&found)?;
-            if !workspace::contexts()?.iter().any(|context| context.name == options.context()) {
-                kind(
-                    ["export", "kubeconfig", "--name", &options.cluster],
-                    b"",
-                    "kind.context-missing",
-                )?;
-            }
+            return Self::detect(options);
         }
+        let has_context =
+            workspace::contexts()?.iter().any(|context| context.name == options.context());
+        let started = start(&found)?;
+        match nodes::inside(&found, has_context)? {
+            Inside::Unfinished => {
+                delete(&options.cluster)?;
+                create(&options)?;
+            }
+            _ if !has_context => kind(
+                ["export", "kubeconfig", "--name", &options.cluster],
+                b"",
+                "kind.context-missing",
+            )?,
+            Inside::Sick(_) if !started && !found.iter().any(|node| node.is_young) => {
+                restart(&found)?;
+            }
+            Inside::Sick(_) | Inside::Well => {}
+        }
+        wait_until_ready(&nodes::of(&options.cluster)?)?;
         Self::detect(options)
     }
 
@@ -108,8 +131,12 @@ impl Target for Kind {
     }
 
     fn teardown(options: Options) -> Result<()> {
-        kind(["delete", "cluster", "--name", &options.cluster], b"", "kind.delete-failed")
+        delete(&options.cluster)
     }
+}
+
+fn delete(cluster: &str) -> Result<()> {
+    kind(["delete", "cluster", "--name", cluster], b"", "kind.delete-failed")
 }
 
 fn create(options: &Options) -> Result<()> {
@@ -122,37 +149,54 @@ fn create(options: &Options) -> Result<()> {
     }
     let made = kind(arguments, configuration.as_bytes(), "kind.create-failed");
     // kind removes what it began when it fails; the last lines say why it did.
-    made.map_err(|error| {
-        error.help(format!("try it by hand: kind create cluster --name {}", options.cluster))
+    made.map_err(|error| match error.help {
+        Some(_) => error,
+        None => {
+            error.help(format!("try it by hand: kind create cluster --name {}", options.cluster))
+        }
     })?;
     wait_until_ready(&nodes::of(&options.cluster)?)
 }
 
-fn start(found: &[Node]) -> Result<()> {
+/// Whether a node had to be started.
+fn start(found: &[Node]) -> Result<bool> {
     let stopped: Vec<_> =
-        found.iter().filter(|node| !node.running).map(|node| node.name.clone()).collect();
+        found.iter().filter(|node| !node.runs()).map(|node| node.name.clone()).collect();
     if stopped.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    let progress = Progress::new("start the kind cluster");
+    let _progress = Progress::new("start the nodes of the kind cluster");
     let output =
         Command::new("docker").arg("start").args(stopped).timeout(Duration::from_mins(1)).run()?;
     if !output.success() {
-        return Err(output.to_error("kind.start-failed", "the nodes did not start"));
+        return Err(not_started(&output));
     }
-    progress.message("waiting for Kubernetes to answer");
-    wait_until_ready(found)
+    Ok(true)
+}
+
+fn restart(found: &[Node]) -> Result<()> {
+    let _progress = Progress::new("restart the nodes of the kind cluster");
+    let output = Command::new("docker")
+        .arg("restart")
+        .args(nodes::names(found))
+        .timeout(Duration::from_mins(2))
+        .run()?;
+    if output.success() { Ok(()) } else { Err(not_started(&output)) }
+}
+
+fn not_started(output: &Output) -> Error {
+    output
+        .to_error("kind.start-failed", "the nodes of the kind cluster did not start")
+        .help("`docker ps --all` shows them, and `docker logs NODE` what one of them said")
 }
 
 /// Asks the API server inside the node; the pause between two questions is the node's, as a plugin has no clock to
 /// wait on.
 fn wait_until_ready(found: &[Node]) -> Result<()> {
-    let Some(node) = found.iter().find(|node| node.control_plane) else {
-        return Err(Error::internal(
-            "kind.no-control-plane",
-            "the cluster has no control-plane node",
-        ));
-    };
+    let node = nodes::control_plane(found)?;
+    let progress = Progress::new("wait for the kind cluster");
+    progress.message("until its API server answers");
+    let kubeconfig = format!("--kubeconfig={}", nodes::ADMIN);
     let in_node = |arguments: &[&str]| {
         Command::new("docker")
             .args(["exec", &node.name])
@@ -161,9 +205,7 @@ fn wait_until_ready(found: &[Node]) -> Result<()> {
             .run()
     };
     for _ in 0..90 {
-        if in_node(&["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--raw=/readyz"])?
-            .success()
-        {
+        if in_node(&["kubectl", &kubeconfig, "get", "--raw=/readyz"])?.success() {
             return Ok(());
         }
         in_node(&["sleep", "1"])?;

@@ -1,53 +1,78 @@
 //! The nodes of a cluster, as the engine knows them by kind's labels.
 
 use std::time::Duration;
-use todohost_docker_engine as engine;
-use todohost_plugin::Result;
-use todohost_plugin::process::Command;
-use todohost_plugin::target::{State, Status};
-use todohost_plugin::workspace::Context;
+use todohost_docker_engine::{self as engine, node};
+use todohost_plugin::process::{Command, Output};
+use todohost_plugin::{Error, Result};
 
 /// One container that is a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// The container's name.
     pub name: String,
-    /// Whether it runs.
-    pub running: bool,
+    /// How the container is, in the engine's word.
+    pub state: String,
     /// Whether it has the API server.
     pub control_plane: bool,
+    /// The version of Kubernetes, where its image is named after it.
+    pub version: Option<String>,
+    /// It has been up for seconds only.
+    pub is_young: bool,
 }
+
+impl Node {
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.state == "running"
+    }
+}
+
+const ROLE: &str =
+    "{{.Names}}\t{{.State}}\t{{.Label \"io.x-k8s.kind.role\"}}\t{{.Image}}\t{{.Status}}";
+const CLUSTER: &str = "{{.Label \"io.x-k8s.kind.cluster\"}}";
 
 /// The nodes that take pods or the API server, sorted by name; none for a cluster that does not exist.
 ///
 /// # Errors
 /// `docker.not-running`, or when the engine cannot be asked.
 pub fn of(cluster: &str) -> Result<Vec<Node>> {
+    let output = list(&format!("label=io.x-k8s.kind.cluster={cluster}"), ROLE)?;
+    Ok(parse(&output.stdout_text()))
+}
+
+/// Other clusters of kind's on this engine. The one that Docker Desktop makes with kind is its own target's.
+///
+/// # Errors
+/// As [`of`].
+pub fn other_clusters(cluster: &str) -> Result<Vec<String>> {
+    let text = list("label=io.x-k8s.kind.cluster", CLUSTER)?.stdout_text();
+    let names = text.lines().map(str::trim);
+    let mut names: Vec<String> = names
+        .filter(|name| !name.is_empty() && *name != cluster && *name != "desktop")
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn list(filter: &str, format: &str) -> Result<Output> {
     let output = Command::new("docker")
-        .args([
-            "ps",
-            "--all",
-            "--no-trunc",
-            "--filter",
-            &format!("label=io.x-k8s.kind.cluster={cluster}"),
-        ])
-        .args(["--format", "{{.Names}}\t{{.State}}\t{{.Label \"io.x-k8s.kind.role\"}}"])
+        .args(["ps", "--all", "--no-trunc", "--filter", filter, "--format", format])
         .timeout(Duration::from_secs(10))
         .run();
-    let output = match output {
-        Ok(output) => output,
+    match output {
+        Ok(output) if output.success() => Ok(output),
+        Ok(output) => {
+            engine::require()?;
+            let message = "docker cannot say which nodes the cluster has";
+            Err(output.to_error("kind.nodes-unknown", message))
+        }
         Err(error) => {
             engine::require()?;
-            return Err(error);
+            Err(error)
         }
-    };
-    if !output.success() {
-        engine::require()?;
-        return Err(
-            output.to_error("kind.nodes-unknown", "docker cannot say which nodes the cluster has")
-        );
     }
-    Ok(parse(&output.stdout_text()))
 }
 
 fn parse(text: &str) -> Vec<Node> {
@@ -56,11 +81,14 @@ fn parse(text: &str) -> Vec<Node> {
         .filter_map(|line| {
             let mut columns = line.split('\t');
             let (name, state, role) = (columns.next()?, columns.next()?, columns.next()?);
+            let (image, status) = (columns.next().unwrap_or(""), columns.next().unwrap_or(""));
             // A balancer in front of several API servers is no node.
             (role == "control-plane" || role == "worker").then(|| Node {
                 name: name.to_owned(),
-                running: state == "running",
+                state: state.to_owned(),
                 control_plane: role == "control-plane",
+                version: version_of(image),
+                is_young: status.starts_with("Up ") && status.contains("second"),
             })
         })
         .collect();
@@ -68,39 +96,81 @@ fn parse(text: &str) -> Vec<Node> {
     nodes
 }
 
+/// The version in the tag of a node's image, e.g. of `kindest/node:v1.35.0@sha256:...`.
+fn version_of(image: &str) -> Option<String> {
+    let name = image.split('@').next()?;
+    let tag = name.rsplit_once(':')?.1;
+    let is_version = tag.strip_prefix("v1.").is_some_and(|rest| rest.starts_with(char::is_numeric));
+    is_version.then(|| tag.to_owned())
+}
+
 /// The containers' names.
 pub fn names(nodes: &[Node]) -> Vec<String> {
     nodes.iter().map(|node| node.name.clone()).collect()
 }
 
-/// What the nodes and the kubeconfig say together. The engine may be another machine's, and kubeconfigs are copied
-/// and merged: only a context that leads to this very machine makes the cluster local.
-pub fn status(cluster: &str, nodes: &[Node], context: Option<&Context>) -> Status {
-    let stopped = nodes.iter().filter(|node| !node.running).count();
-    let status = if nodes.is_empty() {
-        return Status::new(State::Absent, format!("there is no cluster {cluster} yet"))
-            .offer(format!("create the kind cluster {cluster}"));
-    } else if stopped == nodes.len() {
-        Status::new(State::Stopped, format!("the nodes of {cluster} are stopped"))
-            .offer(format!("start the kind cluster {cluster}"))
-    } else if stopped > 0 {
-        Status::new(
-            State::Degraded,
-            format!("{stopped} of {} nodes of {cluster} are stopped", nodes.len()),
-        )
-        .offer(format!("start the stopped nodes of the kind cluster {cluster}"))
-    } else if context.is_some() {
-        Status::new(State::Ready, format!("cluster {cluster}, nodes: {}", nodes.len()))
-    } else {
-        Status::new(State::Degraded, format!("the kubeconfig has no context kind-{cluster}"))
-            .offer(format!("write the context kind-{cluster} into the kubeconfig"))
-    };
-    status.local(context.is_some_and(Context::is_loopback))
+/// The node whose API server is asked.
+///
+/// # Errors
+/// `kind.no-control-plane` where there is none.
+pub fn control_plane(nodes: &[Node]) -> Result<&Node> {
+    nodes.iter().find(|node| node.control_plane).ok_or_else(|| {
+        Error::internal("kind.no-control-plane", "the cluster has no control-plane node")
+    })
+}
+
+/// How the cluster inside of the nodes is, which the engine does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inside {
+    /// As far as is known all is well.
+    Well,
+    /// Its API server is not.
+    Sick(String),
+    /// Its creation was broken off: it never was a cluster.
+    Unfinished,
+}
+
+/// Looks inside of nodes that run. A cluster without a context may be one that was never finished: kind writes the
+/// context last.
+///
+/// # Errors
+/// When `docker` may not be asked.
+pub fn inside(nodes: &[Node], has_context: bool) -> Result<Inside> {
+    let Ok(first) = control_plane(nodes) else { return Ok(Inside::Unfinished) };
+    if !has_context && !is_finished(first)? {
+        return Ok(Inside::Unfinished);
+    }
+    Ok(match node::health(&first.name, "kubectl", ADMIN)? {
+        node::Health::Well | node::Health::Unknown => Inside::Well,
+        node::Health::Sick(how) => Inside::Sick(how),
+    })
+}
+
+/// What kubeadm writes on a control plane once it has made one.
+pub const ADMIN: &str = "/etc/kubernetes/admin.conf";
+
+fn is_finished(node: &Node) -> Result<bool> {
+    let output = Command::new("docker")
+        .args(["exec", &node.name, "test", "-f", ADMIN])
+        .timeout(Duration::from_secs(10))
+        .run()?;
+    // Only this code is the answer No; others are docker's.
+    Ok(output.code != Some(1))
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    pub fn node(name: &str, state: &str) -> Node {
+        Node {
+            name: name.into(),
+            state: state.into(),
+            control_plane: name.contains("control-plane"),
+            version: Some("v1.35.4".into()),
+            is_young: false,
+        }
+    }
 
     #[test]
     fn balancers_are_no_nodes() {
@@ -108,36 +178,19 @@ mod tests {
             "a-worker\trunning\tworker\na-control-plane\texited\tcontrol-plane\na-external-load-balancer\trunning\texternal-load-balancer\n",
         );
         assert_eq!(nodes.len(), 2);
-        assert!(nodes[0].control_plane && !nodes[0].running);
-    }
-
-    fn context(server: &str) -> Context {
-        Context { name: "kind-a".into(), cluster: "kind-a".into(), server: server.into() }
+        assert!(nodes[0].control_plane && !nodes[0].runs());
     }
 
     #[test]
-    fn each_state_is_told_apart() {
-        let node = |running| Node { name: "a".into(), running, control_plane: true };
-        let here = context("https://127.0.0.1:41234");
-        let state = |nodes: &[Node], context| status("a", nodes, context).state;
-        assert_eq!(state(&[], Some(&here)), State::Absent);
-        assert_eq!(state(&[node(false)], Some(&here)), State::Stopped);
-        assert_eq!(state(&[node(true), node(false)], Some(&here)), State::Degraded);
-        assert_eq!(state(&[node(true)], None), State::Degraded);
-        assert_eq!(state(&[node(true)], Some(&here)), State::Ready);
-        let offer = |nodes: &[Node], context| status("a", nodes, context).offer;
-        assert_eq!(offer(&[], None).unwrap(), "create the kind cluster a");
-        assert_eq!(offer(&[node(false)], None).unwrap(), "start the kind cluster a");
-        assert!(offer(&[node(true)], None).is_some());
-        assert_eq!(offer(&[node(true)], Some(&here)), None);
-    }
-
-    #[test]
-    fn only_a_context_of_this_machine_is_local() {
-        let nodes = [Node { name: "a".into(), running: true, control_plane: true }];
-        let is_local = |server| status("a", &nodes, Some(&context(server))).local;
-        assert!(is_local("https://127.0.0.1:41234"));
-        assert!(!is_local("https://10.0.0.9:41234"));
-        assert!(!status("a", &nodes, None).local);
+    fn version_and_age_are_read_where_they_are_told() {
+        let image = "kindest/node:v1.35.0@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f";
+        let text = format!("a-control-plane\trunning\tcontrol-plane\t{image}\tUp 12 seconds\n");
+        let nodes = parse(&text);
+        assert_eq!((nodes[0].version.as_deref(), nodes[0].is_young), (Some("v1.35.0"), true));
+        let old = parse("a-control-plane\trunning\tcontrol-plane\tlab/node:7\tUp 3 hours\n");
+        assert_eq!((old[0].version.as_deref(), old[0].is_young), (None, false));
+        for image in ["", "kindest/node", "registry:5000/node", "node:v1.x", "node:v2.0.0"] {
+            assert_eq!(version_of(image), None, "{image}");
+        }
     }
 }

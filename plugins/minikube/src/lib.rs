@@ -11,7 +11,7 @@ use profile::{Found, Profile};
 use serde::Deserialize;
 use status::Nodes;
 use std::time::Duration;
-use todohost_docker_engine::{self as engine, Runtime, store};
+use todohost_docker_engine::{self as engine, Runtime, node, room, store};
 use todohost_plugin::log::Progress;
 use todohost_plugin::process::{self, Command};
 use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
@@ -60,7 +60,13 @@ impl Target for Minikube {
         };
         let contexts = workspace::contexts()?;
         let context = contexts.iter().find(|context| context.name == *name);
-        Ok(status::of(&profile, &status::nodes(&profile)?, context))
+        let nodes = status::nodes(&profile)?;
+        let status = status::of(&profile, &nodes, context);
+        if !profile.in_docker() {
+            return Ok(status);
+        }
+        let disk = (nodes == Nodes::Running).then(|| room::of_node(&profile.name)).flatten();
+        Ok(status.warn(room::of_engine()).warn(disk))
     }
 
     fn ensure(options: Options) -> Result<Status> {
@@ -72,7 +78,9 @@ impl Target for Minikube {
                     engine::require()?;
                 }
                 Nodes::Paused => return Err(paused(&profile.name)),
-                Nodes::Running => update_context(&profile.name)?,
+                Nodes::Running if is_whole(&profile)? => update_context(&profile.name)?,
+                // Whoever started it waits, and so does the host.
+                Nodes::Starting => {}
                 _ => start::start(&options, false)?,
             },
         }
@@ -210,6 +218,11 @@ fn store_runtime(profile: &Profile) -> Option<Runtime> {
         "docker" if profile.in_docker() => Some(Runtime::Docker),
         _ => None,
     }
+}
+
+/// A cluster whose creation was broken off runs, too; starting it goes on where that ended.
+fn is_whole(profile: &Profile) -> Result<bool> {
+    Ok(!profile.in_docker() || status::inside(profile)? == node::Health::Well)
 }
 
 fn update_context(profile: &str) -> Result<()> {

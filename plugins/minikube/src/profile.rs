@@ -27,6 +27,8 @@ pub struct Profile {
     pub runtime: String,
     /// The version of Kubernetes.
     pub version: String,
+    /// Memory of each node in MiB, where minikube noted it.
+    pub memory: Option<u64>,
     /// The nodes, the first one's API server first.
     pub nodes: Vec<Node>,
 }
@@ -63,6 +65,8 @@ struct ConfigFile {
     name: String,
     driver: String,
     kubernetes_config: KubernetesConfig,
+    #[serde(default)]
+    memory: Option<u64>,
     #[serde(default)]
     nodes: Vec<NodeConfig>,
 }
@@ -153,6 +157,7 @@ impl ConfigFile {
                 self.kubernetes_config.container_runtime
             },
             version: self.kubernetes_config.kubernetes_version,
+            memory: self.memory.filter(|memory| *memory > 0),
             name: self.name,
         }
     }
@@ -179,7 +184,7 @@ pub mod tests {
     fn a_profile_is_read() {
         let profile = profile();
         assert_eq!((profile.driver.as_str(), profile.runtime.as_str()), ("docker", "containerd"));
-        assert_eq!(profile.version, "v1.35.4");
+        assert_eq!((profile.version.as_str(), profile.memory), ("v1.35.4", Some(4096)));
         assert_eq!(
             profile.nodes,
             [Node { machine: "minikube".into(), address: "192.168.49.2".into() }]

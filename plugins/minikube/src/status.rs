@@ -4,7 +4,7 @@ use crate::profile::Profile;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use todohost_docker_engine as engine;
+use todohost_docker_engine::{self as engine, node};
 use todohost_plugin::process::Command;
 use todohost_plugin::target::{State, Status};
 use todohost_plugin::workspace::Context;
@@ -21,6 +21,8 @@ pub enum Nodes {
     Stopped,
     /// They are gone, though the profile is not.
     Gone,
+    /// They run for seconds only, and Kubernetes on them does not answer yet.
+    Starting,
     /// They run; Kubernetes on them was halted.
     Paused,
     /// What minikube calls it.
@@ -49,7 +51,7 @@ fn containers(profile: &Profile) -> Result<Nodes> {
     let output = Command::new("docker")
         .args(["ps", "--all", "--no-trunc"])
         .args(["--filter", "label=created_by.minikube.sigs.k8s.io=true"])
-        .args(["--format", "{{.Names}}\t{{.State}}"])
+        .args(["--format", "{{.Names}}\t{{.State}}\t{{.Status}}"])
         .timeout(Duration::from_secs(10))
         .run();
     let output = match output {
@@ -62,12 +64,37 @@ fn containers(profile: &Profile) -> Result<Nodes> {
             return Err(failed?.to_error("minikube.nodes-unknown", message));
         }
     };
-    Ok(count(profile, &output.stdout_text()))
+    let listed = output.stdout_text();
+    match count(profile, &listed) {
+        Nodes::Running => Ok(match inside(profile)? {
+            node::Health::Well | node::Health::Unknown => Nodes::Running,
+            node::Health::Sick(_) if is_young(profile, &listed) => Nodes::Starting,
+            node::Health::Sick(how) => Nodes::Sick(how),
+        }),
+        other => Ok(other),
+    }
+}
+
+/// minikube's own question to itself: its `kubectl` and kubeconfig inside of the first node.
+///
+/// # Errors
+/// When `docker` may not be asked.
+pub fn inside(profile: &Profile) -> Result<node::Health> {
+    let kubectl = format!("/var/lib/minikube/binaries/{}/kubectl", profile.version);
+    node::health(&profile.name, &kubectl, "/var/lib/minikube/kubeconfig")
+}
+
+/// The columns that the engine says of a container.
+fn columns(line: &str) -> Option<(&str, &str)> {
+    line.trim().split_once('\t')
 }
 
 fn count(profile: &Profile, listed: &str) -> Nodes {
-    let states: BTreeMap<&str, &str> =
-        listed.lines().filter_map(|line| line.trim().split_once('\t')).collect();
+    let states: BTreeMap<&str, &str> = listed
+        .lines()
+        .filter_map(columns)
+        .map(|(name, rest)| (name, rest.split('\t').next().unwrap_or_default()))
+        .collect();
     let machines = profile.machines();
     let states: Vec<&str> =
         machines.iter().filter_map(|machine| states.get(machine.as_str()).copied()).collect();
@@ -77,6 +104,17 @@ fn count(profile: &Profile, listed: &str) -> Nodes {
         running if running == machines.len() => Nodes::Running,
         running => Nodes::Some(running),
     }
+}
+
+/// Whether a node has been up for seconds only.
+fn is_young(profile: &Profile, listed: &str) -> bool {
+    let machines = profile.machines();
+    listed.lines().filter_map(columns).any(|(name, rest)| {
+        let status = rest.split('\t').nth(1).unwrap_or_default();
+        machines.iter().any(|machine| machine == name)
+            && status.starts_with("Up ")
+            && status.contains("second")
+    })
 }
 
 #[derive(Deserialize)]
@@ -123,17 +161,13 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
                 .offer(format!("write the context {name} into the kubeconfig"))
         }
         Nodes::Running => {
-            let count = profile.nodes.len();
-            let text = format!(
-                "profile {name}: driver {}, {}, nodes: {count}",
-                profile.driver, profile.runtime
-            );
-            Status::new(State::Ready, text)
+            Status::new(State::Ready, format!("profile {name}, nodes: {}", profile.nodes.len()))
         }
         Nodes::Some(running) => {
             let text = format!("{running} of {} nodes of {name} run", profile.nodes.len());
             Status::new(State::Degraded, text).offer(start)
         }
+        Nodes::Starting => Status::new(State::Starting, format!("profile {name} is starting")),
         Nodes::Stopped => {
             Status::new(State::Stopped, format!("profile {name} is stopped")).offer(start)
         }
@@ -150,8 +184,24 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
         Nodes::EngineOff(why) => Status::new(State::Stopped, why),
     };
     let local = context.is_some_and(|context| is_local(profile, context));
-    status.local(local).kubernetes_version(&profile.version)
+    let memory = profile.memory.filter(|memory| *memory < LEAST_MEMORY);
+    let small = memory.map(|memory| {
+        format!(
+            "the nodes of {name} have {memory} MiB of memory, Kubernetes wants 2 GiB and more: minikube delete \
+             --profile {name}, and a deploy with the target's option memory"
+        )
+    });
+    status
+        .local(local)
+        .kubernetes_version(&profile.version)
+        .mode(&profile.driver)
+        .runtime(&profile.runtime)
+        .nodes(profile.machines())
+        .warn(small)
 }
+
+/// In MiB; with less, pods are evicted or killed soon after the first ones run.
+const LEAST_MEMORY: u64 = 2048;
 
 /// The cluster is on this very machine: minikube made it here, and its context leads to where it was made.
 /// `ssh` is the driver for machines elsewhere.
@@ -232,6 +282,7 @@ mod tests {
         };
         assert_eq!(told(Nodes::Running, Some(&here)), (State::Ready, false));
         assert_eq!(told(Nodes::Running, None), (State::Degraded, true));
+        assert_eq!(told(Nodes::Starting, Some(&here)), (State::Starting, false));
         assert_eq!(told(Nodes::Stopped, Some(&here)), (State::Stopped, true));
         assert_eq!(told(Nodes::Gone, None), (State::Absent, true));
         assert_eq!(told(Nodes::Some(1), Some(&here)), (State::Degraded, true));
@@ -239,6 +290,29 @@ mod tests {
         // What only the user can cure is not offered.
         assert_eq!(told(Nodes::Paused, Some(&here)), (State::Degraded, false));
         assert_eq!(told(Nodes::EngineOff("x".into()), Some(&here)), (State::Stopped, false));
+    }
+
+    #[test]
+    fn driver_runtime_and_nodes_are_told_and_what_is_too_small() {
+        let status = of(&profile(), &Nodes::Running, None);
+        assert_eq!(status.mode.as_deref(), Some("docker"));
+        assert_eq!(status.runtime.as_deref(), Some("containerd"));
+        assert_eq!(status.nodes, ["minikube"]);
+        assert_eq!(status.warnings, Vec::<String>::new());
+        let small = Profile { memory: Some(1800), ..profile() };
+        let warnings = of(&small, &Nodes::Running, None).warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains("1800 MiB"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_node_that_has_just_come_up_is_young() {
+        let listed =
+            |status: &str| format!("other\trunning\tUp 3 seconds\nminikube\trunning\t{status}\n");
+        assert!(is_young(&profile(), &listed("Up 8 seconds")));
+        assert!(is_young(&profile(), &listed("Up Less than a second")));
+        assert!(!is_young(&profile(), &listed("Up 2 minutes")));
+        assert!(!is_young(&profile(), "minikube\trunning\n"));
+        assert_eq!(count(&profile(), &listed("Up 2 hours (Paused)")), Nodes::Running);
     }
 
     #[test]

@@ -10,8 +10,17 @@ pub use wit::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
 impl Status {
     /// A state with a line that says more about it.
     pub fn new(state: State, detail: impl Into<String>) -> Self {
-        let detail = Some(detail.into());
-        Self { state, detail, kubernetes_version: None, local: false, offer: None }
+        Self {
+            state,
+            detail: Some(detail.into()),
+            kubernetes_version: None,
+            local: false,
+            mode: None,
+            runtime: None,
+            nodes: Vec::new(),
+            warnings: Vec::new(),
+            offer: None,
+        }
     }
 
     /// What [`Target::ensure`] would do about it, as the user is asked for consent.
@@ -32,6 +41,34 @@ impl Status {
     #[must_use]
     pub fn kubernetes_version(mut self, version: impl Into<String>) -> Self {
         self.kubernetes_version = Some(version.into());
+        self
+    }
+
+    /// What the product made the cluster of, in its own word.
+    #[must_use]
+    pub fn mode(mut self, mode: impl Into<String>) -> Self {
+        self.mode = Some(mode.into());
+        self
+    }
+
+    /// What runs the containers on its nodes.
+    #[must_use]
+    pub fn runtime(mut self, runtime: impl Into<String>) -> Self {
+        self.runtime = Some(runtime.into());
+        self
+    }
+
+    /// Names of its nodes.
+    #[must_use]
+    pub fn nodes(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.nodes = nodes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What is too small, one line each; added to what was said before.
+    #[must_use]
+    pub fn warn(mut self, warnings: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.warnings.extend(warnings.into_iter().map(Into::into));
         self
     }
 }

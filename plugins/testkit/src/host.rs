@@ -85,18 +85,20 @@ impl Host {
         self.spawn().finish()
     }
 
+    /// The same as a command of the standard library, for who starts it in a way of their own.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(&self.args).current_dir(&self.folder).env_clear().envs(&self.variables);
+        command
+    }
+
     /// Starts it.
     pub fn spawn(self) -> Running {
-        let mut command = Command::new(&self.binary);
-        command
-            .args(&self.args)
-            .current_dir(&self.folder)
-            .env_clear()
-            .envs(&self.variables)
+        let mut child = self
+            .command()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display()));
         let shared = Arc::new((Mutex::new(Seen::default()), Condvar::new()));

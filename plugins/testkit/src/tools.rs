@@ -25,6 +25,8 @@ pub struct Rule {
     pub requires: Vec<String>,
     /// Flags that it sets once it is over.
     pub sets: Vec<String>,
+    /// Flags that it takes back once it is over.
+    pub unsets: Vec<String>,
     /// Each argument that follows this one is a flag that it sets, e.g. `--tag`.
     pub sets_each_after: String,
     /// What it prints.
@@ -75,6 +77,13 @@ impl Rule {
     #[must_use]
     pub fn sets(mut self, flag: &str) -> Self {
         self.sets.push(flag.to_owned());
+        self
+    }
+
+    /// It takes a flag back once it is over.
+    #[must_use]
+    pub fn unsets(mut self, flag: &str) -> Self {
+        self.unsets.push(flag.to_owned());
         self
     }
 
@@ -175,6 +184,17 @@ impl FakeTools {
             std::fs::hard_link(&self.program, &place)
                 .or_else(|_| std::fs::copy(&self.program, &place).map(|_| ()))
                 .expect("the program of the fakes is built and can be linked");
+        }
+    }
+
+    /// Takes a program away.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub fn remove(&self, name: &str) {
+        let place = self.path().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        if place.exists() {
+            std::fs::remove_file(place).expect("a scripted program can be removed");
         }
     }
 

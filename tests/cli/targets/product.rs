@@ -13,12 +13,19 @@ pub enum Begins {
     Running,
     Stopped,
     Absent,
+    /// It is on its way, as its own tool says.
+    Starting,
+    /// It runs, and its API server does not answer.
+    Sick,
+    /// It was being made when everything was killed.
+    HalfMade,
 }
 
 /// Programs, each with its rules.
 type Scripts = Vec<(&'static str, Vec<Rule>)>;
 
 /// A target and all that a test has to know of its product.
+#[derive(Clone)]
 pub struct Product {
     /// What `--target` takes.
     pub target: &'static str,
@@ -34,10 +41,16 @@ pub struct Product {
     pub delivery: Option<&'static str>,
     /// The flag that stands for an image's being there.
     image_flag: fn() -> String,
-    /// It starts what is stopped.
-    pub starts: bool,
-    /// It creates what is not there.
-    pub creates: bool,
+    /// The part of a command line by which what is stopped is started; none where it is not.
+    pub start: Option<&'static str>,
+    /// The part of a command line by which what is not there is created; none where it is not.
+    pub creation: Option<&'static str>,
+    /// The part of a command line by which what is sick is mended; none where only the user can.
+    pub cure: Option<&'static str>,
+    /// It tells what is on its way from what is stopped.
+    pub tells_starting: bool,
+    /// What `target list` says of it beside its state: mode, runtime, nodes.
+    pub facts: (Option<&'static str>, Option<&'static str>, &'static [&'static str]),
     /// The command that takes it away; none where it does not make clusters.
     pub deletion: Option<&'static str>,
     /// Where a service with the node port 30000 answers.
@@ -105,17 +118,43 @@ fn brings_up(rule: Rule, world: &World, context: &str) -> Rule {
 }
 
 fn kind_rules(begins: Begins, world: &World) -> Scripts {
-    let node = |state: &str| format!("todohost-control-plane\t{state}\tcontrol-plane\n");
+    let image = "kindest/node:v1.35.4@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f";
+    let node = |state: &str, status: &str| {
+        format!("todohost-control-plane\t{state}\tcontrol-plane\t{image}\t{status}\n")
+    };
     let before = match begins {
-        Begins::Running => node("running"),
-        Begins::Stopped => node("exited"),
+        Begins::Running | Begins::Sick => node("running", "Up 3 hours"),
+        Begins::Stopped => node("exited", "Exited (137) 2 days ago"),
+        Begins::Starting => node("created", "Created"),
+        Begins::HalfMade => node("running", "Up 20 seconds"),
         Begins::Absent => String::new(),
     };
+    let list = "ps --all --no-trunc --filter label=io.x-k8s.kind.cluster=todohost --format *";
+    let start = Rule::on("start todohost-control-plane");
+    let restart = Rule::on("restart todohost-control-plane");
+    let ready = Rule::on("exec todohost-control-plane kubectl ** --raw=/readyz");
     let mut docker = vec![
-        Rule::on("ps **").requires("up").prints(&node("running")),
-        Rule::on("ps **").prints(&before),
-        brings_up(Rule::on("start todohost-control-plane"), world, "kind-todohost"),
-        Rule::on("exec todohost-control-plane kubectl ** --raw=/readyz").prints("ok"),
+        Rule::on("ps --all --no-trunc --filter label=io.x-k8s.kind.cluster --format *"),
+        Rule::on(list).requires("up").prints(&node("running", "Up 2 minutes")),
+        Rule::on(list).requires("deleted"),
+        Rule::on(list).prints(&before),
+        // Of another name there is none.
+        Rule::on("ps --all --no-trunc --filter label=io.x-k8s.kind.cluster=* --format *"),
+        start.clone().requires("start-fails").fails(1, "Error: failed to start containers\n"),
+        start.clone().requires("start-holds").holds(),
+        brings_up(start, world, "kind-todohost"),
+        brings_up(restart, world, "kind-todohost"),
+        ready.clone().requires("up").prints("ok"),
+        if matches!(begins, Begins::Sick | Begins::HalfMade) {
+            ready.fails(1, REFUSED)
+        } else {
+            ready.prints("ok")
+        },
+        if begins == Begins::HalfMade {
+            Rule::on("exec todohost-control-plane test -f *").fails(1, "")
+        } else {
+            Rule::on("exec todohost-control-plane test -f *")
+        },
         Rule::on("port todohost-control-plane 30000/tcp").prints("127.0.0.1:49153\n"),
     ];
     docker.push(
@@ -136,10 +175,13 @@ fn kind_rules(begins: Begins, world: &World) -> Scripts {
         Rule::on("delete **")
             .requires("delete-fails")
             .fails(1, "ERROR: failed to delete cluster\n"),
-        Rule::on("delete cluster --name todohost"),
+        Rule::on("delete cluster --name todohost").sets("deleted"),
     ];
     vec![("docker", docker), ("kind", kind)]
 }
+
+/// What `kubectl` says where no API server is.
+const REFUSED: &str = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n";
 
 /// minikube's account of a start, line by line.
 const STARTED: &str = r#"{"specversion":"1.0","type":"io.k8s.sigs.minikube.step","data":{"currentstep":"0","message":"minikube v1.36.0 on Debian 12\n","name":"Initial Minikube Setup","totalsteps":"19"}}
@@ -181,10 +223,27 @@ fn minikube_containers(
     list: &str,
     import: &str,
 ) -> Scripts {
-    let state = if begins == Begins::Running { "running" } else { "exited" };
+    let before = match begins {
+        Begins::Running | Begins::Sick => "running\tUp 3 hours",
+        Begins::Starting | Begins::HalfMade => "running\tUp 8 seconds",
+        Begins::Stopped | Begins::Absent => "exited\tExited (130) 2 days ago",
+    };
+    let nodes =
+        "ps --all --no-trunc --filter label=created_by.minikube.sigs.k8s.io=true --format *";
+    let ready =
+        Rule::on("exec minikube /var/lib/minikube/binaries/v1.35.4/kubectl ** --raw=/readyz");
     let mut docker = vec![
-        Rule::on("ps **").requires("up").prints("minikube\trunning\n"),
-        Rule::on("ps **").prints(&format!("minikube\t{state}\n")),
+        Rule::on(nodes).requires("up").prints("minikube\trunning\tUp 2 minutes\n"),
+        Rule::on(nodes).prints(&format!("minikube\t{before}\n")),
+        ready.clone().requires("up").prints("ok"),
+        match begins {
+            Begins::Running => ready.prints("ok"),
+            // minikube copies its programs into the node before it starts anything there.
+            Begins::HalfMade => {
+                ready.fails(126, "OCI runtime exec failed: no such file or directory\n")
+            }
+            _ => ready.fails(1, REFUSED),
+        },
         Rule::on("port minikube 30000/tcp").fails(1, "Error: No public port '30000/tcp'\n"),
     ];
     docker.push(Rule::on("exec minikube ctr ** content list --quiet").prints(""));
@@ -207,16 +266,18 @@ fn minikube_docker_rules(begins: Begins, world: &World) -> Scripts {
 
 /// A virtual machine: nothing of it is the engine's.
 fn minikube_machine_rules(begins: Begins, world: &World) -> Scripts {
-    let report = |word: &str, kubeconfig: &str| {
+    let report = |host: &str, server: &str, kubeconfig: &str| {
         format!(
-            r#"{{"Name":"minikube","Host":"{word}","Kubelet":"{word}","APIServer":"{word}","Kubeconfig":"{kubeconfig}","Worker":false}}"#
+            r#"{{"Name":"minikube","Host":"{host}","Kubelet":"{server}","APIServer":"{server}","Kubeconfig":"{kubeconfig}","Worker":false}}"#
         )
     };
     let status = Rule::on("status --output json --profile minikube");
-    let running = status.clone().prints(&report("Running", "Configured"));
+    let running = status.clone().prints(&report("Running", "Running", "Configured"));
+    let sick = report("Running", "Stopped", "Configured");
     let before = match begins {
         Begins::Running => running.clone(),
-        _ => Rule { exit: 7, ..status.prints(&report("Stopped", "Stopped")) },
+        Begins::Sick | Begins::HalfMade => Rule { exit: 6, ..status.prints(&sick) },
+        _ => Rule { exit: 7, ..status.prints(&report("Stopped", "Stopped", "Stopped")) },
     };
     let list = "image ls --profile minikube";
     let mut minikube = vec![running.requires("up"), before];
@@ -242,9 +303,46 @@ fn no_rules(_: Begins, _: &World) -> Scripts {
     vec![("docker", Vec::new())]
 }
 
+/// Docker Desktop's own command. It answers whatever the engine does.
+fn desktop_rules(begins: Begins, world: &World) -> Scripts {
+    let says = if begins == Begins::Starting { "starting" } else { "stopped" };
+    let start = Rule::on("desktop start --timeout *");
+    let docker = vec![
+        Rule::on("desktop status --format json")
+            .prints(&format!("{{\"Status\":\"{says}\",\"SessionID\":\"\"}}\n")),
+        start.clone().requires("start-fails").fails(1, "Docker Desktop is unable to start\n"),
+        start.clone().requires("start-holds").holds(),
+        brings_up(start, world, "docker-desktop").unsets("engine-stopped"),
+    ];
+    vec![("docker", docker)]
+}
+
+/// The same with nodes that are containers.
+fn desktop_kind_rules(begins: Begins, world: &World) -> Scripts {
+    let mut scripts = desktop_rules(begins, world);
+    let (_, docker) = &mut scripts[0];
+    let content = "exec desktop-control-plane ctr ** content list --quiet";
+    docker.extend([
+        // Docker Desktop hides them from lists.
+        Rule::on("ps --filter label=io.x-k8s.kind.cluster=desktop --format *")
+            .requires("!engine-stopped"),
+        Rule::on(content).requires("!engine-stopped").prints(&format!("sha256:{BASE}\n")),
+    ]);
+    docker.extend(save());
+    docker.extend(store(
+        "exec desktop-control-plane ctr ** images list --quiet",
+        "exec --interactive desktop-control-plane ctr ** import **",
+    ));
+    scripts
+}
+
+/// Docker Desktop's file about itself, where it is on Linux.
+const SETTINGS_FILE: &str = ".docker/desktop/settings-store.json";
+const BY_KIND: &str = r#"{"AutoStart":false,"KubernetesEnabled":true,"KubernetesMode":"kind","KubernetesNodesCount":1,"KubernetesNodesVersion":"1.35.4","MemoryMiB":8092}"#;
+
 const PROFILE_FILE: &str = ".minikube/profiles/minikube/config.json";
 
-/// Each target, minikube's and `context`'s in their several ways.
+/// Each target, and those that have several ways in each of them.
 pub fn all() -> Vec<Product> {
     let minikube = |profile, rules| Product {
         target: "minikube",
@@ -254,24 +352,57 @@ pub fn all() -> Vec<Product> {
         rules,
         delivery: Some("docker save"),
         image_flag: arrived,
-        starts: true,
-        creates: true,
+        start: Some("minikube start"),
+        creation: Some("minikube start"),
+        cure: Some("minikube start"),
+        tells_starting: true,
+        facts: (Some("docker"), Some("containerd"), &["minikube"]),
         deletion: Some("minikube delete --profile minikube"),
-        address: "http://192.168.49.2:30000",
+        // The engine of this world says that it is Docker Desktop's, whose containers have no address here.
+        address: "todohost forward shop-web --target minikube",
+    };
+    let desktop = || Product {
+        target: "docker-desktop",
+        context: "docker-desktop",
+        project: "",
+        files: &[],
+        rules: desktop_rules,
+        delivery: None,
+        image_flag: image,
+        start: Some("docker desktop start"),
+        creation: None,
+        cure: None,
+        tells_starting: true,
+        facts: (Some("kubeadm"), Some("docker"), &["docker-desktop"]),
+        deletion: None,
+        address: "http://localhost:30000",
+    };
+    let lab = |project, rules| Product {
+        target: "lab",
+        context: "lab",
+        project,
+        files: &[],
+        rules,
+        delivery: None,
+        image_flag: image,
+        start: None,
+        creation: None,
+        cure: None,
+        tells_starting: false,
+        facts: (None, None, &[]),
+        deletion: None,
+        address: "http://localhost:30000",
     };
     vec![
+        desktop(),
         Product {
-            target: "docker-desktop",
-            context: "docker-desktop",
-            project: "",
-            files: &[],
-            rules: no_rules,
-            delivery: None,
-            image_flag: image,
-            starts: false,
-            creates: false,
-            deletion: None,
-            address: "http://localhost:30000",
+            files: &[(SETTINGS_FILE, BY_KIND)],
+            rules: desktop_kind_rules,
+            delivery: Some("docker save"),
+            image_flag: arrived,
+            facts: (Some("kind"), Some("containerd"), &["desktop-control-plane"]),
+            address: "todohost forward shop-web --target docker-desktop",
+            ..desktop()
         },
         Product {
             target: "kind",
@@ -281,64 +412,59 @@ pub fn all() -> Vec<Product> {
             rules: kind_rules,
             delivery: Some("docker save"),
             image_flag: arrived,
-            starts: true,
-            creates: true,
+            start: Some("docker start"),
+            creation: Some("kind create"),
+            cure: Some("docker restart"),
+            tells_starting: true,
+            facts: (None, Some("containerd"), &["todohost-control-plane"]),
             deletion: Some("kind delete cluster --name todohost"),
             address: "http://localhost:49153",
         },
+        minikube(&[(PROFILE_FILE, CONTAINERD)], minikube_containerd_rules),
         Product {
-            // The engine of this world says that it is Docker Desktop's, whose containers have no address here.
-            address: "todohost forward shop-web --target minikube",
-            ..minikube(&[(PROFILE_FILE, CONTAINERD)], minikube_containerd_rules)
-        },
-        Product {
-            address: "todohost forward shop-web --target minikube",
+            facts: (Some("docker"), Some("docker"), &["minikube"]),
             ..minikube(&[(PROFILE_FILE, DOCKER)], minikube_docker_rules)
         },
         Product {
             address: "http://192.168.39.7:30000",
-            creates: false,
+            creation: None,
+            // minikube's word for a node that boots is that of one that runs.
+            tells_starting: false,
+            facts: (Some("kvm2"), Some("cri-o"), &["minikube"]),
             ..minikube(&[(PROFILE_FILE, MACHINE)], minikube_machine_rules)
         },
         Product {
-            target: "lab",
-            context: "lab",
-            project: "\n[targets.lab]\nplugin = \"context\"\noptions = { context = \"lab\", imagesVia = \"registry\" }\n",
-            files: &[],
-            rules: registry_rules,
             delivery: Some("docker push"),
             image_flag: arrived,
-            starts: false,
-            creates: false,
-            deletion: None,
-            address: "http://localhost:30000",
+            ..lab(
+                "\n[targets.lab]\nplugin = \"context\"\noptions = { context = \"lab\", imagesVia = \"registry\" }\n",
+                registry_rules,
+            )
         },
-        Product {
-            target: "lab",
-            context: "lab",
-            project: "\n[targets.lab]\nplugin = \"context\"\noptions = { context = \"lab\", imagesVia = \"shared-daemon\" }\n",
-            files: &[],
-            rules: no_rules,
-            delivery: None,
-            image_flag: image,
-            starts: false,
-            creates: false,
-            deletion: None,
-            address: "http://localhost:30000",
-        },
+        lab(
+            "\n[targets.lab]\nplugin = \"context\"\noptions = { context = \"lab\", imagesVia = \"shared-daemon\" }\n",
+            no_rules,
+        ),
     ]
 }
 
 impl Product {
     /// A world in which the product is so.
     pub fn world(&self, begins: Begins) -> World {
+        self.world_where(begins, &[])
+    }
+
+    /// The same, and `docker` does something else before all that.
+    pub fn world_where(&self, begins: Begins, docker: &[Rule]) -> World {
         let world = World::with(Project::shop(), self.context, &[]);
-        let mut scripts = (self.rules)(begins, &world);
-        for (program, rules) in &mut scripts {
-            if *program == "docker" {
-                rules.extend(crate::world::docker());
+        for (program, rules) in (self.rules)(begins, &world) {
+            match program {
+                "docker" => {
+                    let rules = [docker, rules.as_slice(), &crate::world::docker()].concat();
+                    world.tools.program(program, &rules);
+                }
+                _ => world.tools.program(program, &rules),
             }
-            world.tools.program(program, rules);
         }
         world.project.append("todohost.toml", self.project);
         if self.delivery == Some("docker push") {
@@ -355,18 +481,28 @@ impl Product {
         match begins {
             Begins::Running => {}
             // The context is there, and leads to a port where nothing is.
-            Begins::Stopped => {
+            Begins::Stopped | Begins::Starting | Begins::Sick => {
                 let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
                 let port = listener.local_addr().unwrap().port();
                 let text = kubeconfig(self.context, &format!("http://127.0.0.1:{port}"));
                 std::fs::write(world.project.kubeconfig(), text).unwrap();
-                if self.target == "docker-desktop" {
+                if self.target == "docker-desktop" && begins != Begins::Sick {
                     world.tools.set("engine-stopped");
                 }
             }
-            Begins::Absent => std::fs::remove_file(world.project.kubeconfig()).unwrap(),
+            // The context is written last.
+            Begins::Absent | Begins::HalfMade => {
+                std::fs::remove_file(world.project.kubeconfig()).unwrap();
+            }
         }
         world
+    }
+
+    /// What was on its way has come up.
+    pub fn come_up(&self, world: &World) {
+        world.tools.unset("engine-stopped");
+        let text = world.cluster.kubeconfig(self.context);
+        std::fs::write(world.project.kubeconfig(), text).unwrap();
     }
 
     /// Its context leads to a machine of somebody else's.

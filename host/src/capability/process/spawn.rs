@@ -83,6 +83,8 @@ fn is_executable(file: &Path) -> bool {
 /// A running program. Unless it ended by itself, dropping this ends it and all that it started.
 pub(super) struct Group {
     child: Option<Box<dyn ChildWrapper>>,
+    #[cfg(unix)]
+    guarded: Option<super::guard::Guarded>,
 }
 
 impl Group {
@@ -103,7 +105,11 @@ impl Group {
         command.wrap(process_wrap::tokio::JobObject);
         command.wrap(process_wrap::tokio::KillOnDrop);
         let child = command.spawn().map_err(|error| failed(call, &error))?;
-        Ok(Self { child: Some(child) })
+        Ok(Self {
+            #[cfg(unix)]
+            guarded: child.id().map(super::guard::Guarded::new),
+            child: Some(child),
+        })
     }
 
     pub(super) fn child(&mut self) -> io::Result<&mut dyn ChildWrapper> {
@@ -117,6 +123,8 @@ impl Group {
         let status = self.child()?.wait().await?;
         // It ended by itself: what it left running, it meant to leave.
         self.child = None;
+        #[cfg(unix)]
+        drop(self.guarded.take());
         Ok(status)
     }
 

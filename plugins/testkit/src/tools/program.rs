@@ -97,6 +97,10 @@ fn play() -> io::Result<ExitCode> {
         }
         std::fs::write(file, content)?;
     }
+    for flag in &rule.unsets {
+        // It need not be set.
+        let _ = std::fs::remove_file(flag_path(folder, &filled(flag, &args)));
+    }
     for flag in &rule.sets {
         let flag = filled(flag, &args);
         match flag.strip_prefix('!') {
