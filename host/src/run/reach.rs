@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::RunError;
 use super::schedule::Report;
-use super::session::{Deadline, Reached, Session};
+use super::session::{Deadline, Reached, Session, lock};
 use crate::cluster::{Client, ClusterError, Connection, Timeouts};
 use crate::event::Bus;
 use crate::plan::Chosen;
@@ -119,8 +119,10 @@ impl Session {
                 return Err(RunError::NotStarted { target: name, detail, offer });
             }
             self.note(bus, "info", format!("{name} is not running{detail}; it will {offer}"));
+            *lock(&self.being_started) = Some(offer);
         }
         plugin.target(context)?.ensure(options).await?;
+        *lock(&self.being_started) = None;
         self.connect(chosen, bus).await
     }
 }
