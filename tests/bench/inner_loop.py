@@ -35,6 +35,11 @@ def run(command: list[str], folder: Path = ROOT) -> str:
     return done.stdout
 
 
+def forget(command: list[str], folder: Path = ROOT) -> None:
+    """Takes something away; where it never came to be, the cause of that is what is told."""
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+
+
 def events(text: str, kind: str) -> list[dict[str, Any]]:
     """The events of one kind that a command told."""
     lines = (json.loads(line) for line in text.splitlines() if line.startswith("{"))
@@ -93,8 +98,8 @@ class Ours(Side):
         return run(command, self.folder)
 
     def delete(self) -> None:
-        """Takes it away."""
-        run([self.program, "delete", "--target", self.target, "--yes", "--with-namespace"], self.folder)
+        """Takes away what there is of it."""
+        forget([self.program, "delete", "--target", self.target, "--yes", "--with-namespace"], self.folder)
 
 
 class Peer(Side):
@@ -130,10 +135,10 @@ class Peer(Side):
         return run([self.helm, "upgrade", "--install", "--wait", "loop", "helm/todo-app", *place, *sets], self.folder)
 
     def delete(self) -> None:
-        """Takes it away."""
+        """Takes away what there is of it."""
         place = ["--kube-context", self.context, "--namespace", self.namespace]
-        run([self.helm, "uninstall", "loop", *place])
-        run(["kubectl", "--context", self.context, "delete", "namespace", self.namespace, "--wait=false"])
+        forget([self.helm, "uninstall", "loop", *place])
+        forget(["kubectl", "--context", self.context, "delete", "namespace", self.namespace, "--wait=false"])
 
 
 class Archive:
