@@ -126,10 +126,10 @@ class Peer(Side):
             "backend.image.tag": tag,
             "frontend.image.repository": "peer-frontend",
             "frontend.image.tag": "1",
-            "frontend.service.nodePort": str(NODE_PORTS["peer"]),
             "secrets.databaseUrl": os.environ["DATABASE_URL"],
         }
         sets = [word for path, value in values.items() for word in ("--set-string", f"{path}={value}")]
+        sets += ["--set", f"frontend.service.nodePort={NODE_PORTS['peer']}"]
         sets += ["--set-file", f"secrets.jwtSecret={self.key}"]
         place = ["--kube-context", self.context, "--namespace", self.namespace, "--create-namespace"]
         return run([self.helm, "upgrade", "--install", "--wait", "loop", "helm/todo-app", *place, *sets], self.folder)
