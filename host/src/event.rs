@@ -117,6 +117,15 @@ pub enum EventKind {
     },
     /// A check or the verifier judged something.
     Finding(Finding),
+    /// An image is on the nodes that lacked it.
+    ImageDelivered {
+        /// Its name there.
+        reference: String,
+        /// No node lacked it.
+        already_there: bool,
+        /// How much that took, to all nodes together; what several images share is told with one of them.
+        bytes_sent: u64,
+    },
     /// An object in the cluster was handled.
     ObjectChanged {
         /// Which.

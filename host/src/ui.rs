@@ -26,7 +26,7 @@ use crate::event::{Event, EventKind};
 pub use difference::difference_text;
 pub use error::{failure_of, render_failure};
 pub use questions::Questions;
-pub use text::{clean, duration};
+pub use text::{clean, duration, size};
 
 /// Live lines that count seconds are drawn as often.
 const TICK: Duration = Duration::from_secs(1);

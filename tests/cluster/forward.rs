@@ -1,9 +1,10 @@
 //! Ways to the app on the real cluster: an address that is known to be its own, and a port that outlives a pod.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+#[cfg(unix)]
+use std::net::TcpStream;
 
+#[cfg(unix)]
+use todohost_tests::address;
 use todohost_tests::real::Real;
 
 /// The app `shop`, whose pods say their names.
@@ -13,13 +14,9 @@ fn shop(name: &str) -> Real {
     real
 }
 
+#[cfg(unix)]
 fn get(port: u16) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.lines().last().unwrap_or_default().to_owned()
+    address::get(&format!("http://127.0.0.1:{port}"))
 }
 
 #[cfg(unix)]
@@ -28,7 +25,7 @@ fn a_port_leads_to_the_app_over_the_end_of_its_pod() {
     let real = shop("forward");
     let database = "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop";
     let _ = real.deploy().args(["--set", database]).run().expect_code(0);
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = address::free_port();
     let args = ["forward", "shop-web", "--target", real.target(), "--port", &port.to_string()];
     let mut running = real.host().args(args).spawn();
     running.wait_for_output(&format!("http://127.0.0.1:{port} leads to Service/shop-web"));

@@ -1,9 +1,10 @@
-//! Whole-program tests of todohost: `cli` against scripted worlds, `cluster` and `kind` on real ones.
+//! Whole-program tests of todohost: `cli` against scripted worlds, `cluster` and `targets` on real ones.
 //!
 //! Owns what they share: which binary is under test, and the real world's surroundings.
 
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+pub mod address;
 pub mod helm;
 pub mod parcel;
 pub mod real;

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,15 +14,22 @@ use todohost_testkit::{Host, Project};
 
 /// What the test run must be given, and what it is for.
 const REQUIRED: [(&str, &str); 3] = [
-    ("TODOHOST_TEST_TARGET", "the target plugin to test with: docker-desktop or kind"),
+    ("TODOHOST_TEST_TARGET", "the target plugin to test with: docker-desktop, kind or minikube"),
     ("KUBECONFIG", "a kubeconfig with that target's context"),
     ("DATABASE_URL", "a PostgreSQL that pods of that cluster can reach"),
 ];
 
+/// What the tests of several targets must be given.
+const REQUIRED_OF_SEVERAL: [(&str, &str); 2] = [
+    ("TODOHOST_TEST_TARGETS", "the targets to test with, e.g. `docker-desktop kind`"),
+    ("KUBECONFIG", "a kubeconfig with their contexts"),
+];
+
 /// Variables of the user's that the binary under test gets.
-const PASSED_ON: [&str; 8] = [
+const PASSED_ON: [&str; 9] = [
     "PATH",
     "KUBECONFIG",
+    "MINIKUBE_HOME",
     "DOCKER_HOST",
     "DOCKER_CONFIG",
     "DOCKER_CONTEXT",
@@ -34,10 +42,12 @@ const PASSED_ON: [&str; 8] = [
 #[derive(Debug)]
 pub struct Real {
     /// The project that is deployed.
-    pub project: Project,
+    pub project: Arc<Project>,
     target: String,
     context: String,
     namespace: String,
+    /// The kubeconfig that leads there; the user's own where there is none.
+    kubeconfig: Option<PathBuf>,
 }
 
 impl Real {
@@ -46,46 +56,50 @@ impl Real {
     /// # Panics
     /// Where the environment does not name a real world.
     pub fn new(project: Project, namespace: &str) -> Self {
-        let missing: Vec<String> = REQUIRED
-            .iter()
-            .filter(|(name, _)| super::variable(name).is_none())
-            .map(|(name, meaning)| format!("{name} ({meaning})"))
-            .collect();
-        assert!(
-            missing.is_empty(),
-            "these tests need a real cluster; set {}. On a machine without one, \
-             `tests/machine/machine up` makes it and `eval \"$(tests/machine/machine env)\"` names it",
-            missing.join(", ")
-        );
-        share_compiled(&project.home());
+        require(&REQUIRED);
         let target = super::variable("TODOHOST_TEST_TARGET").unwrap_or_default();
-        // The context that the target plugin uses unless told otherwise.
-        let context = if target == "kind" { "kind-todohost".to_owned() } else { target.clone() };
-        let real = Self { project, target, context, namespace: namespace.to_owned() };
+        let context = context_of(&target);
+        Self::on(Arc::new(project), &target, &context, namespace)
+    }
+
+    /// A project in a namespace of a target's cluster.
+    pub fn on(project: Arc<Project>, target: &str, context: &str, namespace: &str) -> Self {
+        let real = Self::with(project, target, context, namespace, None);
         // The leftover of a killed run.
         real.delete_namespace("--wait=true");
         real
     }
 
-    /// The app `shop` as a small Python server, in a namespace called `shop-NAME`.
+    /// A project in a namespace of a cluster that is the test's own: nothing of it gets into the user's kubeconfig.
+    pub fn apart(project: Project, target: &str, context: &str, namespace: &str) -> Self {
+        let kubeconfig = Some(project.kubeconfig());
+        Self::with(Arc::new(project), target, context, namespace, kubeconfig)
+    }
+
+    fn with(
+        project: Arc<Project>,
+        target: &str,
+        context: &str,
+        namespace: &str,
+        kubeconfig: Option<PathBuf>,
+    ) -> Self {
+        share_compiled(&project.home());
+        let (target, context) = (target.to_owned(), context.to_owned());
+        Self { project, target, context, namespace: namespace.to_owned(), kubeconfig }
+    }
+
+    /// The app `shop`, in a namespace called `shop-NAME`.
     pub fn shop(name: &str) -> Self {
-        let namespace = format!("shop-{name}");
-        let project = Project::shop();
-        project.replace(
-            "todohost.toml",
-            "namespace = \"shop\"",
-            &format!("namespace = \"{namespace}\""),
-        );
-        project.replace("todohost.toml", "[images.shop-web]", &format!("[images.{namespace}]"));
-        project.write("web/Dockerfile", SHOP_DOCKERFILE);
-        project.write("web/server.py", SHOP_SERVER);
-        std::fs::remove_file(project.root().join("web/server")).expect("the file is there");
-        project.replace(
-            "chart/templates/deployment.yaml",
-            "path: /health\n              port: http\n",
-            "path: /health\n              port: http\n            periodSeconds: 1\n",
-        );
-        Self::new(project, &namespace)
+        Self::new(shop_project(name), &shop_namespace(name))
+    }
+
+    /// The app `shop` on each of these targets: one project, the same namespace on all of them.
+    pub fn shop_on(targets: &[String], name: &str) -> Vec<Self> {
+        let project = Arc::new(shop_project(name));
+        let on = |target: &String| {
+            Self::on(Arc::clone(&project), target, &context_of(target), &shop_namespace(name))
+        };
+        targets.iter().map(on).collect()
     }
 
     /// The target's plugin.
@@ -113,7 +127,10 @@ impl Real {
                 host = host.variable(name, value);
             }
         }
-        host
+        match &self.kubeconfig {
+            Some(file) => host.variable("KUBECONFIG", file),
+            None => host,
+        }
     }
 
     /// `deploy` with this target; the secrets are the caller's.
@@ -138,6 +155,7 @@ impl Real {
     /// What `kubectl` answers; empty where what is asked for is not there.
     pub fn kubectl(&self, line: &str) -> String {
         let output = Command::new("kubectl")
+            .envs(self.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
             .args(["--context", &self.context, "--namespace", &self.namespace])
             .args(line.split_whitespace())
             .output()
@@ -230,6 +248,60 @@ impl Drop for Real {
     fn drop(&mut self) {
         self.delete_namespace("--wait=false");
     }
+}
+
+/// The targets that the tests of several are run with.
+///
+/// # Panics
+/// Where the environment names none.
+pub fn named_targets() -> Vec<String> {
+    require(&REQUIRED_OF_SEVERAL);
+    let named = super::variable("TODOHOST_TEST_TARGETS").unwrap_or_default();
+    named.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The context that a target plugin uses unless told otherwise.
+fn context_of(target: &str) -> String {
+    if target == "kind" { "kind-todohost".to_owned() } else { target.to_owned() }
+}
+
+fn require(variables: &[(&str, &str)]) {
+    let missing: Vec<String> = variables
+        .iter()
+        .filter(|(name, _)| super::variable(name).is_none())
+        .map(|(name, meaning)| format!("{name} ({meaning})"))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "these tests need a real cluster; set {}. On a machine without one, \
+         `tests/machine/machine up` makes it and `eval \"$(tests/machine/machine env)\"` names it",
+        missing.join(", ")
+    );
+}
+
+fn shop_namespace(name: &str) -> String {
+    format!("shop-{name}")
+}
+
+/// The app `shop` as a small Python server.
+pub fn shop_project(name: &str) -> Project {
+    let namespace = shop_namespace(name);
+    let project = Project::shop();
+    project.replace(
+        "todohost.toml",
+        "namespace = \"shop\"",
+        &format!("namespace = \"{namespace}\""),
+    );
+    project.replace("todohost.toml", "[images.shop-web]", &format!("[images.{namespace}]"));
+    project.write("web/Dockerfile", SHOP_DOCKERFILE);
+    project.write("web/server.py", SHOP_SERVER);
+    std::fs::remove_file(project.root().join("web/server")).expect("the file is there");
+    project.replace(
+        "chart/templates/deployment.yaml",
+        "path: /health\n              port: http\n",
+        "path: /health\n              port: http\n            periodSeconds: 1\n",
+    );
+    project
 }
 
 /// Compiling a component takes seconds: all homes share what is compiled, and nothing else.

@@ -6,12 +6,13 @@ use super::error::RunError;
 use super::schedule::Report;
 use super::session::{Deadline, ImageState, Session, lock};
 use crate::digest::{IgnorePatterns, digest_tree};
-use crate::event::Bus;
+use crate::event::{Bus, EventKind};
 use crate::exit::Exit;
 use crate::object::Object;
 use crate::plan::{Chosen, image_digest};
 use crate::plugin::wit::{self, build, target};
 use crate::project::Image;
+use crate::ui;
 
 /// Digits of the digest that make the tag.
 pub(super) const TAG_LENGTH: usize = 12;
@@ -184,7 +185,11 @@ impl Session {
             return Err(self.image_missing(&first.reference, help.to_owned()));
         }
         let bytes: u64 = delivered.iter().map(|one| one.bytes_sent).sum();
-        Ok(Report::done(format!("{count} images, {} MB", bytes / 1_000_000)))
+        for target::Delivered { reference, already_there, bytes_sent } in delivered {
+            bus.send(EventKind::ImageDelivered { reference, already_there, bytes_sent });
+        }
+        let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+        Ok(Report::done(format!("{images}, {}", ui::size(bytes))))
     }
 
     fn image_missing(&self, reference: &str, help: String) -> RunError {

@@ -10,7 +10,7 @@ use super::candidates::word;
 use super::consent::{Consent, question};
 use super::error::RunError;
 use super::schedule::Report;
-use super::session::{Deadline, Reached, Session};
+use super::session::{Deadline, Reached, Session, lock};
 use crate::cluster::{Client, ClusterError, Connection, Timeouts};
 use crate::event::{Bus, EventKind};
 use crate::plan::Chosen;
@@ -144,12 +144,15 @@ impl Session {
                 return Err(RunError::NotStarted { target: name, detail, offer });
             }
             self.note(bus, "info", format!("{name} is not running{detail}; it will {offer}"));
+            *lock(&self.being_started) = Some(offer);
         }
         let status = plugin.target(context)?.ensure(options).await?;
-        match status.state {
+        let client = match status.state {
             target::State::Ready | target::State::Starting => self.wait_for(chosen, bus).await,
             _ => self.connect(chosen, bus).await,
-        }
+        }?;
+        *lock(&self.being_started) = None;
+        Ok(client)
     }
 
     /// Whether the target had to be started, and was; waits until that is known.

@@ -159,8 +159,18 @@ impl Session {
         }
         let pending = pending.filter(Pending::has_begun);
         let Some(pending) = pending else {
-            // Which call it was that the user stopped is of no interest.
-            return if error.is_cancelled() { RunError::cancelled() } else { error };
+            if !error.is_cancelled() {
+                return error;
+            }
+            // Which call it was that the user stopped is of no interest; what a target was doing then, it did not end.
+            return match lock(&self.being_started).take() {
+                Some(offer) => RunError::Cancelled {
+                    left: format!(
+                        "it had begun to {offer}: the next deploy with --yes goes on from what there is"
+                    ),
+                },
+                None => RunError::cancelled(),
+            };
         };
         let bus = self.bus.for_step("rollback");
         let is_left = self.is_left(&pending);

@@ -154,6 +154,8 @@ pub(super) struct Session {
     pub warnings: AtomicUsize,
     /// Why the cluster is not reached, where that ends the run only after everything else was judged.
     pub unreached: Mutex<Option<RunError>>,
+    /// What the target is doing about a cluster that does not run, as long as it does it.
+    pub being_started: Mutex<Option<String>>,
     /// What failed and is no longer in the cluster.
     pub evidence: Mutex<Evidence>,
 }
@@ -194,6 +196,7 @@ impl Session {
             findings: Mutex::default(),
             warnings: AtomicUsize::default(),
             unreached: Mutex::default(),
+            being_started: Mutex::default(),
             evidence: Mutex::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::judgements::Judgements;
-use super::text::{clean, duration};
+use super::text::{clean, duration, size};
 use super::{Detail, Renderer, line, targets, waiting};
 use crate::event::{
     Event, EventKind, Finding, FindingOutcome, HookPhase, ObjectChange, Readiness, StepOutcome,
@@ -99,6 +99,9 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
                 return None;
             }
             finding_text(finding)
+        }
+        EventKind::ImageDelivered { reference, bytes_sent, .. } if verbose => {
+            format!("    {} took {}", clean(reference), size(*bytes_sent))
         }
         EventKind::ObjectChanged { object, change, reason } => {
             // What stays as it is, is not worth a line; what stays by the user's rule is.

@@ -43,6 +43,15 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// Bytes as people say them: `812 B`, `14 kB`, `3 MB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +67,11 @@ mod tests {
     #[test]
     fn long_text_is_cut() {
         assert!(clean(&"x".repeat(100_000)).len() < 5000);
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([size(999), size(14_500), size(3_999_999)], ["999 B", "14 kB", "3 MB"]);
     }
 
     #[test]

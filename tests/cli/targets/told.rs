@@ -1,0 +1,34 @@
+//! What is told of a target's own work: how much was brought to its nodes, and a start that was stopped half-way.
+
+use super::product::{BASE_BYTES, Begins, Product, all, image};
+
+fn kind() -> Product {
+    all().into_iter().find(|product| product.target == "kind").unwrap()
+}
+
+#[test]
+fn what_was_brought_is_told_by_the_byte() {
+    let kind = kind();
+    let world = kind.world(Begins::Running);
+    let deployed = kind.deploy(&world, &["--output", "json"]).run().expect_code(0);
+    let events = deployed.events_of("image-delivered");
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((&event["reference"], &event["already_there"]), (&image().into(), &false.into()));
+    // The node has the base already.
+    let sent = event["bytes_sent"].as_u64().unwrap();
+    assert!(sent > 0 && sent < BASE_BYTES, "{event}");
+}
+
+#[cfg(unix)]
+#[test]
+fn who_stops_a_start_is_told_that_it_had_begun() {
+    let kind = kind();
+    let world = kind.world(Begins::Absent);
+    world.tools.set("start-holds");
+    let running = kind.deploy(&world, &["--yes"]).spawn();
+    world.tools.wait_for("kind create", std::time::Duration::from_secs(30));
+    running.interrupt();
+    let stopped = running.finish().expect_code(130);
+    let told = "it had begun to create the kind cluster todohost: the next deploy with --yes";
+    assert!(stopped.stderr.contains(told), "{}", stopped.output());
+}

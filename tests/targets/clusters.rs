@@ -1,0 +1,198 @@
+//! Clusters of kind's that tests make and take away: with several nodes, and stopped.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use todohost_testkit::{Finished, Host, Running};
+use todohost_tests::real::{Real, shop_project};
+
+use super::node::{Node, is_running, is_there};
+use super::{delivered, deploy, listed, require_kind};
+
+/// How long something outside of the host may take to happen.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+const TWO_NODES: &str = "kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes:
+- role: control-plane
+- role: worker
+";
+
+/// The app `shop` on a cluster of the test's own; both go with it.
+struct Own {
+    real: Real,
+    name: String,
+}
+
+impl Own {
+    /// Nothing of the cluster is there yet, not even what a killed run left.
+    fn new(name: &str) -> Self {
+        require_kind();
+        let cluster = format!("todohost-{name}");
+        let project = shop_project(name);
+        let target =
+            format!("\n[targets.{name}]\nplugin = \"kind\"\noptions.cluster = \"{cluster}\"\n");
+        project.append("todohost.toml", &target);
+        // Where pods of several nodes do not see each other, the API server sees those beside it.
+        project.replace(
+            "chart/templates/deployment.yaml",
+            "    spec:\n      containers:\n",
+            "    spec:\n      nodeSelector: { node-role.kubernetes.io/control-plane: '' }\n      \
+             tolerations: [{ operator: Exists }]\n      containers:\n",
+        );
+        let real = Real::apart(project, name, &format!("kind-{cluster}"), &format!("shop-{name}"));
+        let own = Self { real, name: cluster };
+        let deleted = own.delete();
+        assert!(deleted.status.success(), "{deleted:?}");
+        own
+    }
+
+    /// kind itself, by hand.
+    fn kind(&self, words: &[&str]) -> Output {
+        let mut kind = Command::new("kind");
+        kind.args(words).args(["--name", &self.name]);
+        kind.env("KUBECONFIG", self.real.project.kubeconfig());
+        kind.output().unwrap()
+    }
+
+    fn delete(&self) -> Output {
+        self.kind(&["delete", "cluster"])
+    }
+
+    fn node(&self, role: &str) -> Node {
+        Node(format!("{}-{role}", self.name))
+    }
+
+    fn control_plane(&self) -> Node {
+        self.node("control-plane")
+    }
+
+    /// A deploy that starts and creates what it needs.
+    fn deploy(&self) -> Host {
+        deploy(&self.real).args(["--yes"])
+    }
+
+    fn state(&self) -> String {
+        let entry = listed(&self.real.host(), self.real.target());
+        entry["state"].as_str().unwrap().to_owned()
+    }
+
+    fn assert_not_begun(&self) {
+        assert!(self.real.object("namespace", self.real.namespace()).is_null());
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.delete();
+    }
+}
+
+/// Waits for what happens outside of the host.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "this never happened: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Ctrl-C, and what was said of what is left.
+fn stop(running: Running) -> Finished {
+    running.interrupt();
+    running.finish().expect_code(130)
+}
+
+/// The nodes to which a deploy brought something.
+fn places(finished: &Finished) -> Vec<String> {
+    let lines = finished.events_of("step-progress").into_iter();
+    let mut places: Vec<String> = lines
+        .filter_map(|event| {
+            let (_, nodes) =
+                event["message"].as_str()?.strip_prefix("bring ")?.split_once(" to ")?;
+            Some(nodes.to_owned())
+        })
+        .collect();
+    places.dedup();
+    places
+}
+
+/// A deploy that is in the middle of bringing the image to this node.
+fn bringing(own: &Own, node: &Node) -> Running {
+    let mut running = own.deploy().spawn();
+    wait_until("an import", || {
+        assert!(running.runs(), "it ended before");
+        node.runs("images import")
+    });
+    running
+}
+
+#[test]
+fn two_nodes_get_what_each_lacks_and_are_started_again() {
+    let own = Own::new("pair");
+    let nodes = [own.control_plane(), own.node("worker")];
+    let file = own.real.project.folder().join("two-nodes.yaml");
+    std::fs::write(&file, TWO_NODES).unwrap();
+    let made = own.kind(&["create", "cluster", "--config", &file.display().to_string()]);
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(own.state(), "ready");
+
+    // Stopped and killed in the middle, nothing half-made is taken for an image.
+    let finished = stop(bringing(&own, &nodes[1]));
+    assert!(finished.output().contains("nothing was left behind"), "{}", finished.output());
+    own.assert_not_begun();
+    let is_over = || nodes.iter().all(|node| !node.runs("images import"));
+    wait_until("the import's end", is_over);
+    let running = bringing(&own, &nodes[1]);
+    running.kill();
+    let _ = running.finish();
+    wait_until("the import's end", is_over);
+    own.assert_not_begun();
+
+    let first = own.deploy().run().expect_code(0);
+    let (reference, _) = delivered(&first);
+    assert!(nodes.iter().all(|node| node.has_image(&reference)));
+    assert_eq!(places(&first), [format!("{}, {}", nodes[0].0, nodes[1].0)]);
+
+    // A node that has it is sent nothing.
+    nodes[0].remove_image(&reference);
+    let again = own.deploy().run().expect_code(0);
+    assert_eq!(places(&again), [nodes[0].0.clone()]);
+    assert!(nodes[0].has_image(&reference));
+    assert_eq!(own.real.revisions(), ["1 deployed"]);
+
+    are_started_again(&own, &nodes);
+    let _ = own.real.host().args(["target", "delete", "pair", "--yes"]).run().expect_code(0);
+    assert!(!nodes.iter().any(|node| is_there(&node.0)));
+    assert_eq!(own.state(), "absent");
+}
+
+/// Stopped nodes are told, and a deploy starts them once the user agreed, however often it is stopped at that.
+fn are_started_again(own: &Own, nodes: &[Node; 2]) {
+    let [control_plane, worker] = nodes;
+    worker.stop();
+    assert_eq!(own.state(), "degraded");
+    control_plane.stop();
+    assert_eq!(own.state(), "stopped");
+    let refused = deploy(&own.real).run().expect_code(5);
+    assert!(refused.stdout.contains("start the kind cluster todohost-pair"), "{}", refused.stdout);
+    assert!(nodes.iter().all(|node| !is_running(&node.0)));
+
+    let mut running = own.deploy().spawn();
+    running.wait_for_output("it will start the kind cluster");
+    let stopped = stop(running);
+    let told = "it had begun to start the kind cluster todohost-pair";
+    assert!(stopped.output().contains(told), "{}", stopped.output());
+    // Its probe may come before the pod does: until then the cluster tells what was true before it stopped.
+    let started = own.deploy().run();
+    assert!(matches!(started.code(), Some(0 | 11)), "{}", started.output());
+    assert_eq!(own.state(), "ready");
+    assert!(nodes.iter().all(|node| is_running(&node.0)));
+    wait_until("the pod's address", || {
+        !own.real.kubectl("get endpoints shop-web -o jsonpath={.subsets[*].addresses}").is_empty()
+    });
+    let again = own.deploy().run().expect_code(0);
+    assert_eq!(own.real.revisions(), ["1 deployed"], "{}", again.output());
+    assert_eq!(own.real.object("deployment", "shop-web")["status"]["availableReplicas"], 1);
+}

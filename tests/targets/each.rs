@@ -1,0 +1,89 @@
+//! What every target does for a project that knows nothing of it: only `--target` differs.
+
+use serde_json::Value;
+use todohost_testkit::Finished;
+use todohost_tests::address;
+use todohost_tests::real::Real;
+
+use super::{deploy, listed, targets};
+
+/// The app answers where the deploy said that it does: at an address, or by the command in the place of one.
+fn assert_answers(real: &Real, deployed: &Finished) {
+    let end = deployed.events().pop().unwrap();
+    let told = end["addresses"][0].as_str().unwrap_or_default();
+    let answers = |address: &str| {
+        // The app says its pod's name: it is this cluster's, and this deploy's.
+        let answer = address::get(address);
+        assert!(real.pods("shop-web").contains(&answer), "{address}: {answer}\n{end:#}");
+    };
+    if told.starts_with("http://") {
+        return answers(told);
+    }
+    // The node of such a cluster is a container, and opens the ports that it was made with.
+    assert_ne!(real.target(), "docker-desktop", "{end:#}");
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let [_, command @ ..] = words.as_slice() else { panic!("nowhere to go: {end:#}") };
+    let port = address::free_port().to_string();
+    let mut running = real.host().args(command).args(["--port", &port]).spawn();
+    let there = format!("http://127.0.0.1:{port}");
+    running.wait_for_output(&there);
+    answers(&there);
+    #[cfg(unix)]
+    {
+        running.interrupt();
+        let _ = running.finish().expect_code(0);
+    }
+}
+
+fn goes_to(real: &Real) {
+    let first = deploy(real).run().expect_code(0);
+    let deployment = real.object("deployment", "shop-web");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["imagePullPolicy"], "Never", "{deployment:#}");
+    assert_eq!(deployment["status"]["availableReplicas"], 1, "{deployment:#}");
+    assert_answers(real, &first);
+
+    let pods = real.pods("shop-web");
+    let second = deploy(real).run().expect_code(0);
+    let end = second.events().pop().unwrap();
+    let summary = end["summary"].as_str().unwrap();
+    assert!(summary.starts_with("nothing changed"), "{end:#}");
+    assert_eq!(second.events_of("image-delivered"), Vec::<Value>::new());
+    assert_eq!((real.revisions(), real.pods("shop-web")), (vec!["1 deployed".to_owned()], pods));
+
+    let delete = ["delete", "--target", real.target(), "--yes", "--with-namespace"];
+    let _ = real.host().args(delete).run().expect_code(0);
+    real.assert_nothing_left();
+}
+
+#[test]
+fn the_same_project_goes_to_each_and_away_again() {
+    let all = Real::shop_on(targets(), "each");
+    let project = &all[0].project;
+    project.replace("chart/values.yaml", "ClusterIP", "NodePort");
+    project.replace("web/server.py", "os.environ[\"GREETING\"]", "os.environ[\"HOSTNAME\"]");
+    std::thread::scope(|scope| {
+        for real in &all {
+            scope.spawn(|| goes_to(real));
+        }
+    });
+}
+
+#[test]
+fn the_list_tells_how_each_one_is() {
+    for real in Real::shop_on(targets(), "listed") {
+        let entry = listed(&real.host(), real.target());
+        assert_eq!((&entry["state"], &entry["local"]), (&"ready".into(), &true.into()), "{entry}");
+        assert_eq!(entry["offer"], Value::Null, "{entry}");
+
+        // The first event of each is how long it took to say so.
+        let asked = ["deploy", "--dry-run", "--target", "auto", "--output", "json"];
+        let told = real.host().args(asked).args(super::SECRET).run().expect_code(0);
+        let detected = told
+            .events_of("plugin-call")
+            .into_iter()
+            .find(|event| event["export"] == "target.detect" && event["plugin"] == real.target());
+        let detected = detected.unwrap_or_else(|| panic!("{}", told.output()));
+        println!("{}: detected in {} ms", real.target(), detected["elapsed_ms"]);
+    }
+}
