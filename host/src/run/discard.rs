@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn only_what_a_build_was_given_for_its_content_is_ours_to_take_away() {
-        let built = BTreeMap::from([("team/api".to_owned(), ()), ("web".to_owned(), ())]);
+        let built = BTreeMap::from([("team/api".to_owned(), 1), ("web".to_owned(), 2)]);
         for ours in ["web:0123456789ab", "team/api:fedcba987654"] {
             assert!(is_content_tag(ours, &built), "{ours}");
         }
