@@ -7,7 +7,7 @@ mod configuration;
 mod nodes;
 mod status;
 
-use nodes::{Inside, Node};
+use nodes::{Inside, Made, Node};
 use serde::Deserialize;
 use std::time::Duration;
 use todohost_docker_engine::{self as engine, Engine, Runtime, room, store};
@@ -80,6 +80,9 @@ impl Target for Kind {
         let has_context =
             workspace::contexts()?.iter().any(|context| context.name == options.context());
         let started = start(&found)?;
+        if !has_context {
+            wait_until_known(&found)?;
+        }
         match nodes::inside(&found, has_context)? {
             Inside::Unfinished => {
                 delete(&options.cluster)?;
@@ -190,25 +193,32 @@ fn not_started(output: &Output) -> Error {
         .help("`docker ps --all` shows them, and `docker logs NODE` what one of them said")
 }
 
-/// Asks the API server inside the node; the pause between two questions is the node's, as a plugin has no clock to
-/// wait on.
+/// Asks the API server inside the node.
 fn wait_until_ready(found: &[Node]) -> Result<()> {
     let node = nodes::control_plane(found)?;
-    let progress = Progress::new("wait for the kind cluster");
-    progress.message("until its API server answers");
     let kubeconfig = format!("--kubeconfig={}", nodes::ADMIN);
-    let in_node = |arguments: &[&str]| {
-        Command::new("docker")
-            .args(["exec", &node.name])
-            .args(arguments.iter().copied())
-            .timeout(Duration::from_secs(20))
-            .run()
-    };
+    wait_for(node, "until its API server answers", || {
+        Ok(in_node(node, &["kubectl", &kubeconfig, "get", "--raw=/readyz"])?.success())
+    })
+}
+
+/// Whether kind made all of it is known once it answers: what was begun in a node may still go on.
+fn wait_until_known(found: &[Node]) -> Result<()> {
+    let Ok(node) = nodes::control_plane(found) else { return Ok(()) };
+    wait_for(node, "until it is known how much of it there is", || {
+        Ok(nodes::made(node)? != Made::Unknown)
+    })
+}
+
+/// The pause between two questions is the node's, as a plugin has no clock to wait on.
+fn wait_for(node: &Node, what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let progress = Progress::new("wait for the kind cluster");
+    progress.message(what);
     for _ in 0..90 {
-        if in_node(&["kubectl", &kubeconfig, "get", "--raw=/readyz"])?.success() {
+        if is_so()? {
             return Ok(());
         }
-        in_node(&["sleep", "1"])?;
+        in_node(node, &["sleep", "1"])?;
     }
     Err(Error::new(
         ErrorKind::Timeout,
@@ -216,6 +226,14 @@ fn wait_until_ready(found: &[Node]) -> Result<()> {
         format!("{} does not answer after 90 s", node.name),
     )
     .help(format!("look at `docker logs {}`", node.name)))
+}
+
+fn in_node(node: &Node, arguments: &[&str]) -> Result<Output> {
+    Command::new("docker")
+        .args(["exec", &node.name])
+        .args(arguments.iter().copied())
+        .timeout(Duration::from_secs(20))
+        .run()
 }
 
 /// Runs kind; its output is what explains a failure.

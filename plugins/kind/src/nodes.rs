@@ -3,7 +3,7 @@
 use std::time::Duration;
 use todohost_docker_engine::{self as engine, node};
 use todohost_plugin::process::{Command, Output};
-use todohost_plugin::{Error, Result};
+use todohost_plugin::{Error, ErrorKind, Result};
 
 /// One container that is a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +137,7 @@ pub enum Inside {
 /// When `docker` may not be asked.
 pub fn inside(nodes: &[Node], has_context: bool) -> Result<Inside> {
     let Ok(first) = control_plane(nodes) else { return Ok(Inside::Unfinished) };
-    if !has_context && !is_finished(first)? {
+    if !has_context && made(first)? == Made::Part {
         return Ok(Inside::Unfinished);
     }
     Ok(match node::health(&first.name, "kubectl", ADMIN)? {
@@ -149,13 +149,47 @@ pub fn inside(nodes: &[Node], has_context: bool) -> Result<Inside> {
 /// What kubeadm writes on a control plane once it has made one.
 pub const ADMIN: &str = "/etc/kubernetes/admin.conf";
 
-fn is_finished(node: &Node) -> Result<bool> {
+/// How much of a cluster without a context was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// All of it.
+    Whole,
+    /// Not all of it, and nobody has anything in it.
+    Part,
+    /// It does not answer, at least not yet.
+    Unknown,
+}
+
+/// Asks inside of the node that runs the API server. kubeadm goes on in there when kind is gone, so that a cluster that
+/// answers may still lack what kind does after it; the last of that is a storage class.
+///
+/// # Errors
+/// When `docker` may not be asked.
+pub fn made(node: &Node) -> Result<Made> {
     let output = Command::new("docker")
-        .args(["exec", &node.name, "test", "-f", ADMIN])
+        .args(["exec", &node.name, "kubectl", &format!("--kubeconfig={ADMIN}")])
+        .args(["get", "storageclasses,namespaces", "--output=name"])
         .timeout(Duration::from_secs(10))
-        .run()?;
-    // Only this code is the answer No; others are docker's.
-    Ok(output.code != Some(1))
+        .run();
+    match output {
+        Ok(output) => Ok(how_much(&output)),
+        Err(error) if error.kind == ErrorKind::Timeout => Ok(Made::Unknown),
+        Err(error) => Err(error),
+    }
+}
+
+fn how_much(output: &Output) -> Made {
+    if !output.success() {
+        // Without the administrator's credentials there is no Kubernetes yet.
+        let has_none = output.stderr_text().contains("no such file or directory");
+        return if has_none { Made::Part } else { Made::Unknown };
+    }
+    let names = output.stdout_text();
+    let is_of_kubernetes = |name: &str| {
+        matches!(name, "namespace/default" | "namespace/local-path-storage")
+            || name.starts_with("namespace/kube-")
+    };
+    if names.lines().all(|name| is_of_kubernetes(name.trim())) { Made::Part } else { Made::Whole }
 }
 
 #[cfg(test)]
@@ -192,5 +226,27 @@ pub mod tests {
         for image in ["", "kindest/node", "registry:5000/node", "node:v1.x", "node:v2.0.0"] {
             assert_eq!(version_of(image), None, "{image}");
         }
+    }
+
+    fn said(code: i32, stdout: &str, stderr: &str) -> Made {
+        let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
+        how_much(&Output { code: Some(code), stdout, stderr, truncated: false })
+    }
+
+    #[test]
+    fn only_what_nobody_can_have_anything_in_is_a_part() {
+        let system = "namespace/default\nnamespace/kube-system\nnamespace/local-path-storage\n";
+        assert_eq!(said(0, system, ""), Made::Part);
+        let class = format!("storageclass.storage.k8s.io/standard\n{system}");
+        assert_eq!(said(0, &class, ""), Made::Whole);
+        assert_eq!(said(0, &format!("{system}namespace/shop\n"), ""), Made::Whole);
+    }
+
+    #[test]
+    fn a_cluster_that_is_silent_is_no_part() {
+        let none = "error: stat /etc/kubernetes/admin.conf: no such file or directory\n";
+        assert_eq!(said(1, "", none), Made::Part);
+        let refused = "The connection to the server lab-control-plane:6443 was refused\n";
+        assert_eq!(said(1, "", refused), Made::Unknown);
     }
 }

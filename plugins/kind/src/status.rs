@@ -36,6 +36,12 @@ pub fn of(cluster: &str, nodes: &[Node], inside: &Inside, context: Option<&Conte
         let text = format!("the creation of the cluster {cluster} was broken off");
         let offer = format!("take away what is there of the kind cluster {cluster}, and create it");
         Status::new(State::Degraded, text).offer(offer)
+    } else if let (None, Inside::Sick(how)) = (context, inside) {
+        let text = format!("the cluster {cluster} has no context in the kubeconfig: {how}");
+        let offer = format!(
+            "wait for the kind cluster {cluster}, and create it again if its creation was broken off"
+        );
+        Status::new(State::Degraded, text).offer(offer)
     } else if context.is_none() {
         Status::new(State::Degraded, format!("the kubeconfig has no context kind-{cluster}"))
             .offer(format!("write the context kind-{cluster} into the kubeconfig"))
@@ -91,6 +97,8 @@ mod tests {
         assert!(state == State::Degraded && offer.contains("context kind-a"), "{offer}");
         let (state, offer) = told(up, Inside::Unfinished, None);
         assert!(state == State::Degraded && offer.contains("take away what is there"), "{offer}");
+        let (state, offer) = told(up, sick(), None);
+        assert!(state == State::Degraded && offer.contains("if its creation was"), "{offer}");
         let (state, offer) = told(up, sick(), Some(&here));
         assert!(state == State::Degraded && offer.contains("restart the nodes"), "{offer}");
         let young = [Node { is_young: true, ..up[0].clone() }];
