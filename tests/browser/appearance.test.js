@@ -79,8 +79,14 @@ for (const [look, options] of Object.entries(LOOKS)) {
   test(`until the page is there, its shape is (${look})`, async () => {
     await inWindow(async (page) => {
       await register(page);
+      // What is shown while one waits comes beforehand, with the link.
+      const beforehand = page.waitForResponse(
+        (response) =>
+          new URL(response.url()).pathname === "/" && response.request().headers()["next-router-prefetch"],
+      );
       await page.goto("/nowhere");
       await page.getByText("There is no such page").waitFor();
+      await (await beforehand).finished();
       let answer;
       const held = new Promise((resolve) => (answer = resolve));
       await page.route(
