@@ -48,7 +48,9 @@ impl Session {
             tokio::join!(reached.store.records_of_all(), reached.client.list(&query));
         let kept = kept?;
         let mut needed = named_by(&kept)?;
-        for pod in &pods? {
+        // One that goes away starts nothing any more.
+        let stays = |pod: &&Object| pod.pointer("/metadata/deletionTimestamp").is_none();
+        for pod in pods?.iter().filter(stays) {
             needed.extend(images_of(pod));
         }
         let hooks = || kept.iter().flat_map(|record| &record.hooks);
