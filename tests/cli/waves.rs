@@ -1,5 +1,9 @@
 //! The order in which objects are applied, as annotations say it.
 
+use std::time::Duration;
+
+use serde_json::json;
+
 use super::world::{World, assert_refusal};
 
 /// Where each `ConfigMap` of the chart is first written, in the order of the writes.
@@ -63,6 +67,55 @@ fn a_circle_is_named() {
     };
     let maps = [config_map("a", &other("b")), config_map("b", &other("a"))].concat();
     world.project.write("chart/templates/maps.yaml", &maps);
+    let finished = world.deploy().run();
+    assert_refusal!(world, finished);
+    world.assert_untouched();
+}
+
+const KEYS: &str = "    keys.external-dependency.werf.io/resource: secret/keys\n";
+
+#[test]
+fn what_others_make_is_waited_for_with_all_else_in_place() {
+    let world = World::new();
+    let maps = [config_map("needy", KEYS), config_map("plain", "    one: two\n")].concat();
+    world.project.write("chart/templates/maps.yaml", &maps);
+    let running = world.deploy().spawn();
+    world.cluster.wait_for_request(Duration::from_secs(30), |seen| {
+        seen.query.contains("watch=true") && seen.path.ends_with("/secrets")
+    });
+    // The app itself may be what has the others make it.
+    assert_eq!(order(&world), ["plain"]);
+    assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
+    world.cluster.write_as(
+        "operator",
+        &json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "keys", "namespace": "shop" } }),
+    );
+    let finished = running.finish().expect_code(0);
+    assert_eq!(order(&world), ["plain", "needy"]);
+    assert!(
+        finished.stderr.contains("Secret/keys waits: it does not exist"),
+        "{}",
+        finished.output()
+    );
+    // Once it is as it should be, nothing is waited for any more.
+    world.cluster.delete("secrets", "shop", "keys");
+    let finished = world.deploy().run().expect_code(0);
+    assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
+}
+
+#[test]
+fn what_others_never_make_is_named() {
+    let world = World::new();
+    world.project.write("chart/templates/maps.yaml", &config_map("needy", KEYS));
+    let finished = world.deploy().args(["--ready-within", "1s"]).run();
+    assert_refusal!(world, finished);
+}
+
+#[test]
+fn a_kind_that_nobody_serves_is_named_before_anything_is_done() {
+    let world = World::new();
+    let queue = "    q.external-dependency.werf.io/resource: queues/q\n";
+    world.project.write("chart/templates/maps.yaml", &config_map("needy", queue));
     let finished = world.deploy().run();
     assert_refusal!(world, finished);
     world.assert_untouched();

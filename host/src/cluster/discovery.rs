@@ -24,6 +24,8 @@ pub struct Kind {
     pub kind: String,
     /// E.g. `deployments`.
     pub plural: String,
+    /// What else people call it, e.g. `deployment` and `deploy`; unknown for those that are not asked for.
+    pub aliases: Vec<String>,
     /// Its objects live in namespaces.
     pub namespaced: bool,
     /// Its objects can be listed and deleted; reviews and figures cannot.
@@ -38,6 +40,11 @@ impl Kind {
             Some(namespace) => format!("{root}/namespaces/{}/{}", segment(namespace), self.plural),
             None => format!("{root}/{}", self.plural),
         }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        let names = [&self.kind, &self.plural].into_iter().chain(&self.aliases);
+        self.kept && names.into_iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
@@ -151,6 +158,33 @@ impl Client {
         })
     }
 
+    /// The object that is meant where its kind is called by any of its names, as people write them: `secret`,
+    /// `deployments`, `deploy`. Without an API version, the first that has such a kind is meant.
+    ///
+    /// # Errors
+    /// `UnknownKind` where nothing of that name is served.
+    pub async fn resolve(&self, named: &ObjectRef) -> Result<ObjectRef, ClusterError> {
+        let ObjectRef { api_version, kind: name, .. } = named;
+        let kinds = if api_version.is_empty() {
+            self.everything().await?.iter().map(|(_, served)| served.clone()).collect()
+        } else {
+            vec![self.kinds_of(api_version).await?]
+        };
+        let mut kinds = kinds.iter().flat_map(|served| served.iter());
+        let Some(found) = kinds.find(|kind| kind.is_called(name)) else {
+            return Err(ClusterError::UnknownKind {
+                api_version: api_version.clone(),
+                kind: name.clone(),
+            });
+        };
+        Ok(ObjectRef {
+            api_version: found.api_version.clone(),
+            kind: found.kind.clone(),
+            namespace: named.namespace.clone().filter(|_| found.namespaced),
+            name: named.name.clone(),
+        })
+    }
+
     /// Gives each object of a namespaced kind that names no namespace `namespace`, and takes it from the others.
     /// Kinds that a definition among the objects brings are known, too.
     ///
@@ -199,6 +233,7 @@ fn built_in(api_version: &str, kind: &str) -> Option<Kind> {
             api_version: version.to_owned(),
             kind: name.to_owned(),
             plural: plural.to_owned(),
+            aliases: Vec::new(),
             namespaced,
             kept: true,
         },
@@ -231,6 +266,13 @@ fn is_kept(resource: &Value) -> bool {
     can("list") && can("delete")
 }
 
+/// The name of one, under the key that it has there, and the short ones.
+fn aliases(resource: &Value, singular: &str) -> Vec<String> {
+    let short = resource.get("shortNames").and_then(Value::as_array);
+    let names = resource.get(singular).into_iter().chain(short.into_iter().flatten());
+    names.filter_map(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// Kinds of an `APIResourceList`; subresources are left out.
 fn resources(api_version: &str, list: &Value) -> Vec<Kind> {
     let resources = list.get("resources").and_then(Value::as_array);
@@ -244,6 +286,7 @@ fn resources(api_version: &str, list: &Value) -> Vec<Kind> {
                 api_version: api_version.to_owned(),
                 kind: resource.get("kind")?.as_str()?.to_owned(),
                 plural: plural.to_owned(),
+                aliases: aliases(resource, "singularName"),
                 namespaced: resource.get("namespaced")?.as_bool()?,
                 kept: is_kept(resource),
             })
@@ -271,6 +314,7 @@ fn aggregated(list: &Value) -> Vec<(String, Vec<Kind>)> {
                         api_version: api_version.clone(),
                         kind: resource.pointer("/responseKind/kind")?.as_str()?.to_owned(),
                         plural: resource.get("resource")?.as_str()?.to_owned(),
+                        aliases: aliases(resource, "singularResource"),
                         namespaced: resource.get("scope")?.as_str()? == "Namespaced",
                         kept: is_kept(resource),
                     })
@@ -328,18 +372,23 @@ mod tests {
             api_version: "apps/v1".into(),
             kind: "Deployment".into(),
             plural: "deployments".into(),
+            aliases: vec!["deployment".into(), "deploy".into()],
             namespaced: true,
             kept: true,
         };
         let plain = json!({ "kind": "APIResourceList", "groupVersion": "apps/v1", "resources": [
-            { "name": "deployments", "singularName": "deployment", "namespaced": true, "kind": "Deployment", "verbs": ["delete", "get", "list"] },
+            { "name": "deployments", "singularName": "deployment", "shortNames": ["deploy"], "namespaced": true, "kind": "Deployment", "verbs": ["delete", "get", "list"] },
             { "name": "deployments/scale", "singularName": "", "namespaced": true, "group": "autoscaling", "kind": "Scale", "verbs": ["get"] }
         ] });
         assert_eq!(resources("apps/v1", &plain), std::slice::from_ref(&deployment));
         let all = json!({ "kind": "APIGroupDiscoveryList", "items": [{ "metadata": { "name": "apps" }, "versions": [
-            { "version": "v1", "resources": [{ "resource": "deployments", "scope": "Namespaced",
+            { "version": "v1", "resources": [{ "resource": "deployments", "singularResource": "deployment", "shortNames": ["deploy"], "scope": "Namespaced",
               "responseKind": { "group": "apps", "version": "v1", "kind": "Deployment" }, "verbs": ["delete", "get", "list"] }] }
         ] }] });
+        for name in ["Deployment", "deployment", "deployments", "deploy"] {
+            assert!(deployment.is_called(name), "{name}");
+        }
+        assert!(!deployment.is_called("dep"));
         assert_eq!(aggregated(&all), [("apps/v1".to_owned(), vec![deployment])]);
     }
 
@@ -349,6 +398,7 @@ mod tests {
             api_version: api_version.into(),
             kind: String::new(),
             plural: plural.into(),
+            aliases: Vec::new(),
             namespaced,
             kept: true,
         };

@@ -166,7 +166,7 @@ pub enum ClusterError {
         namespace: String,
     },
     /// The cluster has no such kind.
-    #[error("the cluster does not know the kind {kind} of {api_version}")]
+    #[error("the cluster does not know the kind {kind}{}", of_version(api_version))]
     #[diagnostic(
         code(todohost::cluster::unknown_kind),
         help(
@@ -174,7 +174,7 @@ pub enum ClusterError {
         )
     )]
     UnknownKind {
-        /// E.g. `example.org/v1`.
+        /// E.g. `example.org/v1`; empty where any would have done.
         api_version: String,
         /// E.g. `Widget`.
         kind: String,
@@ -326,6 +326,10 @@ impl Cause {
         }
         Self { message, below: None }
     }
+}
+
+fn of_version(api_version: &str) -> String {
+    if api_version.is_empty() { String::new() } else { format!(" of {api_version}") }
 }
 
 fn conflict_list(conflicts: &[FieldConflict]) -> String {

@@ -159,7 +159,16 @@ impl Session {
         let plugin = self.plugin(chosen)?;
         let context = self.context(bus.clone(), Deadline::Short, "apply");
         let waves = plugin.apply(context)?.plan(request).await?;
-        waves.into_iter().map(wave).collect()
+        let mut waves = waves.into_iter().map(wave).collect::<Result<Vec<_>, RunError>>()?;
+        let own: HashSet<ObjectRef> = desired.iter().filter_map(ObjectRef::of).collect();
+        let client = &self.reached()?.client;
+        for named in waves.iter_mut().flat_map(|wave| &mut wave.wait_for) {
+            // What is no object of the release is called as people call it.
+            if !own.contains(named) {
+                *named = self.or_cancelled(client.resolve(named)).await?;
+            }
+        }
+        Ok(waves)
     }
 }
 

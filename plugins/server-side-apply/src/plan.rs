@@ -30,14 +30,14 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let desired = read(&request.desired, &request.namespace)?;
     let previous = read(&request.previous, &request.namespace)?;
     let live = read(&request.live, &request.namespace)?;
-    let sequence = sequence::read(&desired)?;
+    let sequence = sequence::read(&desired, &request.namespace)?;
     let mut waves = waves(&desired, &previous, &live, &sequence)?;
     waves.push(Wave {
         title: "what is no longer wanted".to_owned(),
         operations: prune(&request.release, &desired, &previous, &live),
         wait_for: Vec::new(),
     });
-    waves.retain(|wave| !wave.operations.is_empty());
+    waves.retain(|wave| !wave.operations.is_empty() || !wave.wait_for.is_empty());
     Ok(Plan { waves, warnings: sequence.warnings })
 }
 
@@ -62,8 +62,13 @@ fn waves(
     let natural: BTreeMap<_, _> =
         desired.keys().map(|identity| (identity.clone(), index(&rank(identity)))).collect();
     let mut needs = sequence.needs.clone();
+    let mut outside = sequence.outside.clone();
     // Nothing else can be made before the foundations: they wait for nothing.
-    needs.retain(|identity, _| place(identity).0 != Stage::Foundations);
+    let may_wait = |identity: &Identity| place(identity).0 != Stage::Foundations;
+    needs.retain(|identity, _| may_wait(identity));
+    outside.retain(|identity, _| may_wait(identity));
+    let identities: Vec<_> = desired.keys().collect();
+    sequence::outside_last(&mut needs, &outside, &|identity| rank(identity).0, &identities);
     sequence::keep_weights(&mut needs, desired.keys(), &|identity| rank(identity).0);
     let levels = sequence::levels(&natural, &needs)?;
 
@@ -93,6 +98,19 @@ fn waves(
             waits.entry(level).or_default().push(desired[identity].reference());
         }
     }
+    // What the outside has to give is waited for before the first object that needs it, where that one is touched.
+    let mut first = Vec::new();
+    for (identity, wanted) in outside {
+        if let Operation::Apply(_) = operation(&desired[&identity]) {
+            let before = waves.range(..levels[&identity]).next_back();
+            before.map_or(&mut first, |(level, _)| waits.entry(*level).or_default()).extend(wanted);
+        }
+    }
+    let first = (!first.is_empty()).then(|| Wave {
+        title: "what others provide".to_owned(),
+        operations: Vec::new(),
+        wait_for: first,
+    });
     let titled = waves.iter().map(|(level, objects)| {
         let mut objects = objects.clone();
         objects.sort_by_key(|object| (place(&object.identity), &object.identity));
@@ -106,7 +124,7 @@ fn waves(
         let operations = objects.into_iter().map(operation).collect();
         Wave { title, operations, wait_for: waits.remove(level).unwrap_or_default() }
     });
-    Ok(titled.collect())
+    Ok(first.into_iter().chain(titled).collect())
 }
 
 /// The level at whose end an object has to be ready, for those that have to.
@@ -384,17 +402,69 @@ mod tests {
             object("v1", "ConfigMap", "a"),
             &[
                 ("werf.io/deploy-dependency-x", "state=ready,kind=Secret,name=b"),
-                ("y.external-dependency.werf.io/resource", "secret/b"),
+                ("helm.sh/resource-group", "a"),
             ],
         );
         let plan = plan(&request(&[lonely], &[], &[])).unwrap();
-        assert_eq!((plan.waves.len(), plan.warnings.len()), (1, 2), "{:?}", plan.warnings);
+        assert_eq!((plan.waves.len(), plan.warnings.len()), (1, 1), "{:?}", plan.warnings);
         for value in ["", "state=ready", "state=gone,name=a", "colour=red", "name"] {
             let wrong = annotated(
                 object("v1", "ConfigMap", "a"),
                 &[("werf.io/deploy-dependency-x", value)],
             );
             assert!(self::plan(&request(&[wrong], &[], &[])).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_others_make_is_waited_for_after_all_that_may_make_them_do_it() {
+        let needs = |name: &str, annotations: &[(&str, &str)]| {
+            annotated(object("apps/v1", "Deployment", name), annotations)
+        };
+        let key = "keys.external-dependency.werf.io/resource";
+        let objects = [
+            needs("web", &[(key, "secret/keys")]),
+            needs(
+                "far",
+                &[
+                    ("q.external-dependency.werf.io/resource", "queues.v1.example.com/q"),
+                    ("q.external-dependency.werf.io/namespace", "queues"),
+                ],
+            ),
+            needs("after", &[("werf.io/deploy-dependency-web", "kind=Deployment,name=web")]),
+            object("v1", "ConfigMap", "plain"),
+            object("example.com/v1", "Vault", "keys"),
+            annotated(object("v1", "ConfigMap", "late"), &[("werf.io/weight", "1")]),
+        ];
+        let request = request(&objects, &[], &[]);
+        assert_eq!(
+            told(&request),
+            [
+                vec!["apply ConfigMap/plain"],
+                vec!["apply Vault/keys"],
+                vec!["apply Deployment/far", "apply Deployment/web"],
+                vec!["apply Deployment/after"],
+                vec!["apply ConfigMap/late"]
+            ]
+        );
+        // Beside what the next weight waits for.
+        let outside: Vec<_> = plan(&request).unwrap().waves[1]
+            .wait_for
+            .iter()
+            .filter_map(|one| {
+                let namespace = one.namespace.as_deref()?;
+                Some(format!("{} {} {namespace} {}", one.api_version, one.kind, one.name))
+            })
+            .collect();
+        assert_eq!(outside, ["example.com/v1 queues queues q", " secret shop keys"]);
+        // There is no wave before the only object; and what stays as it is waits for nothing.
+        let alone = self::request(&objects[..1], &[], &[]);
+        assert_eq!(waited(&alone), [vec!["secret/keys"], vec![]]);
+        let kept = self::request(&objects[..1], &objects[..1], &objects[..1]);
+        assert_eq!(waited(&kept), [Vec::<String>::new()]);
+        for value in ["keys", "/keys", "secret/", "secret/a/b", "secrets.v1/a", "a..b/c"] {
+            let wrong = self::request(&[needs("web", &[(key, value)])], &[], &[]);
+            assert!(plan(&wrong).is_err(), "{value}");
         }
     }
 

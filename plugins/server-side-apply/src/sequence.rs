@@ -1,17 +1,18 @@
 //! What waits for what, as annotations say it: weights, dependencies on objects, groups of objects.
 //!
 //! The annotations are those that charts have today: werf's (`werf.io/weight`, `werf.io/deploy-dependency-NAME` and
-//! the older `NAME.dependency.werf.io`), and Helm's HIP-0025 (`helm.sh/resource-group`,
-//! `helm.sh/depends-on/resource-groups`).
+//! the older `NAME.dependency.werf.io`; `NAME.external-dependency.werf.io/resource` for what others make), and Helm's
+//! HIP-0025 (`helm.sh/resource-group`, `helm.sh/depends-on/resource-groups`).
 
 use crate::object::{Identity, Object};
 use std::collections::{BTreeMap, BTreeSet};
-use todohost_plugin::{Error, Result};
+use todohost_plugin::{Error, ObjectRef, Result};
 
 const WEIGHT: &str = "werf.io/weight";
 const DEPENDENCY: &str = "werf.io/deploy-dependency-";
 const OLD_DEPENDENCY: &str = ".dependency.werf.io";
-const EXTERNAL_DEPENDENCY: &str = ".external-dependency.werf.io/resource";
+const EXTERNAL: &str = ".external-dependency.werf.io/resource";
+const EXTERNAL_NAMESPACE: &str = ".external-dependency.werf.io/namespace";
 const GROUP: &str = "helm.sh/resource-group";
 
 /// Which objects have to be there, or ready, before another one is applied.
@@ -33,15 +34,17 @@ pub struct Sequence {
     pub weights: BTreeMap<Identity, i64>,
     /// What waits for what.
     pub needs: Needs,
+    /// What objects wait for that is no part of the release, by the names that people call kinds by.
+    pub outside: BTreeMap<Identity, Vec<ObjectRef>>,
     /// What an annotation asks for and nobody can give, for people.
     pub warnings: Vec<String>,
 }
 
-/// Reads the annotations.
+/// Reads the annotations; what is outside is in `namespace` where they name none.
 ///
 /// # Errors
 /// Where one of them cannot be understood.
-pub fn read(objects: &BTreeMap<Identity, Object>) -> Result<Sequence> {
+pub fn read(objects: &BTreeMap<Identity, Object>, namespace: &str) -> Result<Sequence> {
     let mut sequence = Sequence::default();
     for (identity, object) in objects {
         if let Some(text) = object.annotation(WEIGHT) {
@@ -50,18 +53,18 @@ pub fn read(objects: &BTreeMap<Identity, Object>) -> Result<Sequence> {
         }
         let mut needs = BTreeMap::new();
         for (key, value) in object.annotations() {
-            let Some(wanted) = wanted(object, key, value)? else { continue };
-            if let Wanted::Outside = wanted {
-                let title = object.title();
-                sequence.warnings.push(format!(
-                    "{title}: {key} is not waited for, as it is no part of the release"
-                ));
+            if let Some(name) = key.strip_suffix(EXTERNAL) {
+                let place = object.annotation(&format!("{name}{EXTERNAL_NAMESPACE}"));
+                let outside = external(value, place.unwrap_or(namespace))
+                    .ok_or_else(|| malformed(object, key, "deployments.v1.apps/queue"))?;
+                sequence.outside.entry(identity.clone()).or_default().push(outside);
                 continue;
             }
+            let Some(wanted) = wanted(object, key, value)? else { continue };
             let mut found = objects
                 .iter()
                 .filter(|(other, object)| *other != identity && wanted.names(other, object))
-                .map(|(other, _)| (other.clone(), wanted.state()))
+                .map(|(other, _)| (other.clone(), wanted.state))
                 .peekable();
             if found.peek().is_none() {
                 let title = object.title();
@@ -93,25 +96,15 @@ pub fn read(objects: &BTreeMap<Identity, Object>) -> Result<Sequence> {
     Ok(sequence)
 }
 
-/// What an annotation waits for.
-enum Wanted {
-    /// Objects of the release with these properties.
-    Objects { properties: BTreeMap<&'static str, String>, state: State },
-    /// Something that no release object is.
-    Outside,
+/// What an annotation waits for: objects of the release with these properties.
+struct Wanted {
+    properties: BTreeMap<&'static str, String>,
+    state: State,
 }
 
 impl Wanted {
-    fn state(&self) -> State {
-        match self {
-            Self::Objects { state, .. } => *state,
-            Self::Outside => State::Present,
-        }
-    }
-
     fn names(&self, identity: &Identity, object: &Object) -> bool {
-        let Self::Objects { properties, .. } = self else { return false };
-        properties.iter().all(|(property, value)| match *property {
+        self.properties.iter().all(|(property, value)| match *property {
             "name" => identity.name == *value,
             "namespace" => identity.namespace == *value,
             "kind" => identity.kind == *value,
@@ -126,9 +119,6 @@ fn wanted(object: &Object, key: &str, value: &str) -> Result<Option<Wanted>> {
         return properties(value)
             .map(Some)
             .ok_or_else(|| malformed(object, key, "state=ready,kind=StatefulSet,name=postgres"));
-    }
-    if key.ends_with(EXTERNAL_DEPENDENCY) {
-        return Ok(Some(Wanted::Outside));
     }
     if !key.ends_with(OLD_DEPENDENCY) {
         return Ok(None);
@@ -148,7 +138,7 @@ fn wanted(object: &Object, key: &str, value: &str) -> Result<Option<Wanted>> {
         ("name", name.to_owned()),
     ]);
     properties.extend(namespace.map(|namespace| ("namespace", namespace.to_owned())));
-    Ok(Some(Wanted::Objects { properties, state: State::Present }))
+    Ok(Some(Wanted { properties, state: State::Present }))
 }
 
 /// `state=ready,kind=StatefulSet,name=postgres`
@@ -167,7 +157,29 @@ fn properties(text: &str) -> Option<Wanted> {
             }
         }
     }
-    (!properties.is_empty()).then_some(Wanted::Objects { properties, state })
+    (!properties.is_empty()).then_some(Wanted { properties, state })
+}
+
+/// `secret/keys`, `deployments.v1.apps/queue`: a resource by any of its names, with version and group where it is no
+/// built-in one, and the object's name.
+fn external(text: &str, namespace: &str) -> Option<ObjectRef> {
+    let (resource, name) = text.trim().split_once('/')?;
+    let (kind, api_version) = match resource.split_once('.') {
+        None => (resource, String::new()),
+        Some((kind, rest)) => {
+            let (version, group) = rest.split_once('.')?;
+            let is_complete = !version.is_empty() && !group.is_empty();
+            (kind, is_complete.then(|| format!("{group}/{version}"))?)
+        }
+    };
+    let namespace = namespace.trim();
+    let is_complete = !kind.is_empty() && !namespace.is_empty() && !name.is_empty();
+    (is_complete && !name.contains('/')).then(|| ObjectRef {
+        api_version,
+        kind: kind.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        name: name.to_owned(),
+    })
 }
 
 /// The groups that an object waits for: a JSON list, or names with commas between them.
@@ -187,6 +199,29 @@ fn malformed(object: &Object, key: &str, example: &str) -> Error {
         format!("{}: the annotation {key} cannot be understood", object.title()),
     )
     .help(format!("write it as in {key}: '{example}'"))
+}
+
+/// Puts what waits for the outside after everything of its weight, and of lighter ones, that does not: it may be what
+/// makes the outside do its part, as the custom resource does of which an operator makes a Secret.
+pub fn outside_last(
+    needs: &mut Needs,
+    outside: &BTreeMap<Identity, Vec<ObjectRef>>,
+    rank: &dyn Fn(&Identity) -> i64,
+    objects: &[&Identity],
+) {
+    let waits_outside = |identity: &Identity, needs: &Needs| {
+        outside.contains_key(identity)
+            || reachable(identity, needs).iter().any(|needed| outside.contains_key(*needed))
+    };
+    let independent: Vec<_> =
+        objects.iter().filter(|identity| !waits_outside(identity, needs)).collect();
+    for identity in outside.keys() {
+        let before = independent.iter().filter(|other| rank(other) <= rank(identity));
+        let own = needs.entry(identity.clone()).or_default();
+        for other in before {
+            own.entry((**other).clone()).or_insert(State::Present);
+        }
+    }
 }
 
 /// Lets what is heavier wait for what a dependency pushes back, unless that one waits for something heavier itself.
