@@ -1,4 +1,4 @@
-//! Clusters of kind's that tests make and take away: with several nodes, and stopped.
+//! Clusters of kind's that tests make and take away: with several nodes, stopped, and not made to their end.
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use todohost_testkit::{Finished, Host, Running};
 use todohost_tests::real::{Real, shop_project};
 
-use super::node::{Node, is_running, is_there};
+use super::node::{Node, docker, is_running, is_there};
 use super::{delivered, deploy, listed, require_kind};
 
 /// How long something outside of the host may take to happen.
@@ -184,15 +184,51 @@ fn are_started_again(own: &Own, nodes: &[Node; 2]) {
     let stopped = stop(running);
     let told = "it had begun to start the kind cluster todohost-pair";
     assert!(stopped.output().contains(told), "{}", stopped.output());
-    // Its probe may come before the pod does: until then the cluster tells what was true before it stopped.
-    let started = own.deploy().run();
-    assert!(matches!(started.code(), Some(0 | 11)), "{}", started.output());
+    let started = own.deploy().run().expect_code(0);
+    assert!(started.stdout.contains("1 probes answered"), "{}", started.output());
     assert_eq!(own.state(), "ready");
     assert!(nodes.iter().all(|node| is_running(&node.0)));
-    wait_until("the pod's address", || {
-        !own.real.kubectl("get endpoints shop-web -o jsonpath={.subsets[*].addresses}").is_empty()
-    });
     let again = own.deploy().run().expect_code(0);
     assert_eq!(own.real.revisions(), ["1 deployed"], "{}", again.output());
     assert_eq!(own.real.object("deployment", "shop-web")["status"]["availableReplicas"], 1);
+}
+
+/// A deploy that creates the cluster, as far as Kubernetes is being set up in a node that was not there `before`.
+fn creating(own: &Own, before: &str) -> Running {
+    let mut running = own.deploy().spawn();
+    let node = own.control_plane();
+    wait_until("Kubernetes is set up", || {
+        assert!(running.runs(), "it ended before");
+        let began = created_at(&node);
+        !began.is_empty() && began != before && node.runs("kubeadm init")
+    });
+    running
+}
+
+/// When a node's container was made; nothing where there is none.
+fn created_at(node: &Node) -> String {
+    let created = docker(&["inspect", "--format", "{{.Created}}", &node.0]);
+    String::from_utf8_lossy(&created.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_cluster_that_was_not_made_to_its_end_is_made_again() {
+    let own = Own::new("part");
+    assert_eq!(own.state(), "absent");
+    let running = creating(&own, "");
+    running.kill();
+    let _ = running.finish();
+    assert_eq!(own.state(), "degraded");
+    // Who did not agree to it gets nothing created or taken away.
+    let began = created_at(&own.control_plane());
+    let refused = deploy(&own.real).run().expect_code(5);
+    assert!(refused.stdout.contains("if you agree"), "{}", refused.stdout);
+    assert_eq!(created_at(&own.control_plane()), began);
+
+    let stopped = stop(creating(&own, &began));
+    assert!(stopped.output().contains("it had begun to"), "{}", stopped.output());
+
+    let made = own.deploy().run().expect_code(0);
+    assert_eq!(own.state(), "ready");
+    assert_eq!(own.real.revisions(), ["1 deployed"], "{}", made.output());
 }

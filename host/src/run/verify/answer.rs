@@ -1,5 +1,6 @@
 //! Whether the app answers: the probes that the verify step names.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -33,15 +34,21 @@ impl Session {
         let probes =
             self.verifier(chosen, bus)?.probes(chosen.options.to_string(), documents).await?;
         let count = probes.len();
-        let results = join_all(probes.into_iter().map(|probe| self.one_probe(probe))).await;
+        // A cluster that this run started tells of pods as they were when it was stopped, until they are up again.
+        let within = if self.was_started.load(Ordering::Relaxed) {
+            self.run.ready_within.duration().max(PROBES_WITHIN)
+        } else {
+            PROBES_WITHIN
+        };
+        let until = Instant::now() + within;
+        let results = join_all(probes.into_iter().map(|probe| self.one_probe(probe, until))).await;
         results.into_iter().collect::<Result<Vec<()>, _>>()?;
         Ok(count)
     }
 
-    async fn one_probe(&self, probe: verify::Probe) -> Result<(), RunError> {
+    async fn one_probe(&self, probe: verify::Probe, until: Instant) -> Result<(), RunError> {
         let client = &self.reached()?.client;
         let object = probe.object.clone().into();
-        let until = Instant::now() + PROBES_WITHIN;
         loop {
             let asked = client.http_get(&object, probe.port, &probe.path, PROBE_TIMEOUT);
             let reason = match self.or_cancelled(asked).await {
