@@ -39,6 +39,11 @@ pub fn nodes(profile: &Profile) -> Result<Nodes> {
     if profile.in_docker() {
         return containers(profile);
     }
+    reported(profile)
+}
+
+/// minikube's own word.
+fn reported(profile: &Profile) -> Result<Nodes> {
     let output = Command::new("minikube")
         .args(["status", "--output", "json", "--profile", &profile.name])
         .timeout(Duration::from_secs(20))
@@ -69,7 +74,11 @@ fn containers(profile: &Profile) -> Result<Nodes> {
         Nodes::Running => Ok(match inside(profile)? {
             node::Health::Well | node::Health::Unknown => Nodes::Running,
             node::Health::Sick(_) if is_young(profile, &listed) => Nodes::Starting,
-            node::Health::Sick(how) => Nodes::Sick(how),
+            // What was paused does not answer either.
+            node::Health::Sick(how) => match reported(profile) {
+                Ok(Nodes::Paused) => Nodes::Paused,
+                _ => Nodes::Sick(how),
+            },
         }),
         other => Ok(other),
     }
@@ -158,7 +167,10 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
     let status = match nodes {
         Nodes::Running if context.is_none() => {
             Status::new(State::Degraded, format!("the kubeconfig has no context {name}"))
-                .offer(format!("write the context {name} into the kubeconfig"))
+                // minikube's own command makes it the current one, too.
+                .offer(format!(
+                    "write the context {name} into the kubeconfig and make it the current one"
+                ))
         }
         Nodes::Running => {
             Status::new(State::Ready, format!("profile {name}, nodes: {}", profile.nodes.len()))

@@ -180,6 +180,21 @@ fn only_clusters_of_this_machine_that_their_product_knows_are_local() {
 }
 
 #[test]
+fn a_paused_one_is_to_be_resumed_and_not_started() {
+    let pausable = |product: &Product| product.target == "minikube" && product.tells_starting;
+    for product in all().into_iter().filter(pausable) {
+        let world = product.world(Begins::Sick);
+        world.tools.set("paused");
+        let entry = listed(&product, &world);
+        assert_eq!(entry["state"], "degraded");
+        assert!(entry.to_string().contains("minikube unpause --profile minikube"), "{entry}");
+        let refused = product.deploy(&world, &["--yes"]).run().expect_code(5);
+        assert!(refused.stderr.contains("is paused"), "{}", refused.output());
+        world.assert_untouched();
+    }
+}
+
+#[test]
 fn a_stopped_one_is_started_only_with_consent() {
     for product in all() {
         let world = product.world(Begins::Stopped);

@@ -209,7 +209,14 @@ fn minikube_tool(world: &World, profile: &str) -> Vec<Rule> {
     let file = world.project.home().join(".minikube/profiles/minikube/config.json");
     let start = Rule::on("start ** --profile minikube **");
     let failing = start.clone().requires("start-fails").prints(NOT_STARTED);
+    let status = |server: &str| {
+        Rule::on("status --output json --profile minikube").prints(&format!(
+            r#"{{"Name":"minikube","Host":"Running","Kubelet":"Stopped","APIServer":"{server}","Kubeconfig":"Configured","Worker":false}}"#
+        ))
+    };
     vec![
+        Rule { exit: 2, ..status("Paused").requires("paused") },
+        Rule { exit: 6, ..status("Stopped") },
         Rule::on("profile list **").prints("{\"invalid\":[],\"valid\":[]}"),
         Rule { exit: 29, ..failing },
         start.clone().requires("start-holds").prints(STARTED).holds(),
