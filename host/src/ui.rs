@@ -3,6 +3,7 @@
 //! Owns the terminal. Three renderers show the same events (invariant I6): human with live lines on a
 //! terminal, plain text without one, JSON lines for machines. Nothing here decides anything.
 
+mod columns;
 mod difference;
 mod error;
 mod human;
@@ -23,6 +24,7 @@ use tokio::time::sleep;
 
 use crate::event::{Event, EventKind};
 
+pub use columns::columns;
 pub use difference::difference_text;
 pub use error::{failure_of, render_failure};
 pub use questions::Questions;

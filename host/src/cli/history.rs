@@ -1,6 +1,5 @@
 //! `history`: the revisions that are kept.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::Cli;
@@ -29,11 +28,8 @@ impl Cli {
 }
 
 fn names(revisions: &[Revision]) -> String {
-    revisions.iter().fold(String::new(), |mut text, revision| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", revision.revision);
-        text
-    })
+    let names: Vec<String> = revisions.iter().map(|one| one.revision.to_string()).collect();
+    names.join("\n")
 }
 
 fn table(revisions: &[Revision]) -> String {
@@ -51,15 +47,7 @@ fn table(revisions: &[Revision]) -> String {
         ]
         .map(|cell| ui::clean(&cell).into_owned())
     }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..heads.len()).map(|column| width(column).unwrap_or(0)).collect();
-    rows.iter().fold(String::new(), |mut text, row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", line.trim_end());
-        text
-    })
+    ui::columns(&rows).join("\n")
 }
 
 #[cfg(test)]
@@ -82,6 +70,6 @@ mod tests {
         assert_eq!(lines[0].find("DEPLOYED"), lines[1].find("2026"));
         assert_eq!(lines[0].find("MADE BY"), lines[1].find("helm"));
         assert!(!text.contains('\u{1b}'), "{text:?}");
-        assert_eq!(names(&[revision]), "12\n");
+        assert_eq!(names(&[revision]), "12");
     }
 }

@@ -45,25 +45,19 @@ fn table(candidates: &[Candidate]) -> String {
             format!("{plugin}{}{facts}", ui::clean(detail).trim()),
         ]
     });
-    let lines: Vec<[String; 5]> = std::iter::once(header).chain(rows).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: [usize; 4] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    let mut text = String::new();
+    let rows: Vec<[String; 5]> = std::iter::once(header).chain(rows).collect();
     let below = candidates.iter().map(Some);
-    for (line, candidate) in lines.iter().zip(std::iter::once(None).chain(below)) {
-        for (cell, width) in line.iter().zip(widths) {
-            let _ = write!(text, "{cell:<width$}  ");
-        }
-        let _ = writeln!(text, "{}", line[4]);
+    let mut lines = Vec::new();
+    for (line, candidate) in ui::columns(&rows).into_iter().zip(std::iter::once(None).chain(below))
+    {
+        lines.push(line);
         let Some(Candidate { offer, warnings, .. }) = candidate else { continue };
-        if let Some(offer) = offer {
-            let _ = writeln!(text, "  a deploy with --yes would {}", ui::clean(offer));
-        }
-        for warning in warnings {
-            let _ = writeln!(text, "  warning: {}", ui::clean(warning));
-        }
+        let offer =
+            offer.iter().map(|offer| format!("  a deploy with --yes would {}", ui::clean(offer)));
+        let warnings = warnings.iter().map(|warning| format!("  warning: {}", ui::clean(warning)));
+        lines.extend(offer.chain(warnings));
     }
-    text
+    lines.join("\n")
 }
 
 impl Cli {

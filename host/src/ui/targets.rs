@@ -1,11 +1,12 @@
 //! How a run with several targets ended on each of them, side by side.
 //!
-//! Owns the columns. Of a failure everything is told here but for the first one, which is the run's own and its last word.
+//! Of a failure everything is told here but for the first one, which is the run's own and its last word.
 
 use std::fmt::Write as _;
 
-use console::{Style, measure_text_width, pad_str};
+use console::Style;
 
+use super::columns::columns;
 use super::text::clean;
 use crate::event::{Failure, StepOutcome, TargetEnd};
 
@@ -15,28 +16,16 @@ pub(super) fn text(targets: &[TargetEnd], colours: bool) -> Option<String> {
         return None;
     }
     let first_failed = targets.iter().position(|end| end.error.is_some());
-    let rows: Vec<[String; 4]> = targets.iter().map(row).collect();
     let heads = ["TARGET", "OUTCOME", "REVISION", "WHERE IT ANSWERS, OR WHY NOT"];
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| measure_text_width(&row[column]));
-        cells.chain([heads[column].len()]).max().unwrap_or_default()
-    };
-    let widths: [usize; 3] = std::array::from_fn(width);
-    let line = |cells: [&str; 4], style: &Style| {
-        let padded = |at: usize| pad_str(cells[at], widths[at], console::Alignment::Left, None);
-        let outcome = style.clone().force_styling(colours).apply_to(padded(1));
-        let line = format!("{}  {outcome}  {}  {}", padded(0), padded(2), cells[3]);
-        format!("{}\n", line.trim_end())
-    };
-    let mut text = line(heads, &Style::new());
-    for (at, (end, row)) in targets.iter().zip(&rows).enumerate() {
-        let style = match end.outcome {
-            StepOutcome::Done => Style::new().green(),
-            StepOutcome::Unchanged | StepOutcome::Skipped => Style::new().cyan(),
-            StepOutcome::Failed => Style::new().red().bold(),
-            StepOutcome::Cancelled => Style::new().yellow(),
-        };
-        text.push_str(&line(row.each_ref().map(String::as_str), &style));
+    let rows: Vec<[String; 4]> = std::iter::once(heads.map(str::to_owned))
+        .chain(targets.iter().map(|end| row(end, colours)))
+        .collect();
+    let mut lines = columns(&rows).into_iter();
+    let mut text = String::new();
+    text.extend(lines.next().map(|heads| format!("{heads}\n")));
+    for (at, (end, line)) in targets.iter().zip(lines).enumerate() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{line}");
         if let Some(error) = end.error.as_ref().filter(|_| first_failed != Some(at)) {
             text.push_str(&explanation(error));
         }
@@ -44,27 +33,27 @@ pub(super) fn text(targets: &[TargetEnd], colours: bool) -> Option<String> {
     Some(text)
 }
 
-fn row(end: &TargetEnd) -> [String; 4] {
-    let outcome = match end.outcome {
-        StepOutcome::Done => "done",
-        StepOutcome::Unchanged => "unchanged",
-        StepOutcome::Skipped => "skipped",
-        StepOutcome::Failed => "failed",
-        StepOutcome::Cancelled => "stopped",
+fn row(end: &TargetEnd, colours: bool) -> [String; 4] {
+    let (outcome, style) = match end.outcome {
+        StepOutcome::Done => ("done", Style::new().green()),
+        StepOutcome::Unchanged => ("unchanged", Style::new().cyan()),
+        StepOutcome::Skipped => ("skipped", Style::new().cyan()),
+        StepOutcome::Failed => ("failed", Style::new().red().bold()),
+        StepOutcome::Cancelled => ("stopped", Style::new().yellow()),
     };
+    let outcome = style.force_styling(colours).apply_to(outcome).to_string();
     let revision = end.revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string());
     let rest = match &end.error {
         Some(error) => clean(&error.message).into_owned(),
         None => clean(&end.addresses.join(", ")).into_owned(),
     };
-    [clean(&end.target).into_owned(), outcome.to_owned(), revision, rest]
+    [clean(&end.target).into_owned(), outcome, revision, rest]
 }
 
 fn explanation(error: &Failure) -> String {
     let mut text = String::new();
     let causes = error.causes.iter().map(|cause| ("cause", cause));
     for (word, line) in causes.chain(error.help.iter().map(|help| ("help", help))) {
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {word}: {}", clean(line));
     }
     let _ = writeln!(text, "  code: {}", clean(&error.code));

@@ -100,7 +100,7 @@ fn used<'a>(cause: &Cause<'_>, usage: &'a [Usage]) -> Option<&'a Usage> {
 
 fn limit(cause: &Cause<'_>, resource: &str) -> Option<u64> {
     let spec = containers::spec(cause.pod?, cause.container?)?;
-    let stated = text(spec, &format!("/resources/limits/{resource}"));
+    let stated = spec.pointer("/resources/limits")?.get(resource)?;
     if resource == "cpu" { quantity::millicores(stated) } else { quantity::bytes(stated) }
 }
 

@@ -1,35 +1,17 @@
 //! Quantities as pods state them, and figures as people read them.
 
+use serde_json::Value;
+
+const BILLIONTHS: i128 = 1_000_000_000;
+
 /// Bytes of a memory quantity, e.g. `256Mi`.
-pub fn bytes(text: &str) -> Option<u64> {
-    let (number, unit) = split(text);
-    let factor = match unit {
-        "" => 1.0,
-        "m" => 0.001,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "T" => 1e12,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024.0 * 1024.0 * 1024.0,
-        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    whole(number.parse::<f64>().ok()? * factor)
+pub fn bytes(stated: &Value) -> Option<u64> {
+    whole(stated, BILLIONTHS)
 }
 
 /// Thousandths of a core of a CPU quantity, e.g. `250m` or `0.5`.
-pub fn millicores(text: &str) -> Option<u64> {
-    let (number, unit) = split(text);
-    let factor = match unit {
-        "" => 1000.0,
-        "m" => 1.0,
-        "u" => 0.001,
-        "n" => 0.000_001,
-        _ => return None,
-    };
-    whole(number.parse::<f64>().ok()? * factor)
+pub fn millicores(stated: &Value) -> Option<u64> {
+    whole(stated, BILLIONTHS / 1000)
 }
 
 /// Bytes as a quantity of three digits or fewer before its unit.
@@ -43,32 +25,21 @@ pub fn memory(bytes: u64) -> String {
     }
 }
 
-fn split(text: &str) -> (&str, &str) {
-    let end = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.');
-    text.split_at(end.unwrap_or(text.len()))
-}
-
-fn whole(number: f64) -> Option<u64> {
-    let fits = (0.0..9e18).contains(&number);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range was looked at"
-    )]
-    fits.then_some(number as u64)
+fn whole(stated: &Value, unit: i128) -> Option<u64> {
+    u64::try_from(todohost_quantity::parse(stated)? / unit).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
-    fn quantities_are_read_as_kubernetes_writes_them() {
-        assert_eq!(bytes("256Mi"), Some(268_435_456));
-        assert_eq!(bytes("1.5Gi"), Some(1_610_612_736));
-        assert_eq!(bytes("100M"), Some(100_000_000));
-        assert_eq!(bytes("many"), None);
-        assert_eq!((millicores("250m"), millicores("0.5")), (Some(250), Some(500)));
+    fn quantities_are_read_in_the_unit_of_the_kubelet() {
+        assert_eq!(bytes(&json!("1.5Gi")), Some(1_610_612_736));
+        assert_eq!(bytes(&json!(4096)), Some(4096));
+        assert_eq!((bytes(&json!("many")), bytes(&json!("-1"))), (None, None));
+        assert_eq!((millicores(&json!("250m")), millicores(&json!(0.5))), (Some(250), Some(500)));
     }
 
     #[test]
