@@ -174,6 +174,16 @@ fn while_the_namespace_is_created_but_not_answered() {
 }
 
 #[test]
+fn while_the_lease_is_created_but_not_answered() {
+    stop_at_a_write("POST", "/leases", 0, Effect::Swallow);
+}
+
+#[test]
+fn while_the_lease_is_created() {
+    stop_at_a_write("POST", "/leases", 0, Effect::Delay(Duration::from_secs(1)));
+}
+
+#[test]
 fn while_the_salt_is_created_but_not_answered() {
     stop_at_a_write("POST", "/secrets", 0, Effect::Swallow);
 }

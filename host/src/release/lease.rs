@@ -155,10 +155,11 @@ impl Lease {
         self.until_free(tell).await.map(drop)
     }
 
-    /// Takes it, once nobody who lives holds it. The namespace must exist. When it is lost, `stop` is cancelled.
+    /// Takes it, once nobody who lives holds it. The namespace must exist. When it is lost, `stop` is cancelled; who stops
+    /// before holds nothing.
     ///
     /// # Errors
-    /// As [`Lease::wait_until_free`]; `Unlockable` where this machine keeps no files.
+    /// As [`Lease::wait_until_free`]; `Cancelled`; `Unlockable` where this machine keeps no files.
     pub async fn take(
         &self,
         tell: &(dyn Fn(&Holder) + Sync),
@@ -170,16 +171,19 @@ impl Lease {
         // Most often there is none: made without a look, and only looked at where there is.
         let mut free = None;
         loop {
-            let wanted = self.document(&id, free.as_ref());
-            let taken = match free {
-                Some(_) => self.client.replace(&wanted).await,
-                None => self.client.create(&wanted).await,
-            };
-            let taken = match taken {
+            let taken = match self.write(&self.document(&id, free.as_ref()), &stop).await {
                 // Someone was quicker: look again.
                 Err(ClusterError::Precondition { .. }) => {
-                    free = self.until_free(tell).await?;
+                    free = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Err(ReleaseError::Cancelled),
+                        free = self.until_free(tell) => free?,
+                    };
                     continue;
+                }
+                Err(error) if error.leaves_doubt() => {
+                    self.disown(&id).await;
+                    return Err(error.into());
                 }
                 taken => taken?,
             };
@@ -197,6 +201,37 @@ impl Lease {
             let done = CancellationToken::new();
             tokio::spawn(done.clone().run_until_cancelled_owned(renewal.run()));
             return Ok(Held { lease, uid, stop: done, lost, lock, _file: file });
+        }
+    }
+
+    /// Makes it, or writes over the one that `wanted` names a version of. A stop does not cut that off, since what was
+    /// asked may have been done: an answer that stays out then is given up soon.
+    async fn write(
+        &self,
+        wanted: &Object,
+        stop: &CancellationToken,
+    ) -> Result<Object, ClusterError> {
+        let client = self.client.regardless(Timeouts::default());
+        let is_new = text(wanted, "/metadata/resourceVersion").is_empty();
+        let written = async {
+            if is_new { client.create(wanted).await } else { client.replace(wanted).await }
+        };
+        let given_up = async {
+            stop.cancelled().await;
+            sleep(Timeouts::BRIEF.request).await;
+        };
+        tokio::select! {
+            written = written => written,
+            () = given_up => Err(ClusterError::Stopped { action: format!("take {}", self.named) }),
+        }
+    }
+
+    /// Takes away what may have been made without an answer; whatever stays runs out by itself.
+    async fn disown(&self, id: &str) {
+        let client = self.client.regardless(Timeouts::BRIEF);
+        let Ok(Some(lease)) = client.get(&self.named).await else { return };
+        if Holder::of(&lease).is_some_and(|holder| holder.id == id) {
+            let _ = client.delete(&self.named, Some(text(&lease, "/metadata/uid"))).await;
         }
     }
 

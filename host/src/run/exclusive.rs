@@ -32,8 +32,11 @@ impl Session {
     pub(super) async fn take_lease(&self, bus: &Bus) -> Result<(), RunError> {
         let reached = self.reached()?;
         let tell = |holder: &Holder| tell(bus, holder);
-        let held = self.or_cancelled(reached.lease.take(&tell, self.cancel.clone())).await?;
+        let held = reached.lease.take(&tell, self.cancel.clone()).await?;
         *lock(&self.held) = Some(held);
+        if self.cancel.is_cancelled() {
+            return Err(RunError::cancelled());
+        }
         Ok(())
     }
 
