@@ -62,6 +62,12 @@ export const UNREACHABLE: Problem = {
 /** A stopping server waits longer than this (shutdown.ts). */
 export const TIMEOUT_MS = 10_000;
 
+/**
+ * Before a question is asked again that got no answer. A pod of the backend that stops closes connections, maybe one on
+ * which a question is under way, and it takes a moment until no new one leads there.
+ */
+const PAUSES_MS = [50, 250, 700];
+
 /** A language model takes its time, but not for ever. */
 const STREAM_TIMEOUT_MS = 120_000;
 
@@ -102,14 +108,25 @@ async function send(
 
 async function call<T>(method: Method, path: string, options: Options = {}): Promise<Answer<T>> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  try {
-    const answer = await send(method, path, "application/json", signal, options);
-    if (!answer.ok) return answer;
-    const value = answer.value.status === 204 ? undefined : await answer.value.json();
-    return { ok: true, value: value as T };
-  } catch (error) {
-    return unreachable(method, path, error);
+  // Whatever changes something may have been heard: it is not said twice.
+  const pauses = method === "GET" ? [...PAUSES_MS] : [];
+  for (;;) {
+    try {
+      const answer = await send(method, path, "application/json", signal, options);
+      if (!answer.ok) return answer;
+      const value = answer.value.status === 204 ? undefined : await answer.value.json();
+      return { ok: true, value: value as T };
+    } catch (error) {
+      const pause = isCutOff(error) ? pauses.shift() : undefined;
+      if (pause === undefined) return unreachable(method, path, error);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
   }
+}
+
+/** Neither too late nor no JSON: the connection failed. */
+function isCutOff(error: unknown): boolean {
+  return error instanceof TypeError;
 }
 
 function unreachable(method: Method, path: string, error: unknown): { ok: false; problem: Problem } {

@@ -108,6 +108,34 @@ test("a backend that is not there is told as such", async () => {
   );
 });
 
+test("a question on a connection that breaks is asked again", async () => {
+  reply = pageOf(1);
+  const answering = server.listeners("request") as ((...heard: unknown[]) => void)[];
+  server.removeAllListeners("request");
+  let broken = 0;
+  server.on("request", (request: IncomingMessage, response) => {
+    if (broken === 2) return answering.forEach((answer) => answer(request, response));
+    broken += 1;
+    request.socket.destroy();
+  });
+  const answer = await backend.listTodos("t", EVERYTHING, "2026-11-21", 20);
+  expect(answer).toMatchObject({ ok: true, value: { todos: [{ id: "0" }] } });
+  expect(broken).toBe(2);
+  expect(console.error).not.toHaveBeenCalled();
+});
+
+test("a change is never asked for twice", async () => {
+  server.removeAllListeners("request");
+  let heard = 0;
+  server.on("request", (request: IncomingMessage) => {
+    heard += 1;
+    request.socket.destroy();
+  });
+  const answer = await backend.createTodo("t", { title: "Water", due_date: null });
+  expect(answer).toMatchObject({ ok: false, problem: { code: "backend.unreachable" } });
+  expect(heard).toBe(1);
+});
+
 /** A page of the list: as many todos as were asked for, of which there are `all` altogether. */
 function pageOf(all: number) {
   return (url: string): Reply => {

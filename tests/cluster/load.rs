@@ -143,7 +143,9 @@ impl Worker {
         let status = line.trim().to_owned();
         let (body, may_stay) = read_rest(&mut stream)?;
         if !status.contains(" 200 ") || !body.contains(expected) {
-            let begin: String = body.chars().take(300).collect();
+            // What is seen of a page begins where its head ends.
+            let seen = body.find("<main").map_or(body.as_str(), |main| &body[main..]);
+            let begin: String = seen.chars().take(600).collect();
             return Err(Broken::Other(format!("{status}: {begin}")));
         }
         if self.keeps && may_stay {
