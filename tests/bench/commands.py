@@ -102,14 +102,13 @@ def main() -> None:
     def template(chart: Path, sets: list[str]) -> Command:
         return lambda number: [helm, "template", "bench", str(chart), *sets, "--set", f"round={number}"]
 
-    todo_chart = ROOT / "helm/todo-app"
+    template_todo = [helm, "template", "todo-app", str(ROOT / "helm/todo-app"), *same]
     pair(
         "render the Todo chart, unchanged | template",
         lambda _: [todohost, "render"],
         lambda _: template_todo,
         rounds,
     )
-    template_todo = [helm, "template", "todo-app", str(todo_chart), *same]
     pair(
         "render the Todo chart, changed | template",
         lambda number: [todohost, "render", "--set", f"backend.replicaCount={time.time_ns() % 10**9}"],
