@@ -67,7 +67,7 @@ pub fn of_limits(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
     let used = used(cause, usage)?;
     match cause.reason {
         "OOMKilled" => Some(format!("while using {}", quantity::memory(used.memory_bytes))),
-        "LivenessProbe" | "Unhealthy" | "CrashLoopBackOff" => {
+        "LivenessProbe" | "Unhealthy" | "CrashLoopBackOff" if !was_answered(cause) => {
             let limit =
                 limit(cause, "cpu").filter(|limit| is_near(used.cpu_millis.into(), *limit))?;
             Some(format!("while using {}m of its {limit}m CPU limit", used.cpu_millis))
@@ -76,8 +76,16 @@ pub fn of_limits(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
     }
 }
 
+/// The probe was in time: what it was told is what is wrong, however busy the container is.
+fn was_answered(cause: &Cause<'_>) -> bool {
+    cause.message.contains("probe failed with statuscode")
+}
+
 /// The CPU limit is what makes it slow.
 fn slow(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
+    if was_answered(cause) {
+        return None;
+    }
     let used = used(cause, usage)?;
     let limit = limit(cause, "cpu").filter(|limit| is_near(used.cpu_millis.into(), *limit))?;
     Some(format!(
@@ -242,6 +250,11 @@ mod tests {
         assert!(advice(&unready, &usage(0, 98)).contains("98m of its 100m CPU limit"));
         assert!(advice(&unready, &usage(0, 10)).contains("which asks port http for /ready"));
         assert_eq!(of_limits(&unready, &usage(0, 10)), None);
+        // One that answers is not slow, whatever it uses.
+        let answer = "Readiness probe failed: HTTP probe failed with statuscode: 503";
+        let answers = cause(&pod, "Unhealthy", answer);
+        assert!(advice(&answers, &usage(0, 98)).contains("which asks port http for /ready"));
+        assert_eq!(of_limits(&answers, &usage(0, 98)), None);
     }
 
     #[test]
