@@ -116,7 +116,7 @@ def main() -> None:
         rounds,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        many = project(Path(scratch), ROOT / "plugins/helm/tests/charts/many")
+        many = project(Path(scratch), ROOT / "plugins/steps/helm/tests/charts/many")
         pair(
             "render 150 objects, unchanged | template",
             lambda _: [todohost, "render", "--project", str(many), "--set", "parts=30"],

@@ -44,7 +44,7 @@ upstream_helm() {
   local version place
   case $1 in
     3) version=$(awk -F'"' '/^const THREE: / { print $2 }' "$root/tests/src/helm.rs") ;;
-    4) version=$(awk '$1 == "helm.sh/helm/v4" { print $2 }' "$root/plugins/helm/engine/go.mod") ;;
+    4) version=$(awk '$1 == "helm.sh/helm/v4" { print $2 }' "$root/plugins/steps/helm/engine/go.mod") ;;
   esac
   place=$cache/helm-upstream/${version:?no version of helm $1 is named}
   [ -x "$place/helm" ] || CGO_ENABLED=0 GOBIN=$place go install -trimpath "helm.sh/helm/v$1/cmd/helm@$version" || return

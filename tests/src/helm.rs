@@ -106,7 +106,7 @@ impl Helm {
 
 /// The version that the renderer is made of.
 fn four() -> String {
-    let manifest = include_str!("../../plugins/helm/engine/go.mod");
+    let manifest = include_str!("../../plugins/steps/helm/engine/go.mod");
     manifest
         .lines()
         .find_map(|line| line.trim().strip_prefix("helm.sh/helm/v4 "))

@@ -350,7 +350,7 @@ pub fn todo_project() -> Project {
 /// Where there is none of this name.
 pub fn gate_project(name: &str) -> Project {
     let project = Project::empty();
-    let fixtures = super::workspace().join("plugins/constitution/tests/fixtures");
+    let fixtures = super::workspace().join("plugins/checks/constitution/tests/fixtures");
     copy(&fixtures.join(name), &project.root());
     project
 }

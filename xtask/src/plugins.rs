@@ -106,13 +106,19 @@ fn own_program() -> std::io::Result<Vec<u8>> {
     fs_err::read(std::env::current_exe()?)
 }
 
-/// The directories with a `plugin.toml`, by id.
+/// The directories with a `plugin.toml`, by id. Plugins lie in groups: `plugins/GROUP/NAME`.
 fn find(plugins: &Path) -> Result<Vec<(PathBuf, Manifest)>, PluginsError> {
     let mut found = Vec::new();
-    for entry in fs_err::read_dir(plugins)? {
-        let directory = entry?.path();
-        if let Some(manifest) = Manifest::read(&directory)? {
-            found.push((directory, manifest));
+    for group in fs_err::read_dir(plugins)? {
+        let group = group?.path();
+        if !group.is_dir() {
+            continue;
+        }
+        for entry in fs_err::read_dir(group)? {
+            let directory = entry?.path();
+            if let Some(manifest) = Manifest::read(&directory)? {
+                found.push((directory, manifest));
+            }
         }
     }
     found.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));

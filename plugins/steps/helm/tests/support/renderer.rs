@@ -8,7 +8,7 @@ use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "../../../wit",
     world: "render-plugin",
     with: { "todohost:plugin/log.progress": Progress },
 });

@@ -22,7 +22,7 @@ fn project() -> TempDir {
     let root = tempfile::tempdir().expect("a temporary directory");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     upstream::copy(&here.join("tests/charts"), &root.path().join("charts"));
-    upstream::copy(&here.join("../../helm/todo-app"), &root.path().join("helm/todo-app"));
+    upstream::copy(&here.join("../../../helm/todo-app"), &root.path().join("helm/todo-app"));
     root
 }
 

@@ -15,7 +15,7 @@ use todohost_plugin::{Error, ErrorKind, Finding, NoOptions, ObjectRef, Render, R
 mod bindings {
     todohost_plugin::wit_bindgen::generate!({
         world: "todohost:helm-engine/front",
-        path: ["../../wit", "wit"],
+        path: ["../../../wit", "wit"],
         runtime_path: "::todohost_plugin::wit_bindgen::rt",
     });
 }
