@@ -18,6 +18,12 @@ const PRODUCTS: [&str; 11] = [
     "rancher",
 ];
 
+/// The sources of every crate of the host, without its tests against clusters and its benches.
+fn host_sources() -> Vec<PathBuf> {
+    let crates = std::fs::read_dir(todohost_tests::workspace().join("host")).unwrap();
+    crates.flat_map(|folder| sources(&folder.unwrap().path().join("src"))).collect()
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -37,7 +43,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn the_host_names_no_product() {
     let mut named = Vec::new();
-    let files = sources(&todohost_tests::workspace().join("host/src"));
+    let files = host_sources();
     // Tests may use a product's name as an example; what is shipped may not.
     for path in files.iter().filter(|path| !path.ends_with("tests.rs")) {
         let text = std::fs::read_to_string(path).unwrap();
@@ -56,8 +62,7 @@ fn the_host_names_no_product() {
 
 #[test]
 fn only_one_place_reads_the_environment() {
-    let host = todohost_tests::workspace().join("host/src");
-    let readers: Vec<PathBuf> = sources(&host)
+    let readers: Vec<PathBuf> = host_sources()
         .into_iter()
         .filter(|path| !path.ends_with("environment.rs"))
         .filter(|path| {
@@ -76,9 +81,8 @@ fn between<'a>(text: &'a str, before: &str, after: char) -> Vec<&'a str> {
     parts.filter_map(|rest| Some(rest.split_once(after)?.0)).collect()
 }
 
-/// The sources of a folder without their tests, in one text.
-fn shipped(folder: &str) -> String {
-    let files = sources(&todohost_tests::workspace().join(folder));
+/// Source files without their tests, in one text.
+fn shipped(files: &[PathBuf]) -> String {
     let files = files.iter().filter(|path| !path.ends_with("tests.rs"));
     files.fold(String::new(), |text, path| {
         let file = std::fs::read_to_string(path).unwrap();
@@ -101,7 +105,7 @@ fn table_codes(document: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_error_code_is_explained_and_no_other() {
-    let host = shipped("host/src");
+    let host = shipped(&host_sources());
     let raised: BTreeSet<&str> = between(&host, "code(todohost::", ')').into_iter().collect();
     assert!(raised.contains("cluster::unreachable"), "this test no longer finds the codes");
     let document = troubleshooting();
@@ -142,7 +146,7 @@ fn the_plans_risks_are_explained() {
 
 #[test]
 fn every_code_that_the_host_gives_plugins_is_explained_and_no_other() {
-    let host = shipped("host/src");
+    let host = shipped(&host_sources());
     // What else is quoted so: the project's file, names that are filled in, and sentences.
     let is_code = |code: &&str| {
         let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'.' || byte == b'-';
@@ -155,13 +159,13 @@ fn every_code_that_the_host_gives_plugins_is_explained_and_no_other() {
     let rows: Vec<&str> =
         table_codes(&document).filter_map(|code| code.strip_prefix(OF_THE_HOST)).collect();
     let explained: BTreeSet<&str> = rows.iter().copied().collect();
-    assert_eq!(explained, raised, "docs/troubleshooting.md and host/src differ");
+    assert_eq!(explained, raised, "docs/troubleshooting.md and host/ differ");
     assert_eq!(rows.len(), explained.len(), "a code has two rows");
 }
 
 #[test]
 fn every_exit_code_is_explained_and_no_other() {
-    let file = todohost_tests::workspace().join("host/src/exit.rs");
+    let file = todohost_tests::workspace().join("host/model/src/exit.rs");
     let text = std::fs::read_to_string(file).unwrap();
     let numbers = between(&text, " = ", ',').into_iter().filter_map(|number| number.parse().ok());
     let given: BTreeSet<u8> = numbers.collect();
@@ -169,12 +173,12 @@ fn every_exit_code_is_explained_and_no_other() {
     let document = troubleshooting();
     let rows = document.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
     let explained: BTreeSet<u8> = rows.filter_map(|(number, _)| number.parse().ok()).collect();
-    assert_eq!(explained, given, "docs/troubleshooting.md and host/src/exit.rs differ");
+    assert_eq!(explained, given, "docs/troubleshooting.md and host/model/src/exit.rs differ");
 }
 
 #[test]
 fn no_code_of_a_plugin_is_explained_that_none_has() {
-    let plugins = shipped("plugins");
+    let plugins = shipped(&sources(&todohost_tests::workspace().join("plugins")));
     let document = troubleshooting();
     let codes: Vec<&str> =
         table_codes(&document).filter(|code| !code.starts_with(OF_THE_HOST)).collect();

@@ -1,0 +1,396 @@
+//! Connections from inside the cluster: a short-lived pod of the host's own, through which bytes are passed on.
+//!
+//! Owns that pod from its creation to its removal, and the streams that lead through it. The pod has no rights, no token
+//! and no secret: it learns a host and a port, and its programs are those of an image that its node has already; nothing
+//! is pulled. One that is left behind by a killed run ends by itself, and a later run removes it.
+
+mod line;
+mod place;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+
+use self::place::Place;
+use super::{Client, ClusterError, Query, Timeouts};
+use todohost_model::object::{Object, ObjectRef};
+
+pub use line::Line;
+
+/// Says whose pod it is.
+const LABEL: &str = "todohost.dev/relay";
+
+/// Where there is no namespace of the app yet.
+const ELSEWHERE: &str = "default";
+
+/// How long the pod may take to start: no image is pulled.
+const START: Duration = Duration::from_secs(30);
+
+/// How long the pod lives where nobody removes it; longer than a check that uses it.
+const LIFE_SECONDS: u32 = 180;
+
+/// A place in the cluster from which connections are opened. Nothing is made before the first one.
+pub struct Relay {
+    client: Client,
+    namespace: String,
+    /// Repositories of images to look for first.
+    repositories: Vec<String>,
+    /// Once it may be there.
+    pod: Mutex<Option<Pod>>,
+}
+
+#[derive(Clone)]
+struct Pod {
+    place: Place,
+    named: ObjectRef,
+    /// Containers that cannot pass anything on.
+    useless: BTreeSet<String>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum RelayError {
+    /// The pod looked for the name, and there is none.
+    #[error("the name has no address")]
+    UnknownHost,
+    /// Nothing listens there.
+    #[error("connection refused")]
+    Refused,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// Something else, as the pod tells it.
+    #[error("{0}")]
+    Failed(String),
+    /// A host that is none.
+    #[error("`{0}` is no name and no address")]
+    BadHost(String),
+    /// No node runs pods.
+    #[error("no node of the cluster takes a pod")]
+    NoNode,
+    /// No image has what it takes.
+    #[error("no image on node {node} has a program that can pass a connection on")]
+    NoImage {
+        /// Its name.
+        node: String,
+    },
+    /// The pod does not start.
+    #[error("a pod for it did not start in namespace {namespace}: {reason}")]
+    NotStarted {
+        /// Where.
+        namespace: String,
+        /// What the cluster says.
+        reason: String,
+    },
+    /// The cluster does not let it be.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+impl Relay {
+    /// Connections from a namespace, by images of these repositories where there are any.
+    pub fn new(client: Client, namespace: &str, repositories: Vec<String>) -> Self {
+        Self { client, namespace: namespace.to_owned(), repositories, pod: Mutex::new(None) }
+    }
+
+    /// Connects from a pod to a host and port, within `limit` once the pod runs.
+    ///
+    /// # Errors
+    /// What the pod was told, or why there is no pod.
+    pub async fn open(&self, host: &str, port: u16, limit: Duration) -> Result<Line, RelayError> {
+        if !is_host(host) {
+            return Err(RelayError::BadHost(host.to_owned()));
+        }
+        let mut slot = self.pod.lock().await;
+        let mut pod = match slot.clone() {
+            Some(pod) => pod,
+            None => self.post(&mut slot).await?,
+        };
+        let until = Instant::now() + START;
+        loop {
+            let container = self.running(&pod, until).await?;
+            if let Some(line) =
+                self.client.line(&pod.named, &container, (host, port), limit).await?
+            {
+                *slot = Some(pod);
+                return Ok(line);
+            }
+            pod.useless.insert(container);
+        }
+    }
+
+    /// Where the pod is, in words.
+    pub async fn place(&self) -> Option<String> {
+        let pod = self.pod.lock().await;
+        pod.as_ref().map(|pod| format!("a pod in namespace {}", pod.place.namespace))
+    }
+
+    /// Takes the pod away, whatever was stopped.
+    ///
+    /// # Errors
+    /// Where it may still be there: it ends by itself.
+    pub async fn remove(&self) -> Result<(), ClusterError> {
+        let Some(pod) = self.pod.lock().await.take() else { return Ok(()) };
+        self.client.regardless(Timeouts::BRIEF).delete(&pod.named, None).await.map(drop)
+    }
+
+    async fn post(&self, slot: &mut Option<Pod>) -> Result<Pod, RelayError> {
+        let pod = self.planned().await?;
+        // Known before it is there: a stop in between leaves nothing behind.
+        *slot = Some(pod.clone());
+        let created = self.client.create(&document(&pod.named.name, &pod.place)).await;
+        if created.as_ref().is_err_and(|error| !error.leaves_doubt()) {
+            *slot = None;
+        }
+        created?;
+        Ok(pod)
+    }
+
+    /// Where the pod is going to be, after what killed runs left behind is away.
+    async fn planned(&self) -> Result<Pod, RelayError> {
+        let is_there = self.client.has_namespace(&self.namespace).await?;
+        let namespace = if is_there { self.namespace.as_str() } else { ELSEWHERE };
+        let pods = self.client.list(&query("Pod", Some(namespace))).await?;
+        for left in pods.iter().filter(|pod| is_left_behind(pod)) {
+            if let Some(left) = ObjectRef::of(left) {
+                // Somebody else may be removing it, too.
+                let _ = self.client.delete(&left, None).await;
+            }
+        }
+        let nodes = self.client.list(&query("Node", None)).await?;
+        let place = place::choose(namespace, &pods, &nodes, &self.repositories)?;
+        let name = format!("todohost-relay-{}", random(namespace)?);
+        let named = ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name,
+        };
+        Ok(Pod { place, named, useless: BTreeSet::new() })
+    }
+
+    /// A container that runs and may be of use, as soon as there is one.
+    async fn running(&self, pod: &Pod, until: Instant) -> Result<String, RelayError> {
+        let not_started = |reason: String| RelayError::NotStarted {
+            namespace: pod.place.namespace.clone(),
+            reason,
+        };
+        let waiting = async {
+            let mut watch = self.client.watch_alone(&pod.named).await?;
+            while let Some(snapshots) = watch.next().await? {
+                let live = snapshots.first().and_then(|snapshot| snapshot.object.as_ref());
+                match state(live.unwrap_or(&Value::Null), &pod.useless) {
+                    State::Running(container) => return Ok(container),
+                    State::Waiting => {}
+                    State::Useless => {
+                        return Err(RelayError::NoImage { node: pod.place.node.clone() });
+                    }
+                    State::Over(reason) => return Err(not_started(reason)),
+                }
+            }
+            let action = format!("start {}", pod.named);
+            Err(RelayError::Cluster(ClusterError::Stopped { action }))
+        };
+        timeout_at(until, waiting)
+            .await
+            .unwrap_or_else(|_| Err(not_started(format!("not within {} s", START.as_secs()))))
+    }
+}
+
+/// How far the pod is.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// A container that runs, of those that may be of use.
+    Running(String),
+    /// None of the images is of use.
+    Useless,
+    /// It will not run, or no more.
+    Over(String),
+}
+
+fn state(pod: &Object, useless: &BTreeSet<String>) -> State {
+    let status = &pod["status"];
+    let phase = status["phase"].as_str().unwrap_or_default();
+    let containers = status["containerStatuses"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let name = |container: &Value| container["name"].as_str().unwrap_or_default().to_owned();
+    let usable: Vec<&Value> =
+        containers.iter().filter(|container| !useless.contains(&name(container))).collect();
+    if pod.is_null() || !pod["metadata"]["deletionTimestamp"].is_null() {
+        return State::Over("somebody took it away".to_owned());
+    }
+    if let Some(running) = usable.iter().find(|it| !it["state"]["running"].is_null()) {
+        return State::Running(name(running));
+    }
+    // An image that is not there, or has no such program, stays so.
+    let is_out = |container: &&Value| {
+        let reason = container["state"]["waiting"]["reason"].as_str().unwrap_or_default();
+        !container["state"]["terminated"].is_null()
+            || reason.contains("Err")
+            || reason.contains("Image")
+    };
+    let wanted = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    if containers.len() == wanted && usable.iter().all(is_out) {
+        return State::Useless;
+    }
+    if matches!(phase, "Failed" | "Succeeded") {
+        let words = ["message", "reason"].into_iter().find_map(|field| status[field].as_str());
+        return State::Over(words.unwrap_or("it ended").to_owned());
+    }
+    State::Waiting
+}
+
+/// A pod of a run that is over: it ended by itself.
+fn is_left_behind(pod: &Object) -> bool {
+    !pod["metadata"]["labels"][LABEL].is_null()
+        && matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
+/// The pod: one container for each image that may have what it takes, all of them asleep.
+fn document(name: &str, place: &Place) -> Object {
+    let container = |(number, image): (usize, &String)| {
+        json!({
+            "name": format!("image-{}", number + 1),
+            "image": image,
+            "imagePullPolicy": "Never",
+            "command": ["sleep", LIFE_SECONDS.to_string()],
+            "resources": {
+                "requests": { "cpu": "1m", "memory": "8Mi" },
+                "limits": { "cpu": "500m", "memory": "128Mi" },
+            },
+            "securityContext": {
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": { "drop": ["ALL"] },
+            },
+        })
+    };
+    let containers: Vec<Value> = place.images.iter().enumerate().map(container).collect();
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": name, "namespace": place.namespace,
+            "labels": { LABEL: "true" },
+            "annotations": { LABEL: "asks for todohost whether pods reach a place; ends by itself" },
+        },
+        "spec": {
+            "nodeName": place.node,
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": LIFE_SECONDS,
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 65534, "runAsGroup": 65534,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "containers": containers,
+        },
+    })
+}
+
+fn query(kind: &str, namespace: Option<&str>) -> Query {
+    Query {
+        api_version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        namespace: namespace.map(str::to_owned),
+        ..Query::default()
+    }
+}
+
+/// What no other run's pod is called.
+fn random(namespace: &str) -> Result<String, RelayError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| RelayError::NotStarted {
+        namespace: namespace.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(format!("{:016x}", u64::from_le_bytes(bytes)))
+}
+
+/// Programs of the pod take it for nothing else.
+fn is_host(host: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+    !host.is_empty() && host.len() < 256 && !host.starts_with('-') && host.bytes().all(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            namespace: "shop".to_owned(),
+            node: "node-1".to_owned(),
+            images: vec!["shop-web:1".to_owned(), "other:2".to_owned()],
+        }
+    }
+
+    fn pod(phase: &str, states: &[Value]) -> Object {
+        let mut pod = document("todohost-relay-1", &place());
+        let states = states.iter().enumerate();
+        let statuses: Vec<Value> = states
+            .map(|(number, state)| json!({ "name": format!("image-{}", number + 1), "state": state }))
+            .collect();
+        pod["status"] = json!({ "phase": phase, "containerStatuses": statuses });
+        pod
+    }
+
+    #[test]
+    fn the_pod_has_no_rights_and_ends_by_itself() {
+        let document = document("todohost-relay-1", &place());
+        let spec = &document["spec"];
+        assert_eq!(spec["automountServiceAccountToken"], false);
+        assert_eq!(spec["activeDeadlineSeconds"], LIFE_SECONDS);
+        assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(spec["containers"].as_array().unwrap().len(), 2);
+        for container in spec["containers"].as_array().unwrap() {
+            assert_eq!(container["imagePullPolicy"], "Never");
+            assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
+            assert!(container["env"].is_null() && container["volumeMounts"].is_null());
+        }
+    }
+
+    #[test]
+    fn the_first_container_that_runs_and_is_of_use_is_taken() {
+        let none = BTreeSet::new();
+        let (running, missing) =
+            (json!({ "running": {} }), json!({ "waiting": { "reason": "ErrImageNeverPull" } }));
+        let asleep = json!({ "waiting": { "reason": "ContainerCreating" } });
+        let ended = json!({ "terminated": { "reason": "StartError" } });
+        let second = State::Running("image-2".to_owned());
+        assert_eq!(state(&pod("Pending", &[missing.clone(), running.clone()]), &none), second);
+        assert_eq!(state(&pod("Pending", &[asleep, missing.clone()]), &none), State::Waiting);
+        assert_eq!(state(&pod("Pending", &[]), &none), State::Waiting);
+        assert_eq!(state(&pod("Failed", &[missing.clone(), ended]), &none), State::Useless);
+        let useless = BTreeSet::from(["image-2".to_owned()]);
+        assert_eq!(state(&pod("Running", &[missing, running]), &useless), State::Useless);
+        let mut refused = pod("Failed", &[]);
+        refused["status"]["message"] = json!("Pod was rejected: no room");
+        let over = State::Over("Pod was rejected: no room".to_owned());
+        assert_eq!(state(&refused, &none), over);
+    }
+
+    #[test]
+    fn only_what_ended_is_left_behind() {
+        assert!(is_left_behind(&pod("Failed", &[])));
+        assert!(!is_left_behind(&pod("Running", &[])), "another run's");
+        let mut other = pod("Failed", &[]);
+        other["metadata"]["labels"] = json!({});
+        assert!(!is_left_behind(&other), "somebody else's");
+    }
+
+    #[test]
+    fn a_host_is_no_option_and_no_program() {
+        for host in ["db.example", "10.0.0.1", "::1", "my_db"] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in ["", "-e", "a b", "$(id)", "a;b", "a'b"] {
+            assert!(!is_host(host), "{host}");
+        }
+    }
+}

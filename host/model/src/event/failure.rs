@@ -1,0 +1,55 @@
+//! Errors as machines and the terminal read them.
+
+use miette::Diagnostic;
+use serde::Serialize;
+
+use crate::text::clean;
+
+/// Most causes and related errors that are shown.
+const MOST: usize = 16;
+
+/// An error as machines read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// Stable code, e.g. `todohost::apply::conflict`.
+    pub code: String,
+    /// One line that says what and where.
+    pub message: String,
+    /// Cause chain, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// The failure that an error describes: its code, its causes in one line each, and the nearest help.
+    pub fn of(error: &dyn Diagnostic) -> Self {
+        let mut causes: Vec<String> = Vec::new();
+        let mut next: Option<&dyn std::error::Error> = error.source();
+        let message = clean(&error.to_string()).into_owned();
+        while let Some(cause) = next
+            && causes.len() < MOST
+        {
+            let text = clean(&cause.to_string()).into_owned();
+            // A transparent wrapper repeats what it wraps.
+            if text != message && causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        for related in error.related().into_iter().flatten().take(MOST) {
+            causes.push(clean(&related.to_string()).into_owned());
+        }
+        // What can be done about the cause is of use where the wrapper knows nothing better.
+        let help = std::iter::successors(Some(error), |error| error.diagnostic_source())
+            .find_map(Diagnostic::help);
+        Self {
+            code: error
+                .code()
+                .map_or_else(|| "todohost::internal".to_owned(), |code| code.to_string()),
+            message,
+            causes,
+            help: help.map(|help| clean(&help.to_string()).into_owned()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Kubernetes objects as the host handles them: JSON documents and references to them.
+//!
+//! Owns identity only. Reading and writing objects is `cluster`'s, judging them is the plugins'.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An object document as the API server takes and gives it.
+pub type Object = Value;
+
+/// Names one object; mirrors `types.object-ref` of the WIT.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// E.g. `apps/v1`.
+    pub api_version: String,
+    /// E.g. `Deployment`.
+    pub kind: String,
+    /// Absent for what has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name within kind and namespace.
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// The reference of a document; `None` where it lacks `apiVersion`, `kind` or `metadata.name`.
+    pub fn of(object: &Object) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let metadata = object.get("metadata")?;
+        Some(Self {
+            api_version: text(object.get("apiVersion")?)?,
+            kind: text(object.get("kind")?)?,
+            namespace: metadata.get("namespace").and_then(text),
+            name: text(metadata.get("name")?)?,
+        })
+    }
+}
+
+/// `Deployment/todo-app-backend`; the namespace is left out, as a run has one.
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectChange {
+    /// It is new.
+    Created,
+    /// Something in it changed.
+    Configured,
+    /// The server had nothing to change.
+    Unchanged,
+    /// It left the release and was removed.
+    Deleted,
+    /// It left the release but stays, by rule.
+    Kept,
+    /// It was put back to the previous revision.
+    RolledBack,
+}

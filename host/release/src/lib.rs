@@ -1,0 +1,31 @@
+//! Releases: their revisions in the cluster, and the transaction that makes a new one.
+//!
+//! Owns Helm's storage format, the manifest in it, the salt and the lease of a release, hooks, and carrying out
+//! and taking back what the apply step planned. It does not judge readiness: that is the verify step's.
+
+mod definition;
+mod error;
+mod hook;
+mod lease;
+mod manifest;
+mod ownership;
+mod prospect;
+mod record;
+mod rollback;
+mod store;
+mod takeover;
+mod transaction;
+
+pub use error::ReleaseError;
+pub use hook::{HookDeletion, HookEvent};
+pub use hook::{continue_hooks, output_policies};
+pub use lease::{Held, Holder, Lease};
+pub use manifest::{Document, parse_manifest, print_manifest};
+pub use ownership::Adoption;
+pub use prospect::{Prospect, Prospective};
+pub use record::{Facts, HookRecord, Info, Record, Status};
+pub use rollback::RolledBack;
+pub use store::{NewRevision, Newest, RevisionSummary, Store};
+pub use takeover::{LeftField, Takeover};
+pub use transaction::GONE_WITHIN;
+pub use transaction::{Done, Operation, ReadyGate, Transaction, Wave};

@@ -1,0 +1,77 @@
+//! The vault as capabilities use it, and the host's own errors in the contract's shape.
+
+use miette::Diagnostic;
+
+use super::SecretBoundary;
+use crate::plugin::wit::{Error, ErrorKind};
+use todohost_cluster::ClusterError;
+use todohost_model::object::Object;
+use todohost_secrets::{SecretError, Vault};
+
+impl From<ClusterError> for Error {
+    fn from(error: ClusterError) -> Self {
+        let kind = match &error {
+            ClusterError::NoKubeconfig { .. } | ClusterError::ContextMissing { .. } => {
+                ErrorKind::NotFound
+            }
+            ClusterError::Forbidden { .. }
+            | ClusterError::Denied { .. }
+            | ClusterError::Unauthorised { .. } => ErrorKind::Denied,
+            ClusterError::Conflict { .. }
+            | ClusterError::Terminating { .. }
+            | ClusterError::Precondition { .. } => ErrorKind::Conflict,
+            ClusterError::UnknownKind { .. } => ErrorKind::Unsupported,
+            ClusterError::Timeout { .. } => ErrorKind::Timeout,
+            ClusterError::Stopped { .. } => ErrorKind::Cancelled,
+            ClusterError::BadKubeconfig { .. }
+            | ClusterError::Refused { .. }
+            | ClusterError::Nameless { .. } => ErrorKind::InvalidInput,
+            ClusterError::Unreachable { .. }
+            | ClusterError::Server { .. }
+            | ClusterError::Webhook { .. }
+            | ClusterError::Answer { .. } => ErrorKind::Unavailable,
+        };
+        foreign(kind, &error)
+    }
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        foreign(ErrorKind::Denied, &error)
+    }
+}
+
+/// A diagnostic of the host in the contract's shape: `todohost::cluster::refused` is `todohost.cluster.refused`.
+fn foreign(kind: ErrorKind, error: &dyn Diagnostic) -> Error {
+    let code = error.code().map(|code| code.to_string().replace("::", ".")).unwrap_or_default();
+    let mut converted = Error::new(kind, code, error.to_string());
+    if let Some(source) = error.source() {
+        converted = converted.caused_by(source);
+    }
+    match error.help() {
+        Some(help) => converted.with_help(help.to_string()),
+        None => converted,
+    }
+}
+
+impl SecretBoundary for Vault {
+    fn tokenise(&self, object: Object) -> Object {
+        Self::tokenise(self, object)
+    }
+
+    fn substitute(&self, object: Object) -> Result<Object, Error> {
+        Ok(Self::substitute(self, object)?)
+    }
+
+    fn redact(&self, text: &str) -> String {
+        Self::redact(self, text)
+    }
+
+    fn redact_output(&self, text: &str) -> String {
+        Self::redact_output(self, text)
+    }
+
+    fn connect_host(&self, secret: &str) -> Option<(String, u16)> {
+        Self::connect_host(self, secret)
+    }
+}

@@ -1,0 +1,330 @@
+//! The command line: what can be typed, and handing it to the rest of the program.
+//!
+//! Owns the arguments and the order parse → Plan → run → exit code. One file per family of subcommands;
+//! clap stays here.
+
+mod arguments;
+mod delete;
+mod deploy;
+mod doctor;
+mod forward;
+mod history;
+mod plugin;
+mod rollback;
+mod signals;
+mod status;
+mod target;
+
+use std::sync::{Mutex, PoisonError};
+
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+
+use self::deploy::Particulars;
+use crate::plan::Goal;
+use crate::run::{
+    AfterFailure, Builds, Consent, Ended, LOCK_TIMEOUT, Outcome, Run, RunError, time_now,
+};
+use crate::ui::{self, Detail, Questions, Style};
+use arguments::{
+    Arguments, Command, Common, DeployOptions, OutputFormat, PlanOptions, PluginCommand,
+    TargetCommand,
+};
+use todohost_model::environment::Environment;
+use todohost_model::event::{Bus, EventKind, Failure, TargetEnd};
+use todohost_model::exit::Exit;
+use todohost_project::values::{Prompt, ValueArgument, Values};
+use todohost_project::{Project, ProjectFile, READY_WITHIN};
+use todohost_release::Takeover;
+use todohost_runtime::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
+
+// Id and SHA-256 of the core plugins that were built with this program: `CORE_PLUGINS`, written by `build.rs`.
+include!(concat!(env!("OUT_DIR"), "/core_plugins.rs"));
+
+/// Runs the program; gives its exit code.
+pub fn main() -> Exit {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not errors.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            let _ = error.print();
+            return exit;
+        }
+    };
+    if let Command::Schema = arguments.command {
+        return print_schema();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ui::line(&format!("error: the asynchronous runtime does not start: {error}"));
+            return Exit::Internal;
+        }
+    };
+    let exit = runtime.block_on(dispatch(arguments));
+    // A component that still compiles in the background is not waited for.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(arguments: Arguments) -> Exit {
+    let environment = Environment::read();
+    let common = &arguments.common;
+    let style = ui::pick_style(common.output == OutputFormat::Json, environment.is_plain());
+    let is_document = common.output == OutputFormat::Json && arguments.command.answers();
+    let detail = match (common.quiet || is_document, common.verbose) {
+        (true, _) => Detail::Quiet,
+        (false, true) => Detail::Verbose,
+        (false, false) => Detail::Normal,
+    };
+    let (bus, events) = Bus::new();
+    let (screen, questions) = ui::show(style, detail, events);
+    let cancel = CancellationToken::new();
+    let session =
+        Cli { environment, bus, questions, cancel: cancel.clone(), style, ended: Mutex::default() };
+    let result = tokio::select! {
+        result = session.command(&arguments) => result,
+        () = signals::second_stop(&session.bus, &cancel) => {
+            Err(RunError::Cancelled { left: "it was stopped at once: run the deploy again to tidy up".to_owned() })
+        }
+    };
+    let exit = result.as_ref().map_or_else(RunError::exit, |exit| *exit);
+    if let Err(error) = &result {
+        session.tell_failure(error, exit);
+    }
+    let colours = style == Style::Human;
+    drop(session);
+    // Everything is shown before the error, which is the last word.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), screen).await;
+    if let Err(error) = result
+        && style != Style::Json
+    {
+        ui::line(&error_text(&error, colours));
+    }
+    exit
+}
+
+fn error_text(error: &RunError, colours: bool) -> String {
+    ui::render_failure(&error.failure(), error, colours)
+}
+
+fn print_schema() -> Exit {
+    let schema = serde_json::to_string_pretty(&ProjectFile::json_schema()).unwrap_or_default();
+    if ui::data(&schema).is_ok() { Exit::Success } else { Exit::Internal }
+}
+
+/// What every subcommand has.
+struct Cli {
+    environment: Environment,
+    bus: Bus,
+    questions: Questions,
+    cancel: CancellationToken,
+    style: Style,
+    /// How the run ended on each target, once it did.
+    ended: Mutex<Vec<TargetEnd>>,
+}
+
+impl Cli {
+    async fn command(&self, arguments: &Arguments) -> Result<Exit, RunError> {
+        let common = &arguments.common;
+        match &arguments.command {
+            Command::Deploy(DeployOptions { plan: Some(file), change }) => {
+                return self.carry_out_plan(common, file, change).await;
+            }
+            Command::Plan(PlanOptions { file, run, .. }) => {
+                let particulars =
+                    Particulars { plan_file: Some(file.clone()), ..Particulars::default() };
+                return self.carry_out(Goal::Plan, common, run, particulars).await;
+            }
+            Command::Deploy(DeployOptions { change, plan: None }) | Command::Apply(change) => {
+                let particulars = Particulars {
+                    after_failure: change.after_failure(),
+                    lock_timeout: change.lock.timeout(),
+                    ..Particulars::default()
+                };
+                let goal = arguments.command.goal();
+                return self.carry_out(goal, common, &change.run, particulars).await;
+            }
+            Command::Build(options)
+            | Command::Render(options)
+            | Command::Diff(options)
+            | Command::Check(options) => {
+                let goal = arguments.command.goal();
+                return self.carry_out(goal, common, options, Particulars::default()).await;
+            }
+            Command::Verify(options) => {
+                let goal = arguments.command.goal();
+                return self.carry_out(goal, common, &options.run, Particulars::default()).await;
+            }
+            Command::Doctor(options) => return self.doctor(common, options).await,
+            Command::Status(options) => Box::pin(self.status(common, options)).await?,
+            Command::History(options) => Box::pin(self.history(common, options)).await?,
+            Command::Forward(options) => Box::pin(self.forward(common, options)).await?,
+            Command::Rollback(options) => return self.rollback(common, options).await,
+            Command::Delete(options) => return self.delete(common, options).await,
+            Command::Plugin { command } => match command {
+                PluginCommand::List => self.plugin_list(common)?,
+                PluginCommand::Inspect { plugin } => self.plugin_inspect(common, plugin)?,
+                PluginCommand::Allow { plugin } => self.plugin_allow(common, plugin)?,
+            },
+            Command::Target { command } => match command {
+                TargetCommand::List { local } => self.target_list(common, *local).await?,
+                TargetCommand::Delete { target, yes } => {
+                    self.target_delete(common, target, *yes).await?;
+                }
+            },
+            Command::Schema => {}
+        }
+        Ok(Exit::Success)
+    }
+
+    /// Tells that a run begins, and opens what it needs.
+    fn begin(
+        &self,
+        goal: Goal,
+        common: &Common,
+        values: &[ValueArgument],
+        takeover: Takeover,
+    ) -> Result<Run, RunError> {
+        self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
+        self.open(common, values, takeover)
+    }
+
+    /// The project, the components and everything else that a run needs.
+    fn open(
+        &self,
+        common: &Common,
+        values: &[ValueArgument],
+        takeover: Takeover,
+    ) -> Result<Run, RunError> {
+        let directory = current_directory()?;
+        let project = Project::open(common.project.as_deref(), &directory)?;
+        let values =
+            Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
+        let registry = self.registry(&project.root)?;
+        let ignore = project.file.apply.ignored();
+        let takeover = Takeover { ignore, ..takeover };
+        Ok(Run {
+            ready_within: project.file.app.ready_within.unwrap_or(READY_WITHIN),
+            project,
+            values,
+            environment: self.environment.clone(),
+            registry,
+            runtime: self.runtime()?,
+            bus: self.bus.clone(),
+            cancel: self.cancel.clone(),
+            lock_timeout: LOCK_TIMEOUT,
+            after_failure: AfterFailure::default(),
+            builds: Builds::default(),
+            consent: Consent::Withheld,
+            takeover,
+            plan_file: None,
+            saved: None,
+            now: time_now(),
+        })
+    }
+
+    /// Whether targets may start what is not there: `--yes` says so, else the user is asked.
+    fn consent(&self, yes: bool) -> Consent {
+        if yes { Consent::Given } else { Consent::Asked(self.questions.clone()) }
+    }
+
+    fn registry(&self, root: &std::path::Path) -> Result<Registry, RunError> {
+        let registry = Registry::open(RegistryOptions {
+            core: CORE_PLUGINS,
+            core_dir: self.environment.core_plugins_dir(),
+            project_root: root.to_owned(),
+            cache_dir: self.environment.cache_dir(),
+        })?;
+        for skipped in registry.skipped() {
+            let message = format!("a core plugin is left out: {}", skipped.reason);
+            self.bus.send(EventKind::Note { level: "warn".to_owned(), message });
+        }
+        Ok(registry)
+    }
+
+    fn runtime(&self) -> Result<Runtime, RunError> {
+        Ok(Runtime::new(&RuntimeOptions {
+            cache_dir: self.environment.cache_dir(),
+            config_dir: self.environment.config_dir(),
+            memory: None,
+        })?)
+    }
+
+    /// What came of each target; the first failure, where there is one.
+    fn conclude(&self, goal: Goal, ended: Vec<Ended>) -> Result<Vec<Outcome>, RunError> {
+        let told = ended.iter().filter_map(|ended| ended.tell(goal)).collect();
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        ended.into_iter().map(|ended| ended.result).collect()
+    }
+
+    fn targets_ended(&self) -> Vec<TargetEnd> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn finish(&self, exit: Exit, summary: String, revision: Option<u32>, addresses: Vec<String>) {
+        self.bus.send(EventKind::RunFinished {
+            exit_code: exit.code(),
+            summary,
+            revision,
+            addresses,
+            targets: self.targets_ended(),
+            error: None,
+        });
+    }
+
+    /// Machines get the error as an event; people get it as text, once the screen is done. How each of several targets
+    /// ended is shown to both.
+    fn tell_failure(&self, error: &RunError, exit: Exit) {
+        let targets = self.targets_ended();
+        if self.style != Style::Json && targets.len() < 2 {
+            return;
+        }
+        let error: Failure = error.failure();
+        self.bus.send(EventKind::RunFinished {
+            exit_code: exit.code(),
+            summary: error.message.clone(),
+            revision: None,
+            addresses: Vec::new(),
+            targets,
+            error: Some(error),
+        });
+    }
+
+    /// Shows data: as JSON where that was asked for.
+    fn show<T: serde::Serialize>(
+        &self,
+        common: &Common,
+        value: &T,
+        text: &str,
+    ) -> Result<(), RunError> {
+        let shown = if common.output == OutputFormat::Json {
+            serde_json::to_string(value).map_err(|error| RunError::internal(error.to_string()))?
+        } else {
+            text.to_owned()
+        };
+        // A reader that has seen enough is no error.
+        let _ = ui::data(&shown);
+        Ok(())
+    }
+}
+
+fn current_directory() -> Result<std::path::PathBuf, RunError> {
+    std::env::current_dir()
+        .map_err(|error| RunError::internal(format!("there is no current directory: {error}")))
+}
+
+/// Where `--secret` gets values from.
+struct Surroundings<'a>(&'a Environment);
+
+impl Prompt for Surroundings<'_> {
+    fn ask(&self, question: &str) -> Option<String> {
+        ui::ask_secret(question)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.variables().get(name).cloned()
+    }
+}

@@ -1,0 +1,44 @@
+//! `doctor`: whether the target, the cluster and the database can take a deploy, as a table with what to do.
+
+use std::sync::Arc;
+
+use super::Cli;
+use super::arguments::{Common, DoctorOptions};
+use crate::plan::{Goal, Planner};
+use crate::run::{self, RunError};
+use todohost_model::exit::Exit;
+use todohost_release::Takeover;
+
+impl Cli {
+    pub(super) async fn doctor(
+        &self,
+        common: &Common,
+        options: &DoctorOptions,
+    ) -> Result<Exit, RunError> {
+        let values = options.values.arguments();
+        let run = self.begin(Goal::Doctor, common, &values, Takeover::default())?;
+        self.tell_typed_secrets(&run);
+        let (targets, unnamed) = match self.named_targets(&run, &options.target).await {
+            Ok(targets) => (targets, None),
+            // What needs no cluster is judged all the same.
+            Err(error @ RunError::NoTarget { .. }) => (Vec::new(), Some(error)),
+            Err(error) => return Err(error),
+        };
+        let planner = Planner { project: &run.project, registry: &run.registry };
+        let plan = planner.plan(Goal::Doctor, &targets)?;
+        let ended = run::execute(&Arc::new(run), &plan).await;
+        let outcomes = self.conclude(Goal::Doctor, ended);
+        if let Some(error) = unnamed {
+            return Err(error);
+        }
+        let warnings: usize = outcomes?.iter().map(|outcome| outcome.warnings).sum();
+        let app = plan.app;
+        let (exit, summary) = match warnings {
+            0 => (Exit::Success, format!("nothing stands in the way of a deploy of {app}")),
+            1 => (Exit::Warning, format!("a deploy of {app} may work: see the warning")),
+            many => (Exit::Warning, format!("a deploy of {app} may work: see the {many} warnings")),
+        };
+        self.finish(exit, summary, None, Vec::new());
+        Ok(exit)
+    }
+}

@@ -1,0 +1,22 @@
+//! `rollback`: an older revision as a new one.
+
+use super::Cli;
+use super::arguments::{Common, RollbackOptions};
+use crate::plan::Goal;
+use crate::run::{Run, RunError};
+use todohost_model::exit::Exit;
+use todohost_release::Takeover;
+
+impl Cli {
+    pub(super) async fn rollback(
+        &self,
+        common: &Common,
+        options: &RollbackOptions,
+    ) -> Result<Exit, RunError> {
+        let goal = Goal::Rollback { revision: options.revision };
+        let run = self.begin(goal, common, &[], Takeover::default())?;
+        let run = Run { lock_timeout: options.lock.timeout(), ..run };
+        let targets = self.named_targets(&run, &options.target).await?;
+        self.pursue(common, run, goal, &targets).await
+    }
+}

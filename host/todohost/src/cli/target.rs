@@ -1,0 +1,181 @@
+//! `target`: which clusters there are, picking the only local one, and taking one away.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::Cli;
+use super::arguments::{Common, OutputFormat};
+use crate::run::{AfterFailure, Builds, Candidate, Consent, LOCK_TIMEOUT, Run, RunError, time_now};
+use crate::{run, ui};
+use todohost_model::event::EventKind;
+use todohost_model::text;
+use todohost_project::values::Values;
+use todohost_project::{AUTO, Project, READY_WITHIN};
+use todohost_release::Takeover;
+
+fn none_local(candidates: &[Candidate]) -> RunError {
+    let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
+    let mut help = format!("name one with --target; known are: {}", known.join(", "));
+    for Candidate { name, offer, .. } in candidates {
+        if let Some(offer) = offer {
+            let _ = write!(help, "; --target {name} --yes would {offer}");
+        }
+    }
+    let message = "no local cluster is running, and no target was named".to_owned();
+    RunError::NoTarget { message, help }
+}
+
+/// One line each, in columns; what it would do about a state that is not ready, and what it warns of, comes below it.
+fn table(candidates: &[Candidate]) -> String {
+    let header = ["TARGET", "STATE", "KUBERNETES", "IMAGES", "WHAT IT IS"].map(str::to_owned);
+    let rows = candidates.iter().map(|candidate| {
+        let Candidate { name, plugin, state, detail, kubernetes_version, images_via, .. } =
+            candidate;
+        let Candidate { mode, runtime, nodes, .. } = candidate;
+        let facts = run::facts(mode.as_deref(), runtime.as_deref(), nodes);
+        let facts = if facts.is_empty() { facts } else { format!(" ({})", text::clean(&facts)) };
+        let known = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let plugin = if plugin == name { String::new() } else { format!("{plugin}: ") };
+        [
+            name.clone(),
+            state.clone(),
+            text::clean(&known(kubernetes_version.as_deref())).into_owned(),
+            known(*images_via),
+            format!("{plugin}{}{facts}", text::clean(detail).trim()),
+        ]
+    });
+    let rows: Vec<[String; 5]> = std::iter::once(header).chain(rows).collect();
+    let below = candidates.iter().map(Some);
+    let mut lines = Vec::new();
+    for (line, candidate) in ui::columns(&rows).into_iter().zip(std::iter::once(None).chain(below))
+    {
+        lines.push(line);
+        let Some(Candidate { offer, warnings, .. }) = candidate else { continue };
+        let offer =
+            offer.iter().map(|offer| format!("  a deploy with --yes would {}", text::clean(offer)));
+        let warnings =
+            warnings.iter().map(|warning| format!("  warning: {}", text::clean(warning)));
+        lines.extend(offer.chain(warnings));
+    }
+    lines.join("\n")
+}
+
+impl Cli {
+    /// Has a target take its cluster away, once the user said so.
+    pub(super) async fn target_delete(
+        &self,
+        common: &Common,
+        target: &str,
+        yes: bool,
+    ) -> Result<(), RunError> {
+        let run = self.open_anywhere(common)?;
+        let Candidate { detail, .. } = run::doomed(&run, target).await?;
+        let detail = text::clean(&detail).into_owned();
+        let what = format!("the cluster of target {target} with everything in it ({detail})");
+        if !yes {
+            self.confirm_deletion(what).await?;
+        }
+        run::tear_down(&run, target).await?;
+        let deleted = serde_json::json!({ "target": target, "deleted": true });
+        self.show(common, &deleted, &format!("the cluster of target {target} is deleted"))
+    }
+
+    pub(super) async fn target_list(&self, common: &Common, local: bool) -> Result<(), RunError> {
+        let run = Arc::new(self.open_anywhere(common)?);
+        let mut candidates = run::candidates(&run).await?;
+        if local {
+            candidates.retain(Candidate::is_ready_local);
+        }
+        let text = match common.output {
+            OutputFormat::Name => {
+                let names: Vec<&str> = candidates.iter().map(|one| one.name.as_str()).collect();
+                names.join("\n")
+            }
+            OutputFormat::Human | OutputFormat::Json => table(&candidates),
+        };
+        if candidates.is_empty() {
+            let _ = self.show(common, &candidates, "");
+            return Ok(());
+        }
+        self.show(common, &candidates, &text)
+    }
+
+    /// The targets that were named, each once; without a name the only local one.
+    pub(super) async fn named_targets(
+        &self,
+        run: &Run,
+        named: &[String],
+    ) -> Result<Vec<String>, RunError> {
+        let mut targets: Vec<String> = Vec::new();
+        for target in named {
+            let target = if target == AUTO { self.best_target(run).await? } else { target.clone() };
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        if targets.is_empty() {
+            targets.push(self.local_target(run).await?);
+        }
+        Ok(targets)
+    }
+
+    /// The best local one, and a word about why.
+    async fn best_target(&self, run: &Run) -> Result<String, RunError> {
+        let candidates = run::candidates(run).await?;
+        let Some(choice) = run::choose(&candidates) else { return Err(none_local(&candidates)) };
+        let run::Choice { target, reason } = choice;
+        let message = format!("target {target}: {reason}");
+        self.bus.send(EventKind::Note { level: "info".to_owned(), message });
+        Ok(target)
+    }
+
+    /// Only a cluster that a target recognises as local is ever chosen by itself.
+    pub(super) async fn local_target(&self, run: &Run) -> Result<String, RunError> {
+        let candidates = run::candidates(run).await?;
+        let local: Vec<&str> = candidates
+            .iter()
+            .filter(|candidate| candidate.is_ready_local())
+            .map(|candidate| candidate.name.as_str())
+            .collect();
+        match local.as_slice() {
+            [only] => Ok((*only).to_owned()),
+            [] => Err(none_local(&candidates)),
+            several => Err(RunError::NoTarget {
+                message: format!("several local clusters are running: {}", several.join(", ")),
+                help: format!(
+                    "name one: --target {}, or let it be chosen: --target {AUTO}",
+                    several[0]
+                ),
+            }),
+        }
+    }
+
+    /// Without a project the targets are those of the plugins that come with this program.
+    fn open_anywhere(&self, common: &Common) -> Result<Run, RunError> {
+        match self.open(common, &[], Takeover::default()) {
+            Err(RunError::Project(todohost_project::ProjectError::Missing { .. })) => {
+                let root = super::current_directory()?;
+                let registry = self.registry(&root)?;
+                Ok(Run {
+                    project: Project::empty(root),
+                    values: Values::default(),
+                    environment: self.environment.clone(),
+                    registry,
+                    runtime: self.runtime()?,
+                    bus: self.bus.clone(),
+                    cancel: self.cancel.clone(),
+                    takeover: Takeover::default(),
+                    ready_within: READY_WITHIN,
+                    lock_timeout: LOCK_TIMEOUT,
+                    after_failure: AfterFailure::default(),
+                    builds: Builds::default(),
+                    consent: Consent::Withheld,
+                    plan_file: None,
+                    saved: None,
+                    now: time_now(),
+                })
+            }
+            result => result,
+        }
+    }
+}

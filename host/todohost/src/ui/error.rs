@@ -1,0 +1,82 @@
+//! Errors for people: one line that says what and where, the causes, and what to do.
+
+use std::fmt::Write as _;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+use todohost_model::event::Failure;
+use todohost_model::text::clean;
+
+/// The text of an error for stderr: its failure, and the place in a file where it has one.
+pub fn render_failure(failure: &Failure, error: &dyn Diagnostic, colours: bool) -> String {
+    let Failure { code, message, causes, help } = failure;
+    let message = clean(message);
+    let heading = console::style("error:").red().bold().force_styling(colours);
+    let mut text = format!("{heading} {message}\n");
+    for cause in causes {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  cause: {}", clean(cause));
+    }
+    if let Some(snippet) = snippet(error) {
+        text.push_str(&snippet);
+    }
+    if let Some(help) = help {
+        let _ = writeln!(text, "  help: {}", clean(help));
+    }
+    let _ = write!(text, "  code: {}", clean(code));
+    text
+}
+
+/// The lines of a file that an error points at.
+fn snippet(error: &dyn Diagnostic) -> Option<String> {
+    error.source_code()?;
+    let mut text = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::none())
+        .with_links(false)
+        .render_report(&mut text, &OnlyPlace(error))
+        .ok()?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Some(lines.skip(1).fold(String::new(), |mut kept, line| {
+        let _ = writeln!(kept, "  {}", clean(line));
+        kept
+    }))
+}
+
+/// The place of an error without its words, which are shown already.
+#[derive(Debug)]
+struct OnlyPlace<'a>(&'a dyn Diagnostic);
+
+impl std::fmt::Display for OnlyPlace<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("place")
+    }
+}
+
+impl std::error::Error for OnlyPlace<'_> {}
+
+impl Diagnostic for OnlyPlace<'_> {
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        self.0.labels()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use todohost_project::{ProjectFile, Source};
+
+    #[test]
+    fn an_error_says_what_where_why_and_what_to_do() {
+        let source = Source::new("todohost.toml", "[app]\nnme = \"x\"\n");
+        let error = ProjectFile::parse(&source).unwrap_err();
+        let text = render_failure(&Failure::of(&error), &error, false);
+        assert!(text.starts_with("error: todohost.toml:2: unknown key `nme`\n"), "{text}");
+        assert!(text.contains("nme = \"x\""), "{text}");
+        assert!(text.contains("\n  help: did you mean `name`?\n"), "{text}");
+        assert!(text.ends_with("code: todohost::project::unknown_key"), "{text}");
+    }
+}

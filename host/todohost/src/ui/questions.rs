@@ -1,0 +1,119 @@
+//! Questions to the user, on the terminal and one after the other.
+//!
+//! Owns when the live display stands still for one, and that only a clear yes is one: an empty line, the end of input,
+//! Ctrl-C and silence are none. What is asked, and what follows from the answer, is others'.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use todohost_model::text::clean;
+
+/// Who has not answered by then does not agree.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Where questions are put. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Questions {
+    sender: mpsc::UnboundedSender<Question>,
+}
+
+/// One that waits to be asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    text: String,
+    answer: oneshot::Sender<bool>,
+}
+
+impl Questions {
+    /// Where they are put, and the end at which they are asked.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Question>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { sender }, receiver)
+    }
+
+    /// Asks for a yes or no, after all that was told before; `None` where nobody can be asked. A question whose asker
+    /// does not wait any more is taken back.
+    pub async fn confirm(&self, question: &str) -> Option<bool> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.sender.send(Question { text: clean(question).into_owned(), answer }).ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Question {
+    /// Asks it. Nothing else may be written until this is over.
+    pub(super) async fn ask(mut self, lines: &mut Lines) {
+        let terminal = console::Term::stderr();
+        // A terminal that went away answers nothing.
+        let _ = terminal.write_str(&format!("{} [y/N] ", self.text));
+        let line = tokio::select! {
+            line = lines.next() => line,
+            () = self.answer.closed() => None,
+            () = tokio::time::sleep(PATIENCE) => None,
+        };
+        if line.is_none() {
+            // Nobody ended the line.
+            let _ = terminal.write_line("");
+        }
+        // Who asked may have stopped waiting.
+        let _ = self.answer.send(line.is_some_and(|line| is_yes(&line)));
+    }
+}
+
+fn is_yes(line: &str) -> bool {
+    matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// What is typed, line by line. A line that nobody waits for any more is the next question's: it was typed below it.
+#[derive(Default)]
+pub(super) struct Lines {
+    reading: Option<JoinHandle<Option<String>>>,
+}
+
+impl Lines {
+    /// The next line; `None` at the end of input.
+    async fn next(&mut self) -> Option<String> {
+        let reading = self.reading.get_or_insert_with(|| tokio::task::spawn_blocking(read));
+        let line = reading.await.ok().flatten();
+        self.reading = None;
+        line
+    }
+}
+
+fn read() -> Option<String> {
+    let mut line = String::new();
+    let length = std::io::stdin().read_line(&mut line).ok()?;
+    (length > 0).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        for line in ["y\n", "Y\n", "yes\r\n", " YES \n"] {
+            assert!(is_yes(line), "{line:?}");
+        }
+        for line in ["", "\n", "n\n", "no\n", "yn\n", "yes please\n", "\u{3}\n", "ye\n"] {
+            assert!(!is_yes(line), "{line:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_taken_back_is_over() {
+        let (answer, answered) = oneshot::channel();
+        drop(answered);
+        // Nobody types: without an asker it would wait for a line.
+        let reading = tokio::spawn(std::future::pending());
+        let mut lines = Lines { reading: Some(reading) };
+        Question { text: "really?".to_owned(), answer }.ask(&mut lines).await;
+        assert!(lines.reading.is_some(), "the line still comes, for the next one");
+    }
+}
