@@ -22,6 +22,7 @@ mod help;
 mod hooks;
 mod house;
 mod interrupt;
+mod layers;
 #[cfg(unix)]
 mod lease;
 mod output;
