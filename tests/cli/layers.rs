@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The crates of the host from the top layer down. `todohost-engine` may be absent.
+/// The crates of the host from the top layer down.
 const LAYERS: [&[&str]; 5] = [
     &["todohost"],
     &["todohost-engine"],
@@ -63,7 +63,8 @@ fn the_layers_look_like_this() {
         }
     }
     insta::assert_snapshot!(picture, @r"
-    5 todohost -> cluster, model, project, release, runtime, secrets
+    5 todohost -> engine, model, project, release, runtime
+    4 engine   -> cluster, model, project, release, runtime, secrets
     3 project  -> model, secrets
     3 release  -> cluster, model, secrets
     3 runtime  -> cluster, model, secrets

@@ -15,20 +15,20 @@ mod signals;
 mod status;
 mod target;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
-use self::deploy::Particulars;
-use crate::plan::Goal;
-use crate::run::{
-    AfterFailure, Builds, Consent, Ended, LOCK_TIMEOUT, Outcome, Run, RunError, time_now,
-};
+use self::deploy::DeployParams;
 use crate::ui::{self, Detail, Questions, Style};
 use arguments::{
     Arguments, Command, Common, DeployOptions, OutputFormat, PlanOptions, PluginCommand,
     TargetCommand,
+};
+use todohost_engine::plan::Goal;
+use todohost_engine::{
+    AfterFailure, Builds, Consent, Ended, LOCK_TIMEOUT, Outcome, Run, RunError, time_now,
 };
 use todohost_model::environment::Environment;
 use todohost_model::event::{Bus, EventKind, Failure, TargetEnd};
@@ -82,20 +82,20 @@ async fn dispatch(arguments: Arguments) -> Exit {
     let (bus, events) = Bus::new();
     let (screen, questions) = ui::show(style, detail, events);
     let cancel = CancellationToken::new();
-    let session =
+    let cli =
         Cli { environment, bus, questions, cancel: cancel.clone(), style, ended: Mutex::default() };
     let result = tokio::select! {
-        result = session.command(&arguments) => result,
-        () = signals::second_stop(&session.bus, &cancel) => {
+        result = cli.command(&arguments) => result,
+        () = signals::second_stop(&cli.bus, &cancel) => {
             Err(RunError::Cancelled { left: "it was stopped at once: run the deploy again to tidy up".to_owned() })
         }
     };
     let exit = result.as_ref().map_or_else(RunError::exit, |exit| *exit);
     if let Err(error) = &result {
-        session.tell_failure(error, exit);
+        cli.emit_failure(error, exit);
     }
     let colours = style == Style::Human;
-    drop(session);
+    drop(cli);
     // Everything is shown before the error, which is the last word.
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), screen).await;
     if let Err(error) = result
@@ -131,32 +131,32 @@ impl Cli {
         let common = &arguments.common;
         match &arguments.command {
             Command::Deploy(DeployOptions { plan: Some(file), change }) => {
-                return self.carry_out_plan(common, file, change).await;
+                return self.deploy_plan_file(common, file, change).await;
             }
             Command::Plan(PlanOptions { file, run, .. }) => {
-                let particulars =
-                    Particulars { plan_file: Some(file.clone()), ..Particulars::default() };
-                return self.carry_out(Goal::Plan, common, run, particulars).await;
+                let params =
+                    DeployParams { plan_file: Some(file.clone()), ..DeployParams::default() };
+                return self.run(Goal::Plan, common, run, params).await;
             }
             Command::Deploy(DeployOptions { change, plan: None }) | Command::Apply(change) => {
-                let particulars = Particulars {
+                let params = DeployParams {
                     after_failure: change.after_failure(),
                     lock_timeout: change.lock.timeout(),
-                    ..Particulars::default()
+                    ..DeployParams::default()
                 };
                 let goal = arguments.command.goal();
-                return self.carry_out(goal, common, &change.run, particulars).await;
+                return self.run(goal, common, &change.run, params).await;
             }
             Command::Build(options)
             | Command::Render(options)
             | Command::Diff(options)
             | Command::Check(options) => {
                 let goal = arguments.command.goal();
-                return self.carry_out(goal, common, options, Particulars::default()).await;
+                return self.run(goal, common, options, DeployParams::default()).await;
             }
             Command::Verify(options) => {
                 let goal = arguments.command.goal();
-                return self.carry_out(goal, common, &options.run, Particulars::default()).await;
+                return self.run(goal, common, &options.run, DeployParams::default()).await;
             }
             Command::Doctor(options) => return self.doctor(common, options).await,
             Command::Status(options) => Box::pin(self.status(common, options)).await?,
@@ -228,7 +228,7 @@ impl Cli {
 
     /// Whether targets may start what is not there: `--yes` says so, else the user is asked.
     fn consent(&self, yes: bool) -> Consent {
-        if yes { Consent::Given } else { Consent::Asked(self.questions.clone()) }
+        if yes { Consent::Given } else { Consent::Asked(Arc::new(self.questions.clone())) }
     }
 
     fn registry(&self, root: &std::path::Path) -> Result<Registry, RunError> {
@@ -254,8 +254,8 @@ impl Cli {
     }
 
     /// What came of each target; the first failure, where there is one.
-    fn conclude(&self, goal: Goal, ended: Vec<Ended>) -> Result<Vec<Outcome>, RunError> {
-        let told = ended.iter().filter_map(|ended| ended.tell(goal)).collect();
+    fn collect(&self, goal: Goal, ended: Vec<Ended>) -> Result<Vec<Outcome>, RunError> {
+        let told = ended.iter().filter_map(|ended| ended.target_end(goal)).collect();
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = told;
         ended.into_iter().map(|ended| ended.result).collect()
     }
@@ -264,7 +264,13 @@ impl Cli {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn finish(&self, exit: Exit, summary: String, revision: Option<u32>, addresses: Vec<String>) {
+    fn emit_finished(
+        &self,
+        exit: Exit,
+        summary: String,
+        revision: Option<u32>,
+        addresses: Vec<String>,
+    ) {
         self.bus.send(EventKind::RunFinished {
             exit_code: exit.code(),
             summary,
@@ -277,7 +283,7 @@ impl Cli {
 
     /// Machines get the error as an event; people get it as text, once the screen is done. How each of several targets
     /// ended is shown to both.
-    fn tell_failure(&self, error: &RunError, exit: Exit) {
+    fn emit_failure(&self, error: &RunError, exit: Exit) {
         let targets = self.targets_ended();
         if self.style != Style::Json && targets.len() < 2 {
             return;

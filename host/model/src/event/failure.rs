@@ -1,5 +1,7 @@
 //! Errors as machines and the terminal read them.
 
+use std::fmt::Write as _;
+
 use miette::Diagnostic;
 use serde::Serialize;
 
@@ -22,6 +24,22 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The failure as text for people: heading and message, causes, `snippet`, help and code, one line each.
+    pub fn text(&self, heading: &str, snippet: &str) -> String {
+        let Self { code, message, causes, help } = self;
+        let mut text = format!("{heading} {}\n", clean(message));
+        for cause in causes {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  cause: {}", clean(cause));
+        }
+        text.push_str(snippet);
+        if let Some(help) = help {
+            let _ = writeln!(text, "  help: {}", clean(help));
+        }
+        let _ = write!(text, "  code: {}", clean(code));
+        text
+    }
+
     /// The failure that an error describes: its code, its causes in one line each, and the nearest help.
     pub fn of(error: &dyn Diagnostic) -> Self {
         let mut causes: Vec<String> = Vec::new();

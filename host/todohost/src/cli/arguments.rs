@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::plan::Goal;
-use crate::run::{AfterFailure, LOCK_TIMEOUT};
+use todohost_engine::plan::Goal;
+use todohost_engine::{AfterFailure, LOCK_TIMEOUT};
 use todohost_model::field::FieldPattern;
 use todohost_project::TimeLimit;
 use todohost_project::values::ValueArgument;

@@ -2,8 +2,8 @@
 
 use super::Cli;
 use super::arguments::{Common, DeleteOptions};
-use crate::plan::{Deletion, Goal};
-use crate::run::{Run, RunError};
+use todohost_engine::plan::{Deletion, Goal};
+use todohost_engine::{Ask as _, Run, RunError};
 use todohost_model::exit::Exit;
 use todohost_release::Takeover;
 
@@ -29,7 +29,7 @@ impl Cli {
         if !options.yes {
             self.confirm_deletion(what).await?;
         }
-        self.pursue(common, run, goal, &targets).await
+        self.run_plan(common, run, goal, &targets).await
     }
 
     /// Asks whether `what` is really to be deleted.

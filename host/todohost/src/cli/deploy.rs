@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{ChangeOptions, Common, OutputFormat, RunOptions};
-use crate::plan::{Deletion, Goal, Planner};
-use crate::run::{AfterFailure, LOCK_TIMEOUT, Outcome, Run, RunError, SavedPlan};
-use crate::{plan, run, ui};
+use crate::ui;
+use todohost_engine;
+use todohost_engine::plan::{Deletion, Goal, Planner};
+use todohost_engine::{AfterFailure, LOCK_TIMEOUT, Outcome, Run, RunError, SavedPlan, plan};
 use todohost_model::event::{Difference, EventKind};
 use todohost_model::exit::Exit;
 use todohost_project::TimeLimit;
 use todohost_release::Takeover;
 
 /// What only some goals have.
-pub(super) struct Particulars {
+pub(super) struct DeployParams {
     /// Where the plan is written to.
     pub plan_file: Option<PathBuf>,
     /// What becomes of the cluster where it fails.
@@ -23,7 +24,7 @@ pub(super) struct Particulars {
     pub lock_timeout: TimeLimit,
 }
 
-impl Default for Particulars {
+impl Default for DeployParams {
     fn default() -> Self {
         let after_failure = AfterFailure::default();
         Self { plan_file: None, after_failure, lock_timeout: LOCK_TIMEOUT }
@@ -31,15 +32,15 @@ impl Default for Particulars {
 }
 
 impl Cli {
-    pub(super) async fn carry_out(
+    pub(super) async fn run(
         &self,
         goal: Goal,
         common: &Common,
         options: &RunOptions,
-        particulars: Particulars,
+        params: DeployParams,
     ) -> Result<Exit, RunError> {
         let run = self.begin(goal, common, &options.values.arguments(), options.takeover())?;
-        let Particulars { plan_file, after_failure, lock_timeout } = particulars;
+        let DeployParams { plan_file, after_failure, lock_timeout } = params;
         let ready_within = options.ready_within.unwrap_or(run.ready_within);
         let consent = self.consent(options.yes);
         let run = Run { ready_within, lock_timeout, after_failure, consent, plan_file, ..run };
@@ -64,17 +65,17 @@ impl Cli {
             self.show(common, &plan, &plan::print(&plan))?;
             return Ok(Exit::Success);
         }
-        self.pursue(common, run, goal, &targets).await
+        self.run_plan(common, run, goal, &targets).await
     }
 
     /// Applies what a plan file says.
-    pub(super) async fn carry_out_plan(
+    pub(super) async fn deploy_plan_file(
         &self,
         common: &Common,
         file: &Path,
         change: &ChangeOptions,
     ) -> Result<Exit, RunError> {
-        let goal = Goal::Reviewed;
+        let goal = Goal::DeployPlan;
         let options = &change.run;
         let values = options.values.arguments();
         let run = self.begin(goal, common, &values, Takeover::default())?;
@@ -97,7 +98,7 @@ impl Cli {
         let saved = Some(Arc::new(saved));
         let consent = self.consent(options.yes);
         let run = Run { ready_within, lock_timeout, after_failure, consent, saved, ..run };
-        self.pursue(common, run, goal, &targets).await
+        self.run_plan(common, run, goal, &targets).await
     }
 
     /// Says once where a value stays that was typed.
@@ -112,7 +113,7 @@ impl Cli {
     }
 
     /// Plans, executes and tells how it ended.
-    pub(super) async fn pursue(
+    pub(super) async fn run_plan(
         &self,
         common: &Common,
         run: Run,
@@ -124,7 +125,7 @@ impl Cli {
         let plan = planner.plan(goal, targets)?;
         let app = plan.app.clone();
         let plan_file = run.plan_file.clone();
-        let outcomes = self.conclude(goal, run::execute(&Arc::new(run), &plan).await)?;
+        let outcomes = self.collect(goal, todohost_engine::execute(&Arc::new(run), &plan).await)?;
         for manifest in outcomes.iter().filter_map(|outcome| outcome.manifest.as_ref()) {
             if common.output != OutputFormat::Json {
                 let _ = ui::data(manifest);
@@ -154,7 +155,7 @@ impl Cli {
             _ => None,
         };
         let addresses = outcomes.into_iter().flat_map(|outcome| outcome.addresses).collect();
-        self.finish(exit, summaries.join("; "), revision, addresses);
+        self.emit_finished(exit, summaries.join("; "), revision, addresses);
         Ok(exit)
     }
 }
@@ -166,10 +167,10 @@ fn summary(goal: Goal, app: &str, outcome: &Outcome, plan_file: Option<&Path>) -
         Goal::Rollback { .. } if outcome.changed => {
             format!("{app} is rolled back{place}, as revision {revision}")
         }
-        Goal::Deploy | Goal::Reviewed | Goal::Apply if outcome.changed => {
+        Goal::Deploy | Goal::DeployPlan | Goal::Apply if outcome.changed => {
             format!("{app} is deployed{place}, revision {revision}")
         }
-        Goal::Deploy | Goal::Reviewed | Goal::Apply | Goal::Rollback { .. } => {
+        Goal::Deploy | Goal::DeployPlan | Goal::Apply | Goal::Rollback { .. } => {
             format!("nothing changed: {app} runs{place}, revision {revision}")
         }
         Goal::Build => format!("images: {}", outcome.images.join(", ")),

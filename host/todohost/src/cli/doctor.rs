@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, DoctorOptions};
-use crate::plan::{Goal, Planner};
-use crate::run::{self, RunError};
+use todohost_engine;
+use todohost_engine::RunError;
+use todohost_engine::plan::{Goal, Planner};
 use todohost_model::exit::Exit;
 use todohost_release::Takeover;
 
@@ -26,8 +27,8 @@ impl Cli {
         };
         let planner = Planner { project: &run.project, registry: &run.registry };
         let plan = planner.plan(Goal::Doctor, &targets)?;
-        let ended = run::execute(&Arc::new(run), &plan).await;
-        let outcomes = self.conclude(Goal::Doctor, ended);
+        let ended = todohost_engine::execute(&Arc::new(run), &plan).await;
+        let outcomes = self.collect(Goal::Doctor, ended);
         if let Some(error) = unnamed {
             return Err(error);
         }
@@ -38,7 +39,7 @@ impl Cli {
             1 => (Exit::Warning, format!("a deploy of {app} may work: see the warning")),
             many => (Exit::Warning, format!("a deploy of {app} may work: see the {many} warnings")),
         };
-        self.finish(exit, summary, None, Vec::new());
+        self.emit_finished(exit, summary, None, Vec::new());
         Ok(exit)
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, ForwardOptions, OutputFormat};
-use crate::run::{self, Forward, RunError};
+use todohost_engine;
+use todohost_engine::{Forward, RunError};
 use todohost_release::Takeover;
 
 impl Cli {
@@ -17,7 +18,8 @@ impl Cli {
         let named: Vec<String> = options.target.iter().cloned().collect();
         for target in self.named_targets(&run, &named).await? {
             let service = options.service.as_deref();
-            let forward = Box::pin(run::forward(&run, &target, service, options.port)).await?;
+            let forward =
+                Box::pin(todohost_engine::forward(&run, &target, service, options.port)).await?;
             self.show(common, &forward, &text(&forward, common.output))?;
             forward.serve().await?;
         }

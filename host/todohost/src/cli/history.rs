@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, OutputFormat, StatusOptions};
-use crate::run::{Revision, RunError};
-use crate::{run, ui};
+use crate::ui;
+use todohost_engine;
+use todohost_engine::{Revision, RunError};
 use todohost_model::text;
 use todohost_release::Takeover;
 
@@ -17,7 +18,7 @@ impl Cli {
     ) -> Result<(), RunError> {
         let run = Arc::new(self.open(common, &[], Takeover::default())?);
         for target in self.named_targets(&run, &options.target).await? {
-            let revisions = Box::pin(run::history(&run, &target)).await?;
+            let revisions = Box::pin(todohost_engine::history(&run, &target)).await?;
             let text = match common.output {
                 OutputFormat::Name => names(&revisions),
                 _ => table(&revisions),

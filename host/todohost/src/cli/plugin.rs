@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::arguments::{Common, OutputFormat};
 use super::{Cli, current_directory};
-use crate::run::RunError;
+use todohost_engine::RunError;
 use todohost_model::text;
 use todohost_project::Project;
 use todohost_runtime::grant::Granter;

@@ -2,8 +2,8 @@
 
 use super::Cli;
 use super::arguments::{Common, RollbackOptions};
-use crate::plan::Goal;
-use crate::run::{Run, RunError};
+use todohost_engine::plan::Goal;
+use todohost_engine::{Run, RunError};
 use todohost_model::exit::Exit;
 use todohost_release::Takeover;
 
@@ -17,6 +17,6 @@ impl Cli {
         let run = self.begin(goal, common, &[], Takeover::default())?;
         let run = Run { lock_timeout: options.lock.timeout(), ..run };
         let targets = self.named_targets(&run, &options.target).await?;
-        self.pursue(common, run, goal, &targets).await
+        self.run_plan(common, run, goal, &targets).await
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, StatusOptions};
-use crate::run::{self, Revision, RunError, State};
+use todohost_engine;
+use todohost_engine::{Revision, RunError, State};
 use todohost_model::text;
 use todohost_release::Takeover;
 
@@ -17,7 +18,7 @@ impl Cli {
     ) -> Result<(), RunError> {
         let run = Arc::new(self.open(common, &[], Takeover::default())?);
         for target in self.named_targets(&run, &options.target).await? {
-            let state = Box::pin(run::state(&run, &target)).await?;
+            let state = Box::pin(todohost_engine::state(&run, &target)).await?;
             self.show(common, &state, &text(&state))?;
         }
         Ok(())

@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
-use crate::run::{AfterFailure, Builds, Candidate, Consent, LOCK_TIMEOUT, Run, RunError, time_now};
-use crate::{run, ui};
+use crate::ui;
+use todohost_engine;
+use todohost_engine::{
+    AfterFailure, Builds, Consent, LOCK_TIMEOUT, Run, RunError, Selection, TargetStatus, time_now,
+};
 use todohost_model::event::EventKind;
 use todohost_model::text;
 use todohost_project::values::Values;
 use todohost_project::{AUTO, Project, READY_WITHIN};
 use todohost_release::Takeover;
 
-fn none_local(candidates: &[Candidate]) -> RunError {
+fn none_local(candidates: &[TargetStatus]) -> RunError {
     let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
     let mut help = format!("name one with --target; known are: {}", known.join(", "));
-    for Candidate { name, offer, .. } in candidates {
+    for TargetStatus { name, offer, .. } in candidates {
         if let Some(offer) = offer {
             let _ = write!(help, "; --target {name} --yes would {offer}");
         }
@@ -26,19 +29,19 @@ fn none_local(candidates: &[Candidate]) -> RunError {
 }
 
 /// One line each, in columns; what it would do about a state that is not ready, and what it warns of, comes below it.
-fn table(candidates: &[Candidate]) -> String {
+fn table(candidates: &[TargetStatus]) -> String {
     let header = ["TARGET", "STATE", "KUBERNETES", "IMAGES", "WHAT IT IS"].map(str::to_owned);
     let rows = candidates.iter().map(|candidate| {
-        let Candidate { name, plugin, state, detail, kubernetes_version, images_via, .. } =
+        let TargetStatus { name, plugin, state, detail, kubernetes_version, images_via, .. } =
             candidate;
-        let Candidate { mode, runtime, nodes, .. } = candidate;
-        let facts = run::facts(mode.as_deref(), runtime.as_deref(), nodes);
+        let TargetStatus { mode, runtime, nodes, .. } = candidate;
+        let facts = todohost_engine::facts(mode.as_deref(), runtime.as_deref(), nodes);
         let facts = if facts.is_empty() { facts } else { format!(" ({})", text::clean(&facts)) };
         let known = |text: Option<&str>| text.unwrap_or("-").to_owned();
         let plugin = if plugin == name { String::new() } else { format!("{plugin}: ") };
         [
             name.clone(),
-            state.clone(),
+            state.to_string(),
             text::clean(&known(kubernetes_version.as_deref())).into_owned(),
             known(*images_via),
             format!("{plugin}{}{facts}", text::clean(detail).trim()),
@@ -50,7 +53,7 @@ fn table(candidates: &[Candidate]) -> String {
     for (line, candidate) in ui::columns(&rows).into_iter().zip(std::iter::once(None).chain(below))
     {
         lines.push(line);
-        let Some(Candidate { offer, warnings, .. }) = candidate else { continue };
+        let Some(TargetStatus { offer, warnings, .. }) = candidate else { continue };
         let offer =
             offer.iter().map(|offer| format!("  a deploy with --yes would {}", text::clean(offer)));
         let warnings =
@@ -69,22 +72,22 @@ impl Cli {
         yes: bool,
     ) -> Result<(), RunError> {
         let run = self.open_anywhere(common)?;
-        let Candidate { detail, .. } = run::doomed(&run, target).await?;
+        let TargetStatus { detail, .. } = todohost_engine::deletable_cluster(&run, target).await?;
         let detail = text::clean(&detail).into_owned();
         let what = format!("the cluster of target {target} with everything in it ({detail})");
         if !yes {
             self.confirm_deletion(what).await?;
         }
-        run::tear_down(&run, target).await?;
+        todohost_engine::delete_cluster(&run, target).await?;
         let deleted = serde_json::json!({ "target": target, "deleted": true });
         self.show(common, &deleted, &format!("the cluster of target {target} is deleted"))
     }
 
     pub(super) async fn target_list(&self, common: &Common, local: bool) -> Result<(), RunError> {
         let run = Arc::new(self.open_anywhere(common)?);
-        let mut candidates = run::candidates(&run).await?;
+        let mut candidates = todohost_engine::targets(&run).await?;
         if local {
-            candidates.retain(Candidate::is_ready_local);
+            candidates.retain(TargetStatus::is_ready_local);
         }
         let text = match common.output {
             OutputFormat::Name => {
@@ -121,9 +124,11 @@ impl Cli {
 
     /// The best local one, and a word about why.
     async fn best_target(&self, run: &Run) -> Result<String, RunError> {
-        let candidates = run::candidates(run).await?;
-        let Some(choice) = run::choose(&candidates) else { return Err(none_local(&candidates)) };
-        let run::Choice { target, reason } = choice;
+        let candidates = todohost_engine::targets(run).await?;
+        let Some(choice) = todohost_engine::select(&candidates) else {
+            return Err(none_local(&candidates));
+        };
+        let Selection { target, reason } = choice;
         let message = format!("target {target}: {reason}");
         self.bus.send(EventKind::Note { level: "info".to_owned(), message });
         Ok(target)
@@ -131,7 +136,7 @@ impl Cli {
 
     /// Only a cluster that a target recognises as local is ever chosen by itself.
     pub(super) async fn local_target(&self, run: &Run) -> Result<String, RunError> {
-        let candidates = run::candidates(run).await?;
+        let candidates = todohost_engine::targets(run).await?;
         let local: Vec<&str> = candidates
             .iter()
             .filter(|candidate| candidate.is_ready_local())

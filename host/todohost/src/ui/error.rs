@@ -9,22 +9,8 @@ use todohost_model::text::clean;
 
 /// The text of an error for stderr: its failure, and the place in a file where it has one.
 pub fn render_failure(failure: &Failure, error: &dyn Diagnostic, colours: bool) -> String {
-    let Failure { code, message, causes, help } = failure;
-    let message = clean(message);
-    let heading = console::style("error:").red().bold().force_styling(colours);
-    let mut text = format!("{heading} {message}\n");
-    for cause in causes {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  cause: {}", clean(cause));
-    }
-    if let Some(snippet) = snippet(error) {
-        text.push_str(&snippet);
-    }
-    if let Some(help) = help {
-        let _ = writeln!(text, "  help: {}", clean(help));
-    }
-    let _ = write!(text, "  code: {}", clean(code));
-    text
+    let heading = console::style("error:").red().bold().force_styling(colours).to_string();
+    failure.text(&heading, &snippet(error).unwrap_or_default())
 }
 
 /// The lines of a file that an error points at.

@@ -6,9 +6,11 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use todohost_engine::Ask;
 use todohost_model::text::clean;
 
 /// Who has not answered by then does not agree.
@@ -33,10 +35,12 @@ impl Questions {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender }, receiver)
     }
+}
 
-    /// Asks for a yes or no, after all that was told before; `None` where nobody can be asked. A question whose asker
-    /// does not wait any more is taken back.
-    pub async fn confirm(&self, question: &str) -> Option<bool> {
+#[async_trait]
+impl Ask for Questions {
+    /// Asks after everything that was reported before.
+    async fn confirm(&self, question: &str) -> Option<bool> {
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return None;
         }
