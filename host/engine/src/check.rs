@@ -1,4 +1,4 @@
-//! Checks: which phases run, and what their findings mean for the run. `subject` makes the document that a check judges.
+//! Checks: which phases run, and how their findings end the run. `subject` makes the document that a check judges.
 
 mod subject;
 
@@ -74,7 +74,7 @@ pub(super) async fn run(
             let options = chosen.options.to_string();
             let mut check = check(Deadline::requested(spec.timeout_ms))?;
             let findings = check.run(spec.id.clone(), options, subject).await;
-            // Whatever the check returned, and even if the user stopped it.
+            // Even if the check failed or the user stopped it.
             if let Some(relay) = &relay
                 && let Err(error) = relay.remove().await
             {

@@ -119,7 +119,7 @@ async fn open(cx: &Context, chosen: &Chosen, bus: &Bus) -> Result<Client, RunErr
     cx.or_cancelled(Client::connect(&connection, &files, Timeouts::default())).await
 }
 
-/// Asks the target what is wrong, and starts the cluster if the user agrees.
+/// Asks the target for its state, and starts the cluster if the user agrees.
 async fn start(
     cx: &Context,
     chosen: &Chosen,
@@ -142,7 +142,7 @@ async fn start(
     let name = cx.target_name().to_owned();
     let detail = status.detail.map(|detail| cx.vault.redact(&detail));
     let mut begun = None;
-    // A target without an offer cannot start anything, and its detail names what the user has to do.
+    // A target without an offer cannot start anything, and its detail is the advice for the user.
     if let Some(offer) = status.offer {
         let offer = cx.vault.redact(&offer);
         let question =
@@ -165,7 +165,7 @@ async fn start(
     started.await.map_err(|error: RunError| match begun {
         Some(offer) if error.is_cancelled() => RunError::Cancelled {
             left: format!(
-                "it had begun to {offer}: the next deploy with --yes goes on from what there is"
+                "it had begun to {offer}: the next deploy with --yes continues from there"
             ),
         },
         _ => error,

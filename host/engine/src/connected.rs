@@ -1,4 +1,4 @@
-//! The connected cluster with the state of the release: what the connect step gives and most other steps take.
+//! The connected cluster with the state of the release. The connect step gives it; most other steps take it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) struct Connected {
     pub client: Client,
     pub store: Store,
     pub lease: Lease,
-    /// The newest revision, in whatever state.
+    /// The newest revision, in any state.
     pub latest: Option<Record>,
     /// The current revision.
     pub deployed: Option<Record>,

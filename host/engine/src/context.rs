@@ -55,7 +55,7 @@ pub(super) struct Context {
     pub cancel: CancellationToken,
     /// Holds the user's secrets until the release's own salt is known.
     pub vault: Arc<Vault>,
-    /// What checks and diagnoses reported so far.
+    /// The findings of checks and diagnoses so far.
     pub findings: Findings,
 }
 

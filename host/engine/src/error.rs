@@ -63,29 +63,29 @@ pub enum RunError {
         check: String,
         /// The first failure.
         first: String,
-        /// How many failed.
+        /// Number of failures.
         count: usize,
-        /// What to do about the first.
+        /// How to fix the first.
         #[help]
         help: Option<String>,
-        /// What runs was judged: verifying failed.
+        /// The check judged the running app, so verifying failed.
         live: bool,
     },
-    /// The chart does with secrets what it may not.
+    /// The chart puts a secret into a place other than a Secret.
     #[error("{first}{place}{}", more(*.count))]
     #[diagnostic(code(todohost::secret::chart))]
     SecretInChart {
         /// The first finding.
         first: String,
-        /// Where in the chart, in brackets; empty where it is not known.
+        /// The place in the chart, in brackets; empty if unknown.
         place: String,
-        /// How many there are.
+        /// Number of findings.
         count: usize,
-        /// What to do about the first.
+        /// How to fix the first.
         #[help]
         help: String,
     },
-    /// What came out of the renderer is of no use.
+    /// Two renders of the same chart differ by more than secrets.
     #[error(
         "{plugin} rendered {chart} differently the second time, in ways that no secret explains"
     )]
@@ -98,26 +98,26 @@ pub enum RunError {
     Unstable {
         /// The renderer.
         plugin: String,
-        /// What it rendered.
+        /// The chart.
         chart: String,
     },
-    /// An image was built for nothing.
+    /// No object uses an image of the project.
     #[error("no rendered object uses the image {reference}")]
     #[diagnostic(
         code(todohost::image::unreferenced),
         help(
-            "say in todohost.toml which values name it, e.g. [images.{name}] values = {{ \"image.repository\" = \"{{name}}\", \"image.tag\" = \"{{tag}}\" }}; named are: {named}"
+            "set the values that name it in todohost.toml, e.g. [images.{name}] values = {{ \"image.repository\" = \"{{name}}\", \"image.tag\" = \"{{tag}}\" }}; the objects use: {named}"
         )
     )]
     Unreferenced {
         /// Name of the image.
         name: String,
-        /// As it should be named.
+        /// Its reference.
         reference: String,
-        /// Images that the objects do name.
+        /// The images that the objects use.
         named: String,
     },
-    /// An image is not where the pods need it.
+    /// The nodes lack an image.
     #[error("target {target} has no image {reference}")]
     #[diagnostic(code(todohost::image::missing), help("{help}"))]
     ImageMissing {
@@ -125,7 +125,7 @@ pub enum RunError {
         target: String,
         /// The image.
         reference: String,
-        /// What to do.
+        /// How to fix it.
         help: String,
     },
     /// A build context cannot be read.
@@ -156,14 +156,14 @@ pub enum RunError {
     #[error("{object} did not become ready: {reason}")]
     #[diagnostic(code(todohost::verify::not_ready))]
     NotReady {
-        /// What.
+        /// The object.
         object: String,
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
-        /// What was found out.
+        /// The causes that were found.
         #[related]
         causes: Vec<Cause>,
-        /// What to do.
+        /// How to fix it.
         #[help]
         help: Option<String>,
     },
@@ -171,16 +171,16 @@ pub enum RunError {
     #[error("{event} hook {object} failed: {reason}")]
     #[diagnostic(code(todohost::hook::failed))]
     Hook {
-        /// When it ran, e.g. `pre-upgrade`.
+        /// The moment of the hook, e.g. `pre-upgrade`.
         event: &'static str,
-        /// What did not complete.
+        /// The hook's object.
         object: String,
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
-        /// What was found out.
+        /// The causes that were found.
         #[related]
         causes: Vec<Cause>,
-        /// What to do.
+        /// How to fix it.
         #[help]
         help: Option<String>,
     },
@@ -191,9 +191,9 @@ pub enum RunError {
         help("read the app's log: kubectl logs, or todohost verify -v")
     )]
     Probe {
-        /// What was asked.
+        /// The probe.
         title: String,
-        /// What came back.
+        /// The answer, or the error.
         reason: String,
     },
     /// A plan file cannot be used.
@@ -208,18 +208,18 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
-    /// A plan no longer fits what is there.
+    /// The cluster or the project drifted since the plan was made.
     #[error("the cluster or the project changed since this plan was made; nothing was applied")]
     #[diagnostic(
         code(todohost::plan::moved),
         help("make a new plan and review it: todohost plan -o FILE")
     )]
     PlanMoved {
-        /// What moved.
+        /// The differences.
         #[related]
         moved: Vec<Cause>,
     },
-    /// There is nothing to verify.
+    /// The release is not deployed.
     #[error("release {release} is not deployed in namespace {namespace}")]
     #[diagnostic(
         code(todohost::release::absent),
@@ -233,38 +233,38 @@ pub enum RunError {
         /// The target.
         target: String,
     },
-    /// There is nothing to go back to.
+    /// The revision to roll back to does not exist.
     #[error("release {release} has no revision {wanted}")]
     #[diagnostic(
         code(todohost::release::no_such_revision),
-        help("kept are: {known}; `todohost history` tells of each")
+        help("kept revisions: {known}; todohost history describes each")
     )]
     NoSuchRevision {
         /// The release.
         release: String,
-        /// What was asked for.
+        /// The requested revision.
         wanted: String,
-        /// Revisions that are kept.
+        /// The revisions that are kept.
         known: String,
     },
-    /// Something that cannot be taken back was asked for, and nobody can be asked.
+    /// A deletion needs consent, and there is no terminal to ask on.
     #[error("delete {what}: there is no terminal to ask on")]
-    #[diagnostic(code(todohost::release::unconfirmed), help("say so with --yes"))]
+    #[diagnostic(code(todohost::release::unconfirmed), help("confirm with --yes"))]
     Unconfirmed {
-        /// What would be deleted.
+        /// The object of the deletion.
         what: String,
     },
-    /// No target was named and none offers itself.
+    /// No target was named, and none can be selected.
     #[error("{message}")]
     #[diagnostic(code(todohost::target::not_named))]
     NoTarget {
-        /// What was found.
+        /// One line.
         message: String,
-        /// What to type.
+        /// The command to type.
         #[help]
         help: String,
     },
-    /// The target is not running, and would do something about it if the user agreed.
+    /// The target is not running, and the user did not agree to start it.
     #[error("target {target} is not running{detail}")]
     #[diagnostic(
         code(todohost::target::not_started),
@@ -273,16 +273,16 @@ pub enum RunError {
     NotStarted {
         /// The target.
         target: String,
-        /// How it is.
+        /// Its state, with a leading `: `.
         detail: String,
-        /// What it would do.
+        /// The action that it offers.
         offer: String,
     },
-    /// It failed, and taking it back failed, too.
+    /// The run failed, and so did the rollback.
     #[error("{failed}; and {rollback}")]
     #[diagnostic(
         code(todohost::release::left_over),
-        help("the cluster is between two revisions: once the cause is gone, run the deploy again")
+        help("the cluster is between two revisions: fix the cause, then deploy again")
     )]
     LeftOver {
         /// The first failure.
@@ -290,33 +290,33 @@ pub enum RunError {
         /// The second.
         rollback: Box<RunError>,
     },
-    /// The user stopped it, and the cluster does not answer any more.
+    /// The user stopped the run, and the cluster no longer answers.
     #[error("{failed}; could not roll back, changes remain in the cluster: {silence}")]
     #[diagnostic(code(todohost::release::stranded))]
     Stranded {
-        /// Why the run ended.
+        /// The first error.
         failed: Box<RunError>,
-        /// Why nothing could be taken back.
+        /// Why the rollback was impossible.
         silence: ClusterError,
-        /// What may be left behind.
+        /// Objects that may remain.
         #[related]
         left: Vec<Cause>,
-        /// What to type.
+        /// The command to type.
         #[help]
         help: String,
     },
-    /// The user stopped it.
+    /// The user stopped the run.
     #[error("stopped by the user")]
     #[diagnostic(code(todohost::cancelled), help("{left}"))]
     Cancelled {
-        /// What was left behind: nothing, or what.
+        /// The state of the cluster, in one line.
         left: String,
     },
-    /// A defect of this program.
+    /// A bug of this program.
     #[error("internal: {what}")]
-    #[diagnostic(code(todohost::internal), help("this is a defect of todohost: please report it"))]
+    #[diagnostic(code(todohost::internal), help("this is a bug of todohost: please report it"))]
     Internal {
-        /// What went wrong.
+        /// The broken assumption.
         what: String,
     },
 }
@@ -343,7 +343,7 @@ fn more(count: usize) -> String {
 }
 
 impl RunError {
-    /// A defect of this program.
+    /// A bug of this program.
     pub fn internal(what: impl Into<String>) -> Self {
         Self::Internal { what: what.into() }
     }
@@ -353,7 +353,7 @@ impl RunError {
         Self::Cancelled { left: NOTHING_LEFT.to_owned() }
     }
 
-    /// A stopped run that says what it left behind.
+    /// A stopped run that left something behind.
     pub(super) fn names_leftovers(&self) -> bool {
         matches!(self, Self::Cancelled { left } if left != NOTHING_LEFT)
     }
@@ -363,12 +363,12 @@ impl RunError {
         if self.is_cancelled() && !self.names_leftovers() { Self::cancelled() } else { self }
     }
 
-    /// It is how a step ends that the user stopped.
+    /// The user stopped the step.
     pub fn is_cancelled(&self) -> bool {
         self.exit() == Exit::Cancelled
     }
 
-    /// Exit code of a run that ends with it.
+    /// Exit code of a run that ends with this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Project(error) => error.exit(),
@@ -405,7 +405,7 @@ impl RunError {
     /// The error as machines read it.
     pub fn failure(&self) -> Failure {
         match self {
-            // What the component said, not our wrapping of it.
+            // The component's own error, without the host's wrapping.
             Self::Plugin(error) => error.failure(),
             Self::LeftOver { failed, rollback } => {
                 let mut failure = Failure::of(self);

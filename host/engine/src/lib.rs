@@ -79,7 +79,7 @@ pub struct Run {
     pub ready_within: TimeLimit,
     /// How long to wait for another deploy of the release.
     pub lock_timeout: TimeLimit,
-    /// What happens to the cluster if the run fails.
+    /// The state to leave in the cluster if the run fails.
     pub after_failure: AfterFailure,
     /// Images that were built for one target and serve the others, too.
     pub builds: Builds,

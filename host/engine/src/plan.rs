@@ -1,4 +1,4 @@
-//! Arguments and project as data: what a run will do, step by step, before it does any of it.
+//! The plan of a run: arguments and project as a graph of steps, before any of it is carried out.
 //!
 //! Owns the Plan, its step graph and its printed form. It asks no component and no cluster, so the same
 //! arguments and files give the same Plan (invariant I9). `run` executes it.
@@ -20,53 +20,53 @@ use todohost_runtime::plugin::{PluginError, PluginInfo, Registry, Role};
 pub use graph::{Action, Step, StepId};
 pub use print::print;
 
-/// What the user asked for.
+/// The goal of a run, named by the subcommand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
-    /// Everything, up to the running app.
+    /// Build, render, apply and verify.
     Deploy,
-    /// The images.
+    /// Build the images.
     Build,
-    /// The objects, for reading.
+    /// Render the objects and show them.
     Render,
-    /// The objects in the cluster, with images that are already there.
+    /// Apply the objects, with images that exist already.
     Apply,
-    /// A judgement of what runs.
+    /// Verify the running app.
     Verify,
-    /// What a deploy would change.
+    /// Show the changes of a deploy.
     Diff,
-    /// What a deploy would do, written down.
+    /// Write the changes of a deploy to a plan file.
     Plan,
-    /// The changes in a plan file.
+    /// Carry out a plan file.
     DeployPlan,
-    /// The same, and the tests that the chart has.
+    /// Verify the running app and run the chart's tests.
     Test,
-    /// A judgement of everything that can be judged without changing anything.
+    /// Run all checks that change nothing.
     Check,
-    /// A judgement of target, cluster and database: whether they can take a deploy.
+    /// Check that target, cluster and database are ready for a deploy.
     Doctor,
-    /// What an older revision had, as a new one; without a number the last good one before the one in force.
+    /// Deploy an older revision as a new one.
     Rollback {
-        /// Which.
+        /// Its number. Without one, the last good revision before the current one.
         revision: Option<u32>,
     },
-    /// Nothing left of the release.
+    /// Delete the release.
     Delete(Deletion),
 }
 
-/// How a release is taken away.
+/// Options of a deletion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Deletion {
-    /// Its revisions stay, to be read and gone back to.
+    /// Keep the revisions, for `history` and `rollback`.
     pub keep_history: bool,
-    /// The namespace goes, too, where it was created for the release and nothing else is in it.
+    /// Delete the namespace as well, if it was created for the release and is empty.
     pub with_namespace: bool,
 }
 
 impl Goal {
-    /// Its runs may make a revision, or take the release away.
+    /// Runs with this goal may make a revision or delete the release.
     pub const fn changes_release(self) -> bool {
         matches!(
             self,
@@ -107,23 +107,23 @@ impl Goal {
     }
 }
 
-/// The checks that a doctor makes, as the project has them, or without options where it has none.
+/// The checks that `doctor` runs: with the project's options, or else without options.
 const DOCTOR: [&str; 2] = ["preflight", "database"];
 
 /// All that a run will do.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
-    /// What was asked for.
+    /// The goal.
     pub goal: Goal,
     /// Name of the app and its release.
     pub app: String,
-    /// Where it goes.
+    /// Its namespace.
     pub namespace: String,
     /// One step graph per target; they share nothing and may run at the same time.
     pub targets: Vec<TargetPlan>,
 }
 
-/// What a run will do for one target.
+/// The steps of a run for one target.
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetPlan {
     /// The target's name; `None` for a run that touches no cluster.
@@ -143,7 +143,7 @@ pub struct Chosen {
     pub digest: String,
     /// Its options.
     pub options: Value,
-    /// What the registry knows of it.
+    /// Its entry in the registry.
     #[serde(skip)]
     pub info: PluginInfo,
 }
@@ -161,7 +161,7 @@ impl Chosen {
     }
 }
 
-/// Why there is no plan.
+/// Why planning failed.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PlanError {
     /// A component is missing, or cannot take its step.
@@ -186,7 +186,7 @@ impl Planner<'_> {
     /// The plan for a goal and the named targets; without a name, one without a cluster.
     ///
     /// # Errors
-    /// Where a component is missing or cannot take its step.
+    /// If a component is missing or cannot take its step.
     pub fn plan(&self, goal: Goal, targets: &[String]) -> Result<Plan, PlanError> {
         let names = if targets.is_empty() {
             vec![None]
@@ -207,7 +207,7 @@ impl Planner<'_> {
     /// The component behind a target's name.
     ///
     /// # Errors
-    /// Where there is none, it is no target, or does not take its options.
+    /// If it does not exist, is not a target, or refuses its options.
     pub fn target(&self, name: &str) -> Result<Chosen, PlanError> {
         let told = self.project.file.targets.get(name);
         let plugin = told.and_then(|target| target.plugin.as_deref()).unwrap_or(name);
@@ -231,7 +231,7 @@ impl Planner<'_> {
     /// The component that takes a step.
     ///
     /// # Errors
-    /// Where there is none or several, the named one cannot, or it does not take its options.
+    /// If none or several can take it, the named one cannot, or it refuses its options.
     pub fn step_plugin(&self, role: Role) -> Result<Chosen, PlanError> {
         let plugins = &self.project.file.plugins;
         let told = match role {
@@ -273,7 +273,7 @@ impl Planner<'_> {
         Ok(checks)
     }
 
-    /// A component with its options; `key` is where those are in the project file.
+    /// A component with its options; `key` is their path in the project file.
     fn chosen(
         &self,
         info: PluginInfo,
@@ -314,8 +314,8 @@ impl Planner<'_> {
         if let Some(name) = name {
             let target = self.target(name)?;
             let (action, title) = match goal {
-                Goal::Doctor => (Action::Doctor, format!("look at {name}")),
-                _ => (Action::Connect, format!("reach {name}")),
+                Goal::Doctor => (Action::Doctor, format!("examine {name}")),
+                _ => (Action::Connect, format!("connect to {name}")),
             };
             reached.push(add(action, title, Some(target), vec![]));
         }
@@ -361,14 +361,14 @@ impl Planner<'_> {
             && let Some(name) = name
         {
             let target = self.target(name)?;
-            let title = "compare the plan with what is there".to_owned();
+            let title = "compare the plan with the cluster".to_owned();
             rendered.push(add(Action::CheckDrift, title, Some(target), reached.clone()));
         }
         if let Goal::Rollback { revision } = goal {
-            // It has no component of its own: the host recorded what it reads.
+            // This step calls no component: it reads the host's own records.
             let title = match revision {
-                Some(revision) => format!("read revision {revision}"),
-                None => "read the revision before".to_owned(),
+                Some(revision) => format!("load revision {revision}"),
+                None => "load the previous revision".to_owned(),
             };
             let apply = self.step_plugin(Role::Apply)?;
             let needs = reached.clone();
@@ -388,7 +388,7 @@ impl Planner<'_> {
         }
         if goal == Goal::Plan {
             let apply = self.step_plugin(Role::Apply)?;
-            let title = format!("plan what to apply to namespace {}", app.namespace);
+            let title = format!("plan the changes to namespace {}", app.namespace);
             let needs = [built.clone(), rendered.clone(), checked].concat();
             add(Action::SavePlan, title, Some(apply), needs);
         }
@@ -409,7 +409,7 @@ impl Planner<'_> {
             for (name, check) in &self.project.file.checks {
                 let plugin = self.check_plugin(name, check)?;
                 let action = Action::CheckLive { check: name.clone() };
-                let title = format!("check {name} on what runs");
+                let title = format!("check {name} on the running app");
                 add(action, title, Some(plugin), last.clone());
             }
         }
@@ -426,7 +426,7 @@ pub(crate) fn empty() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
-/// What the files of the project say about an image, as a digest.
+/// Digest of an image's entry in the project file.
 pub(crate) fn image_digest(name: &str, image: &Image) -> Hasher {
     let arguments: BTreeMap<_, _> = image.arguments.iter().collect();
     let mut hasher = Hasher::new().part(name).part(&image.context).part(&image.dockerfile);

@@ -41,7 +41,7 @@ pub enum ForwardError {
     Service {
         /// One line.
         message: String,
-        /// What to type.
+        /// The command to type.
         #[help]
         help: String,
     },
@@ -181,7 +181,7 @@ impl Forward {
     /// If the system refuses further connections.
     pub async fn serve(self) -> Result<(), RunError> {
         let Self { listener, state, cancel, .. } = self;
-        // Dropping them ends what is open.
+        // Dropping the set closes the open connections.
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {

@@ -1,5 +1,5 @@
-//! Renders the chart twice, with two placeholders for every secret. Where the two answers differ, a secret went
-//! somewhere: into a Secret, which is right, or elsewhere, which is a finding.
+//! Renders the chart twice, with two placeholders for every secret. If the two answers differ at a place, a secret went
+//! there: into a Secret, which is right, or elsewhere, which is a finding.
 
 mod cache;
 pub(super) mod from_revision;
@@ -227,7 +227,7 @@ async fn render_twice(
     Ok((rendered, is_pure))
 }
 
-/// Reports what the chart did with secrets, and makes the error of it.
+/// Reports the findings about secrets in the chart, and makes the error of the first.
 fn secret_error(
     cx: &Context,
     bus: &Bus,

@@ -1,4 +1,4 @@
-//! Runs a step graph: every step as soon as what it needs is over, all at the same time.
+//! Runs a step graph: every step starts as soon as the steps that it needs are over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::error::RunError;
 use super::plan::{Step, StepId};
 use todohost_model::event::{Bus, EventKind, StepOutcome};
 
-/// How a step went well.
+/// The result of a step that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     pub outcome: StepOutcome,
@@ -32,7 +32,7 @@ impl Report {
     }
 }
 
-/// Carries one step out.
+/// Runs one step.
 pub(super) trait StepRunner {
     fn run<'a>(&'a self, step: &'a Step, bus: Bus) -> LocalBoxFuture<'a, Result<Report, RunError>>;
 
@@ -40,8 +40,8 @@ pub(super) trait StepRunner {
     fn stops_at_failures(&self) -> bool;
 }
 
-/// Runs all steps. A failure that stops the others lets them end by themselves before this returns; the first is told,
-/// which is that of the first step in order where failures do not stop the others.
+/// Runs all steps and returns the first failure. If failures stop the other steps, those end before this returns. If
+/// failures do not stop them, the first failure is that of the first step in the order of the plan.
 pub(super) async fn execute(
     steps: &[Step],
     runner: &dyn StepRunner,
@@ -75,13 +75,13 @@ pub(super) async fn execute(
                 let place = steps.iter().position(|other| other.id == step.id).unwrap_or_default();
                 let is_first = match &failure {
                     None => true,
-                    // What the others say once they are stopped is not the cause.
+                    // Errors of steps that were stopped are not the cause.
                     Some((_, first)) if first.is_cancelled() != error.is_cancelled() => {
                         first.is_cancelled()
                     }
                     // Of two interrupted steps, the one that left something behind matters.
                     Some((_, first)) if error.names_leftovers() => !first.names_leftovers(),
-                    // Of several that did not stop each other it is not the quickest that matters.
+                    // If steps do not stop each other, their order in the plan decides, not their speed.
                     Some((at, _)) => !runner.stops_at_failures() && place < *at,
                 };
                 if is_first {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_failure_stops_the_rest_and_is_the_one_told() {
+    async fn the_first_failure_stops_the_rest_and_is_returned() {
         let steps = [step("waits", &[]), step("fails", &[]), step("after", &["fails"])];
         let (result, begun) = run(&steps).await;
         assert_eq!(result.unwrap_err().to_string(), "internal: it fails");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_failures_do_not_stop_the_rest_only_what_needs_the_failed_step_is_left_out() {
+    async fn without_stopping_only_dependents_of_a_failed_step_are_skipped() {
         let steps =
             [step("fails", &[]), step("after", &["fails"]), step("x", &[]), step("y", &["x"])];
         let (result, begun) = run_all(&steps, true).await;

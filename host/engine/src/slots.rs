@@ -25,7 +25,7 @@ impl<T> Slot<T> {
         Self { name, value: OnceLock::new(), settled: CancellationToken::new() }
     }
 
-    /// Stores what a step gave.
+    /// Stores the value that a step gave.
     ///
     /// # Errors
     /// `Internal` if another step of the plan gave the same value.

@@ -31,7 +31,7 @@ const LAST_LINES_WITHIN: Duration = Duration::from_secs(3);
 /// The surroundings of the hooks of one moment.
 pub(super) struct Stage<'a> {
     pub connected: &'a Connected,
-    /// Creates and removes their objects. Its client decides what cancels that.
+    /// Creates and removes their objects, with the client's rules for cancellation.
     pub transaction: &'a Transaction,
     /// The revision of the hooks, which records their results.
     pub record: &'a mut Record,

@@ -6,7 +6,7 @@ use crate::error::RunError;
 use todohost_model::event::Bus;
 use todohost_release::{Status, Store};
 
-/// What happens to the cluster if a deploy fails.
+/// The state to leave in the cluster if a deploy fails.
 #[derive(Clone, Copy, Debug)]
 pub struct AfterFailure {
     /// After a failed upgrade, the current revision is restored.

@@ -48,7 +48,7 @@ pub struct SavedPlan {
     cluster: String,
     release: String,
     namespace: String,
-    /// The newest revision, in whatever state.
+    /// The newest revision, in any state.
     latest: Option<u32>,
     /// The current revision.
     deployed: Option<u32>,

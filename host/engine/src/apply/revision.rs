@@ -208,7 +208,7 @@ impl Revision {
         }
     }
 
-    /// Releases the lock, whatever happened.
+    /// Releases the lock, if it is held.
     pub(crate) async fn release_lock(&mut self, connected: &Connected) {
         self.lock.release(connected).await;
     }

@@ -18,7 +18,7 @@ use crate::verify::verify_restored;
 use todohost_cluster::{Client, Timeouts};
 use todohost_release::{Document, Done, HookEvent, Record, Status, Transaction};
 
-/// Rolls back, or keeps what failed if the user wants that. Returns the error that the run ends with.
+/// Rolls back, or keeps the failed revision if the user wants that. Returns the error that the run ends with.
 pub(super) async fn run(mut pending: Pending, lock: &mut ReleaseLock, error: RunError) -> RunError {
     let connected = std::sync::Arc::clone(&pending.connected);
     let bus = connected.cx.bus.for_step("rollback");

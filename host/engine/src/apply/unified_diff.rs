@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_server_writes_is_no_difference() {
+    fn fields_of_the_server_make_no_difference() {
         let object = |generation: u32| {
             json!({ "kind": "Deployment", "metadata": { "name": "a", "generation": generation },
                 "spec": { "replicas": 1 }, "status": { "replicas": generation } })
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_secret_only_whether_it_changes_is_told() {
+    fn a_secret_shows_only_that_it_changes() {
         // `canary-of-this-test`, `other` and `same` in base64.
         let secret = |value: &str| {
             json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a",

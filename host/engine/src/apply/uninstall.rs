@@ -60,7 +60,7 @@ async fn delete_release(
     let mut count = 0;
     if record.info.status != Status::Uninstalled {
         record.info.deleted = Some(Timestamp::now());
-        // Helm's own wording. It is what `helm status` shows if the deletion is interrupted.
+        // Stock Helm's wording: its `status` shows this line if the deletion is interrupted.
         let description = "Deletion in progress (or silently failed)";
         connected.store.finish(&mut record, Status::Uninstalling, description).await?;
         count = delete_objects(connected, chosen, &transaction, &mut record, bus).await?;

@@ -19,7 +19,7 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
@@ -32,18 +32,18 @@ pub enum Action {
         /// Name in the project file.
         check: String,
     },
-    /// Finds out what an image depends on, and its tag from that.
+    /// Tags an image by the digest of its inputs.
     Inputs {
         /// Name of the image.
         image: String,
-        /// What the project file says of it.
+        /// Its entry in the project file.
         spec: Image,
     },
     /// Builds an image, unless the same one is there.
     Build {
         /// Name of the image.
         image: String,
-        /// What the project file says of it.
+        /// Its entry in the project file.
         spec: Image,
     },
     /// Renders the objects, twice.
@@ -55,12 +55,12 @@ pub enum Action {
     },
     /// Brings images to the cluster.
     Deliver {
-        /// Nothing was built in this run: what is missing is an error.
+        /// A missing image is an error, since this run builds none.
         must_exist: bool,
     },
-    /// Applies the objects as a new revision, where anything changed.
+    /// Applies the objects as a new revision, if anything changed.
     Apply,
-    /// Compares the objects with what is there; changes nothing.
+    /// Compares the objects with the cluster; changes nothing.
     Diff,
     /// Plans the changes and writes them to a plan file; changes nothing else.
     SavePlan,
@@ -68,7 +68,7 @@ pub enum Action {
     CheckDrift,
     /// Waits until everything is healthy, and probes it.
     Verify,
-    /// A check of what runs.
+    /// A check of the running app.
     CheckLive {
         /// Name in the project file.
         check: String,
@@ -80,7 +80,7 @@ pub enum Action {
     },
     /// Runs the tests that the chart has.
     Test,
-    /// Takes the release away.
+    /// Deletes the release.
     Delete {
         /// How.
         deletion: Deletion,
@@ -124,9 +124,9 @@ pub struct Step {
     pub plugin: Option<Chosen>,
     /// Steps that must be over before it begins.
     pub needs: Vec<StepId>,
-    /// Digest of what is known of its inputs before the run.
+    /// Digest of the inputs that are known before the run.
     pub inputs: String,
-    /// What it does.
+    /// Its action.
     #[serde(flatten)]
     pub action: Action,
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Plan;
 
-/// The plan as text: every step with its component, what it waits for, and its inputs.
+/// The plan as text: every step with its component, the steps that it needs, and its inputs.
 pub fn print(plan: &Plan) -> String {
     let mut text = format!("{} {} in namespace {}\n", plan.goal.name(), plan.app, plan.namespace);
     for target in &plan.targets {

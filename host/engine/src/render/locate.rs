@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 /// Longer templates are not searched, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// The file and, where one names the value or else the field that it went to, the line: `chart/templates/web.yaml:14`.
+/// The file, and the line that names the value or else the field that it went to: `chart/templates/web.yaml:14`.
 /// `source` begins with the chart's name, as Helm's does, and the rest is below the folder `chart` of the project.
 pub(super) fn place(
     root: &Path,

@@ -1,7 +1,7 @@
-//! Archives: what is known of a failed revision, in one archive that the user can look into and pass on.
+//! The archive of a failed revision, which the user can inspect and pass on.
 //!
-//! Owns their format, their bounds and how many are kept. What goes into one is its maker's choice, and so is that
-//! nothing secret does.
+//! Owns their format, their bounds and how many are kept. The caller selects the content, and
+//! keeps secrets out of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use todohost_model::private_file;
 
 /// Archives that are kept; older ones go.
 const KEPT: usize = 10;
-/// Largest file in an archive; the end of a longer text is what matters.
+/// Largest file in an archive, in bytes. Of a longer text, the end is kept.
 const LARGEST_FILE: usize = 512 << 10;
 /// Largest archive, before it is compressed.
 const LARGEST: usize = 16 << 20;
@@ -31,7 +31,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Puts a text in; `path` is made of `steps`, whose characters are made harmless. What no longer fits is counted.
+    /// Adds a text. Its path is made of `steps`, with unsafe characters replaced. Texts that no longer fit are counted.
     pub fn add(&mut self, steps: &[&str], text: &str) {
         let path = steps.iter().map(|step| harmless(step)).collect::<Vec<_>>().join("/");
         let content = end_of(text, LARGEST_FILE);
@@ -46,7 +46,7 @@ impl Archive {
     /// Writes the archive into `folder`, for the user alone, and removes the oldest ones there.
     ///
     /// # Errors
-    /// Where the folder or the file cannot be written.
+    /// If the folder or the file cannot be written.
     pub fn write(mut self, folder: &Path, name: &str) -> io::Result<PathBuf> {
         if self.left_out > 0 {
             let text = format!("{} files did not fit in\n", self.left_out);
@@ -83,7 +83,7 @@ fn remove_oldest(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A step of a path that stays where it is, on every system.
+/// A path component that cannot leave its folder, on any system.
 fn harmless(step: &str) -> String {
     let allowed =
         |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_can_be_read_and_only_by_the_user() {
+    fn an_archive_is_readable_only_by_the_user() {
         let folder = tempfile::tempdir().unwrap();
         let mut archive = Archive::default();
         archive.add(&["logs", "web-1", "web.log"], "line\n");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_archive_is_bounded_and_says_what_is_missing() {
+    fn an_archive_is_bounded_and_counts_the_files_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let mut archive = Archive::default();
         let text = "0123456789abcde\n".repeat(40_000);

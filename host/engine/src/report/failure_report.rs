@@ -40,8 +40,8 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Reads objects that are about to be removed, with their events and logs. Whatever cannot be read in time is left
-    /// out.
+    /// Reads objects that are about to be removed, with their events and logs. Objects that cannot be read in time
+    /// are left out.
     pub(crate) async fn secure(&mut self, connected: &Connected, refs: &[ObjectRef]) {
         let _ = timeout(WITHIN, self.gather(connected, refs)).await;
     }

@@ -39,7 +39,7 @@ impl Revision {
             Some(facts) => format!("todohost {}, {}", facts.host, facts.person),
             // Stock Helm rewrote the record to supersede it, and dropped the fields that it does not know.
             None if record.has_our_origin() => "todohost".to_owned(),
-            // Its records do not say which version of it, nor whose.
+            // Its records name neither its version nor the person.
             None => "helm".to_owned(),
         };
         Self {

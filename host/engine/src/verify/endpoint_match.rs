@@ -1,4 +1,4 @@
-//! Whether an address of this machine leads to this cluster's Service, judged by what answers there.
+//! Whether an address of this machine leads to this cluster's Service, judged by its answers.
 //!
 //! Requests the same page from the address and from a pod, and compares the answers. An answer alone proves little: the
 //! port may belong to another program, or to another cluster that runs the same app.
@@ -81,19 +81,19 @@ pub(super) async fn ask(stream: impl AsyncRead + AsyncWrite + Unpin, url: &str) 
     exchange.await
 }
 
-/// Judges what answered at an address beside what a pod of the Service answered to the same, twice. `pods` are
-/// names of the Service's pods that no other cluster has.
+/// Compares the answer at an address with two answers of a pod of the Service to the same request. `pods` are the names
+/// of the Service's pods that no other cluster can have.
 pub(super) fn compare(address: &Answer, service: &[Answer], pods: &[String]) -> Match {
-    let says_its_name = |answer: &Answer| pods.iter().any(|pod| answer.holds(pod));
-    if says_its_name(address) {
+    let names_a_pod = |answer: &Answer| pods.iter().any(|pod| answer.holds(pod));
+    if names_a_pod(address) {
         return Match::Ours;
     }
     let Some((first, others)) = service.split_first() else { return Match::Same };
-    if service.iter().any(says_its_name) {
+    if service.iter().any(names_a_pod) {
         return Match::Other;
     }
     let kind = |answer: &Answer| (answer.status, answer.headers.get(CONTENT_TYPE).cloned());
-    // A page that changes with every request says nothing.
+    // A page that changes with every request proves nothing.
     let is_steady = first.body.is_some() && others.iter().all(|other| other.body == first.body);
     let differs = kind(address) != kind(first) || (is_steady && address.body != first.body);
     if differs { Match::Other } else { Match::Same }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_says_its_name_settles_it() {
+    fn an_answer_with_a_pod_name_is_proof() {
         let one = answer(200, "I am web-5d8f-abcde");
         // The other replica answered.
         assert_eq!(judged(&answer(200, "I am web-5d8f-fghij"), &one, &one), Match::Ours);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_speaks_no_http_is_no_answer() {
+    async fn a_server_without_http_gives_no_answer() {
         use tokio::io::AsyncWriteExt;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,8 +1,8 @@
 //! The addresses at which the app's open Services answer.
 //!
 //! The target's address is printed only if it is verified to reach this cluster; otherwise a port-forward is, with the
-//! reason. The same app in another cluster may answer at the address as well. It is told apart by the pod names in its
-//! answers, and by whether something answered before this cluster had the port. What was verified once is cached.
+//! reason. The same app in another cluster may answer at the address as well. It is distinguished by the pod names in
+//! its answers, and by whether something answered before this cluster had the port. A verified address is cached.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -190,7 +190,7 @@ impl Endpoint<'_> {
         EndpointCheck::Elsewhere("something answered there before this cluster had the port")
     }
 
-    /// Nothing answers: whatever answers there next has to be judged anew.
+    /// Nothing answers, so the next answer has to be judged anew.
     fn forget(&self) -> EndpointCheck {
         let (cache, question) = (self.connected.cx.memo("address"), question(self.live, self.url));
         if cache.recall::<Option<bool>>(&question) == Some(Some(false)) {
@@ -200,7 +200,7 @@ impl Endpoint<'_> {
     }
 }
 
-/// Key of what is cached about an address of this very Service.
+/// Cache key of an address of this very Service.
 fn question(live: &Object, url: &str) -> String {
     let uid = live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
     Hasher::new().part(uid).part(url).finish()

@@ -22,7 +22,7 @@ use todohost_runtime::plugin::wit::verify;
 /// Most objects whose failure is explained, the gravest first.
 const MOST_EXPLAINED: usize = 4;
 
-/// Reading the last lines of a container that failed may not hold up the wait for the others.
+/// Reading the last lines of a failed container must not delay the wait for the others.
 const LINES_WITHIN: Duration = Duration::from_secs(3);
 
 /// An object's last judgement.
