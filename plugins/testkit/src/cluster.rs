@@ -2,7 +2,7 @@
 //!
 //! Owns the script (behaviours, refusals, delays, answers of apps) and the record of requests.
 //! Storage is `store`, what apps answer on the wire `app`, programs in pods `exec`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
-//! wire `server`.
+//! wire `server`, logs and usage `kubelet`, label and field selectors `selection`.
 
 mod app;
 mod completion;
@@ -10,7 +10,9 @@ mod controller;
 mod exec;
 mod fields;
 mod kinds;
+mod kubelet;
 mod merge;
+mod selection;
 mod server;
 mod store;
 

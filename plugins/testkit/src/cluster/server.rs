@@ -18,10 +18,12 @@ use serde_json::{Value, json};
 use tokio::runtime::{Handle, Runtime};
 
 use super::kinds::{self, Kind};
+use super::kubelet::{logs, summary};
+use super::selection::Selection;
 use super::store::{Failure, Key, Write};
-use super::{Behaviour, Effect, Request, State, app, completion, controller};
+use super::{Effect, Request, State, app, completion, controller};
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The listening server; its runtime ends with it.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ fn reply(status: u16, document: &Value) -> Response<Body> {
     raw(status, "application/json", document.to_string())
 }
 
-fn raw(status: u16, content_type: &str, body: String) -> Response<Body> {
+pub(super) fn raw(status: u16, content_type: &str, body: String) -> Response<Body> {
     let mut response = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
     if let Ok(value) = content_type.parse() {
@@ -506,76 +508,6 @@ impl Call {
     }
 }
 
-/// Label and field selectors of a list or watch.
-#[derive(Clone, Debug)]
-struct Selection {
-    labels: Vec<String>,
-    fields: Vec<String>,
-}
-
-impl Selection {
-    fn of(query: &BTreeMap<String, String>) -> Self {
-        let terms = |name: &str| {
-            let text = query.get(name).map(String::as_str).unwrap_or_default();
-            // A comma inside `in (a,b)` does not end a term.
-            let mut terms = Vec::new();
-            let (mut depth, mut term) = (0, String::new());
-            for letter in text.chars() {
-                match letter {
-                    '(' => depth += 1,
-                    ')' => depth -= 1,
-                    ',' if depth == 0 => {
-                        terms.push(std::mem::take(&mut term));
-                        continue;
-                    }
-                    _ => {}
-                }
-                term.push(letter);
-            }
-            terms.push(term);
-            terms.retain(|term| !term.trim().is_empty());
-            terms
-        };
-        Self { labels: terms("labelSelector"), fields: terms("fieldSelector") }
-    }
-
-    fn takes(&self, object: &Value) -> bool {
-        let label = |name: &str| object["metadata"]["labels"][name].as_str();
-        let labels = self.labels.iter().all(|term| {
-            let term = term.trim();
-            if let Some((name, set)) = term.split_once(" in ") {
-                let set = set.trim().trim_matches(['(', ')']);
-                return set.split(',').any(|value| label(name.trim()) == Some(value.trim()));
-            }
-            if let Some((name, value)) = term.split_once("!=") {
-                return label(name) != Some(value);
-            }
-            if let Some((name, value)) = term.split_once('=') {
-                return label(name) == Some(value.trim_start_matches('='));
-            }
-            match term.strip_prefix('!') {
-                Some(name) => label(name).is_none(),
-                None => label(term).is_some(),
-            }
-        });
-        let fields = self.fields.iter().all(|term| {
-            let field = |path: &str| {
-                path.split('.')
-                    .fold(object, |place, name| &place[name])
-                    .as_str()
-                    .unwrap_or_default()
-            };
-            match term.split_once("!=") {
-                Some((path, value)) => field(path) != value,
-                None => term
-                    .split_once('=')
-                    .is_some_and(|(path, value)| field(path) == value.trim_start_matches('=')),
-            }
-        });
-        labels && fields
-    }
-}
-
 fn version(version: &str) -> Value {
     let mut parts = version.split('.');
     let mut part = || parts.next().unwrap_or("0").to_owned();
@@ -584,58 +516,6 @@ fn version(version: &str) -> Value {
         "gitCommit": "", "gitTreeState": "clean", "buildDate": "2026-01-01T00:00:00Z",
         "goVersion": "go1.26", "compiler": "gc", "platform": "linux/amd64",
     })
-}
-
-/// What a pod belongs to that has a script: a Job, itself, or a Deployment by its generated name.
-fn script_of(pod: &Value) -> String {
-    if let Some(name) = completion::script_of(pod) {
-        return name.to_owned();
-    }
-    let set = pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap_or_default();
-    set.rsplit_once('-').map_or(set, |(deployment, _)| deployment).to_owned()
-}
-
-fn logs(state: &State, key: &Key) -> Result<Response<Body>, Failure> {
-    let Some(pod) = state.store().get(key).cloned() else {
-        return Err(Failure::new(404, "NotFound", format!("pods \"{}\" not found", key.name)));
-    };
-    match state.behaviour(&script_of(&pod), &pod) {
-        Behaviour::Waiting { reason, .. } => Err(Failure::new(
-            400,
-            "BadRequest",
-            format!("container in pod \"{}\" is waiting to start: {reason}", key.name),
-        )),
-        Behaviour::Exits { log, .. } => Ok(raw(200, "text/plain", log)),
-        _ => Ok(raw(200, "text/plain", String::new())),
-    }
-}
-
-/// The kubelet's summary of a node, with what its pods use by their behaviours.
-fn summary(state: &State, node: &str) -> Value {
-    let on_node: Vec<Value> = {
-        let store = state.store();
-        store.list("pods", "").filter(|pod| pod["spec"]["nodeName"] == node).cloned().collect()
-    };
-    let pods: Vec<Value> = on_node
-        .iter()
-        .map(|pod| {
-            let used = match state.behaviour(&script_of(pod), pod) {
-                Behaviour::OutOfMemory { used } => used,
-                _ => 0,
-            };
-            let metadata = &pod["metadata"];
-            json!({
-                "podRef": {
-                    "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
-                },
-                "containers": [{
-                    "name": pod["spec"]["containers"][0]["name"],
-                    "cpu": { "usageNanoCores": 0 }, "memory": { "workingSetBytes": used },
-                }],
-            })
-        })
-        .collect();
-    json!({ "node": { "nodeName": node }, "pods": pods })
 }
 
 /// `GET` through the API server to a Service or Pod, named as `[SCHEME:]NAME[:PORT]`.
