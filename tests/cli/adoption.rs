@@ -1,4 +1,4 @@
-//! Objects that were there before the release, or that leave it: whose they are decides.
+//! Objects that existed before the release, and objects that leave it: handled by their owner.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn service(annotations: &Value) -> Value {
         "spec": { "clusterIP": "10.96.7.7", "ports": [{ "name": "http", "port": 8000, "targetPort": "http" }] } })
 }
 
-/// A namespace with a Service of another release, and a Secret of nobody.
+/// A namespace with a Service of another release and a Secret without an owner.
 fn inhabited() -> World {
     let world = World::new();
     let namespace =
@@ -27,7 +27,7 @@ fn inhabited() -> World {
 }
 
 #[test]
-fn what_others_made_is_told_and_left() {
+fn foreign_objects_are_reported_and_left_untouched() {
     let world = inhabited();
     let before = world.cluster.writes().len();
     let finished = world.deploy().run();
@@ -36,7 +36,7 @@ fn what_others_made_is_told_and_left() {
 }
 
 #[test]
-fn what_is_named_is_taken_over() {
+fn adopt_takes_over_named_objects_only() {
     let world = inhabited();
     let finished = world.deploy().args(["--adopt", "Service/shop-web"]).run().expect_code(10);
     assert!(
@@ -53,18 +53,18 @@ fn what_is_named_is_taken_over() {
     let taken = world.cluster.get("services", "shop", "shop-web").unwrap();
     assert_eq!(taken["metadata"]["annotations"]["meta.helm.sh/release-name"], "shop");
     assert_eq!(taken["spec"]["clusterIP"], "10.96.7.7", "it is the same Service");
-    // Once taken over it is the release's own.
+    // After adoption the objects belong to the release.
     let _ = world.deploy().run().expect_code(0);
 }
 
 #[test]
-fn everything_can_be_taken_over() {
+fn adopt_all_takes_over_every_object() {
     let world = inhabited();
     let _ = world.deploy().args(["--adopt", "all"]).run().expect_code(0);
 }
 
 #[test]
-fn a_release_that_took_an_object_of_ours_is_told() {
+fn an_object_taken_by_another_release_is_a_conflict() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let other =
@@ -76,7 +76,7 @@ fn a_release_that_took_an_object_of_ours_is_told() {
 }
 
 #[test]
-fn what_leaves_the_release_goes_by_its_uid_and_what_is_precious_stays() {
+fn removed_objects_are_deleted_by_uid_except_kept_ones_and_volumes() {
     let world = World::new();
     world.project.write(
         "chart/templates/extra.yaml",

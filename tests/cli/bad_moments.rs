@@ -1,4 +1,4 @@
-//! Clusters in a bad moment: a namespace that goes away, a policy that is against it, an API server that restarts.
+//! Deploys during trouble in the cluster: a terminating namespace, a denying policy, an API server that restarts.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::world::{World, assert_refusal};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// As long as an API server takes to restart.
+/// Duration of an API server's restart.
 const RESTART: Duration = Duration::from_secs(5);
 
-/// Somebody else deletes the namespace; what is in it keeps it for now.
+/// Another client deletes the namespace; its objects keep it in the state Terminating.
 fn terminate(world: &World) {
     world.cluster.write_as(
         "kubectl",
@@ -33,7 +33,7 @@ fn denial() -> Refusal {
 }
 
 #[test]
-fn a_namespace_that_is_being_deleted_is_not_deployed_into() {
+fn deploy_into_a_terminating_namespace_is_refused() {
     let world = World::new();
     terminate(&world);
     let finished = world.deploy().run();
@@ -42,7 +42,7 @@ fn a_namespace_that_is_being_deleted_is_not_deployed_into() {
 }
 
 #[test]
-fn a_namespace_that_is_deleted_in_the_middle_ends_the_deploy_and_nothing_is_left() {
+fn namespace_deletion_during_a_deploy_fails_it_without_leftovers() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::NeverReady);
     let running = world.deploy().args(["--ready-within", "4s"]).spawn();
@@ -57,7 +57,7 @@ fn a_namespace_that_is_deleted_in_the_middle_ends_the_deploy_and_nothing_is_left
 }
 
 #[test]
-fn a_webhook_that_denies_is_named_and_nothing_is_applied() {
+fn webhook_denial_in_the_dry_run_is_reported_and_nothing_is_applied() {
     let world = World::new();
     world.cluster.fault(refuse("PATCH", "/deployments/", None, denial()));
     let finished = world.deploy().run();
@@ -66,7 +66,7 @@ fn a_webhook_that_denies_is_named_and_nothing_is_applied() {
 }
 
 #[test]
-fn a_webhook_that_denies_only_what_is_no_dry_run_is_named_and_all_is_taken_back() {
+fn webhook_denial_after_the_dry_run_is_reported_and_rolled_back() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -90,8 +90,7 @@ fn a_webhook_that_denies_only_what_is_no_dry_run_is_named_and_all_is_taken_back(
 }
 
 #[test]
-fn a_webhook_that_falls_silent_in_the_middle_is_named_and_what_it_kept_as_it_was_needs_no_restoring()
- {
+fn webhook_outage_during_apply_is_reported_and_unchanged_objects_need_no_rollback() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -120,13 +119,13 @@ fn a_webhook_that_falls_silent_in_the_middle_is_named_and_what_it_kept_as_it_was
 }
 
 #[test]
-fn a_webhook_that_answers_no_dry_run_is_no_reason_not_to_deploy() {
+fn webhook_without_dry_run_support_does_not_block_a_deploy() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let message = "admission webhook \"audit.example.org\" does not support dry run";
     let no_dry_run =
         || refuse("PATCH", "/services/", Some(1), Refusal::new(400, "BadRequest", message));
-    // What is as it should be is not asked about.
+    // Objects without changes are not sent in the dry run.
     world.cluster.fault(no_dry_run());
     let finished = world.deploy().run().expect_code(0);
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
@@ -140,7 +139,7 @@ fn a_webhook_that_answers_no_dry_run_is_no_reason_not_to_deploy() {
     assert!(diff.stdout.contains(told), "{}", diff.output());
 }
 
-/// The host reaches the cluster by a proxy that can go away.
+/// Connects the host through a proxy that can be stopped and started.
 fn by_proxy(world: &World) -> FaultProxy {
     let proxy = FaultProxy::before(world.cluster.address());
     std::fs::write(world.project.kubeconfig(), proxy.kubeconfig("docker-desktop")).unwrap();
@@ -148,7 +147,7 @@ fn by_proxy(world: &World) -> FaultProxy {
 }
 
 #[test]
-fn an_api_server_that_restarts_while_objects_are_applied_is_waited_for() {
+fn api_server_restart_during_apply_is_waited_for() {
     let world = World::new();
     let mut proxy = by_proxy(&world);
     let effect = Effect::Delay(Duration::from_secs(1));
@@ -168,7 +167,7 @@ fn an_api_server_that_restarts_while_objects_are_applied_is_waited_for() {
 }
 
 #[test]
-fn an_api_server_that_restarts_while_pods_are_awaited_is_waited_for() {
+fn api_server_restart_during_verify_is_waited_for() {
     let world = World::new();
     let mut proxy = by_proxy(&world);
     world.cluster.behaviour("shop-web", Behaviour::NeverReady);
@@ -190,7 +189,7 @@ fn an_api_server_that_restarts_while_pods_are_awaited_is_waited_for() {
 }
 
 #[test]
-fn an_api_server_that_restarts_while_all_is_taken_back_is_waited_for() {
+fn api_server_restart_during_rollback_is_waited_for() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();

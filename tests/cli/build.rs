@@ -1,9 +1,9 @@
-//! Images: built at need, refused when they do not build or nothing uses them.
+//! Image builds: only if needed, and refused if the build fails or no object uses the image.
 
 use super::world::{World, assert_refusal};
 
 #[test]
-fn an_image_that_does_not_build() {
+fn build_failure_is_reported() {
     let world = World::new();
     world.tools.set("build-fails");
     let finished = world.deploy().run();
@@ -12,7 +12,7 @@ fn an_image_that_does_not_build() {
 }
 
 #[test]
-fn an_image_without_a_dockerfile() {
+fn missing_dockerfile_is_reported() {
     let world = World::new();
     std::fs::remove_file(world.project.root().join("web/Dockerfile")).unwrap();
     let finished = world.deploy().run();
@@ -21,7 +21,7 @@ fn an_image_without_a_dockerfile() {
 }
 
 #[test]
-fn an_image_that_no_manifest_names() {
+fn image_that_no_object_uses_is_refused() {
     let world = World::new();
     let template = "chart/templates/deployment.yaml";
     world.project.replace(template, "{{ .Values.image.tag }}", "latest");
@@ -31,7 +31,7 @@ fn an_image_that_no_manifest_names() {
 }
 
 #[test]
-fn building_alone_touches_no_cluster_and_gives_two_tags() {
+fn build_command_sets_two_tags_without_a_cluster() {
     let world = World::new();
     let finished = world.run("build --target docker-desktop").expect_code(0);
     let built: Vec<String> = world
@@ -46,7 +46,7 @@ fn building_alone_touches_no_cluster_and_gives_two_tags() {
 }
 
 #[test]
-fn a_base_image_is_pulled_in_sight_and_has_time() {
+fn base_image_pull_is_shown_and_has_a_long_deadline() {
     let world = World::new();
     world.project.replace("web/Dockerfile", "FROM scratch", "FROM base:1");
     let finished = world.run("build --output json").expect_code(0);
@@ -57,7 +57,7 @@ fn a_base_image_is_pulled_in_sight_and_has_time() {
     let minutes = inputs["limit_ms"].as_u64().unwrap() / 60_000;
     assert!(minutes >= 10, "a pull of a large base has {minutes} min");
 
-    // People without a terminal are told, too.
+    // Without a terminal the pull is shown as well.
     world.tools.unset("base:1");
     let finished = world.run("build").expect_code(0);
     assert!(finished.stderr.contains("    pull base:1\n"), "{}", finished.output());

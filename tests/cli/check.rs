@@ -1,5 +1,5 @@
-//! What `check` answers: the tables of what checks judged, here those of the Todo app of this repository, and those of
-//! projects of other shapes, where one edit fails its row and no other.
+//! The tables of `check`: for the Todo app of this repository, and for projects of other shapes, in which one edit
+//! fails exactly one row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::world::{DATABASE, World, assert_refusal};
 
 const KEY: &str = "secrets.jwtSecret=0123456789abcdef0123456789abcdef";
 
-/// A command with the secrets that the Todo app wants.
+/// A command with the secrets of the Todo app.
 fn with_secrets(world: &World, command: &[&str]) -> Host {
     world
         .host()
@@ -25,7 +25,7 @@ fn check(world: &World) -> Finished {
     finished
 }
 
-/// What follows the lines of steps, which run at the same time.
+/// The tables, without the lines of steps above them, which vary in order.
 fn tables(finished: &Finished) -> String {
     let lines = finished.stderr.lines().skip_while(|line| !line.starts_with("Principle XI"));
     lines.flat_map(|line| [line, "\n"]).collect()
@@ -41,7 +41,7 @@ fn rows<'a>(tables: &'a str, status: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_gate_of_the_todo_app() {
+fn todo_app_passes_the_gate() {
     let world = World::todo();
     let finished = check(&world).expect_code(0);
     world.settings().bind(|| insta::assert_snapshot!(tables(&finished)));
@@ -49,7 +49,7 @@ fn the_gate_of_the_todo_app() {
 }
 
 #[test]
-fn a_row_that_fails_says_where_and_the_others_are_judged_all_the_same() {
+fn failed_row_names_its_place_and_other_rows_are_still_judged() {
     let world = World::todo();
     world.project.replace("backend/Dockerfile", "USER 10001:10001", "USER root");
     let finished = check(&world).expect_code(3);
@@ -57,7 +57,7 @@ fn a_row_that_fails_says_where_and_the_others_are_judged_all_the_same() {
 }
 
 #[test]
-fn a_row_that_was_not_reached_did_not_pass() {
+fn rows_that_need_rendered_objects_are_not_judged_after_a_render_failure() {
     let world = World::todo();
     world.project.append("helm/todo-app/templates/backend-service.yaml", "\n{{ fail \"no\" }}\n");
     let finished = check(&world);
@@ -77,7 +77,7 @@ fn a_row_that_was_not_reached_did_not_pass() {
 }
 
 #[test]
-fn a_deploy_is_stopped_by_rows_that_fail_and_tells_no_other() {
+fn deploy_stops_at_failed_rows_and_lists_only_those() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[checks.constitution]\nplugin = \"constitution\"\n");
     let finished = world.deploy().run();
@@ -89,7 +89,7 @@ fn a_deploy_is_stopped_by_rows_that_fail_and_tells_no_other() {
 }
 
 #[test]
-fn other_commands_only_count_what_is_good() {
+fn other_commands_only_count_passed_rows() {
     let world = World::todo();
     let command = ["plan", "--target", "docker-desktop", "-o", "next.json"];
     let finished = with_secrets(&world, &command).run().expect_code(0);
@@ -103,10 +103,10 @@ fn other_commands_only_count_what_is_good() {
     }
 }
 
-/// Projects that hold to every row: two programs and a database, one program alone, and a layout with other names.
+/// Projects that pass every row: two programs and a database, a single program, and a layout with other names.
 const PROJECTS: [&str; 3] = ["shop", "service", "studio"];
 
-/// What a program judges, in the tables' order.
+/// The rows that a program can judge, in the order of the tables.
 const JUDGED: [&str; 15] = [
     "Dockerfile for each service",
     "Multi-stage builds",
@@ -125,7 +125,7 @@ const JUDGED: [&str; 15] = [
     "VIII. Security",
 ];
 
-/// What makes a project break a row.
+/// An edit that makes a row fail.
 enum Edit {
     Replace(&'static str, &'static str, &'static str),
     Write(&'static str, &'static str),
@@ -133,7 +133,7 @@ enum Edit {
 }
 use Edit::{Remove, Replace, Write};
 
-/// The judged rows whose rules read files, each with an edit that breaks it.
+/// The judged rows that read files, each with an edit that makes it fail.
 const OF_FILES: [(&str, &str, Edit); 9] = [
     (
         "Dockerfile for each service",
@@ -174,7 +174,7 @@ const OF_FILES: [(&str, &str, Edit); 9] = [
     ),
 ];
 
-/// The same for rules that read rendered objects, by an edit of the chart; the one row that only warns is not here.
+/// The judged rows that read rendered objects, each with an edit of the chart; without the row that only warns.
 const OF_OBJECTS: [(&str, &str, Edit); 5] = [
     (
         "Resource requests/limits",
@@ -211,10 +211,10 @@ const OF_OBJECTS: [(&str, &str, Edit); 5] = [
     ),
 ];
 
-/// The row whose faults are warnings.
+/// The row that reports warnings instead of failures.
 const ONLY_WARNS: &str = "VI. Simplicity First";
 
-/// A command with what the project needs.
+/// A command with the secrets of the project.
 fn run(world: &World, project: &str, command: &str) -> Finished {
     let host = world.host().args([command]);
     if project == "shop" {
@@ -223,7 +223,7 @@ fn run(world: &World, project: &str, command: &str) -> Finished {
     host.run()
 }
 
-/// Exactly this row fails, and the others are judged all the same.
+/// Asserts that exactly this row fails and that the others are still judged.
 fn assert_each_breaks_its_row(edits: &[(&str, &str, Edit)]) {
     for (row, project, edit) in edits {
         let world = World::gate(project);
@@ -241,7 +241,7 @@ fn assert_each_breaks_its_row(edits: &[(&str, &str, Edit)]) {
 }
 
 #[test]
-fn any_project_that_holds_to_every_row_passes() {
+fn projects_of_every_shape_pass() {
     for project in PROJECTS {
         let world = World::gate(project);
         let finished = run(&world, project, "check").expect_code(0);
@@ -253,17 +253,17 @@ fn any_project_that_holds_to_every_row_passes() {
 }
 
 #[test]
-fn an_edit_of_a_recipe_or_file_fails_its_row_and_no_other() {
+fn edit_of_a_dockerfile_or_file_fails_only_its_row() {
     assert_each_breaks_its_row(&OF_FILES);
 }
 
 #[test]
-fn an_edit_of_the_chart_fails_its_row_and_no_other() {
+fn edit_of_the_chart_fails_only_its_row() {
     assert_each_breaks_its_row(&OF_OBJECTS);
 }
 
 #[test]
-fn a_row_that_only_warns_does_not_fail_the_check() {
+fn warnings_do_not_fail_the_check() {
     let world = World::gate("studio");
     world.project.replace(
         "charts/studio/templates/render/stateful.yaml",
@@ -281,15 +281,15 @@ fn a_row_that_only_warns_does_not_fail_the_check() {
 }
 
 #[test]
-fn every_row_that_is_judged_has_an_edit_that_breaks_it() {
+fn every_judged_row_has_an_edit_that_breaks_it() {
     let edits = OF_FILES.iter().chain(&OF_OBJECTS);
     let rows: BTreeSet<&str> = edits.map(|(row, ..)| *row).chain([ONLY_WARNS]).collect();
     assert_eq!(rows, BTreeSet::from(JUDGED));
 }
 
-/// The gate's own tests judge objects that are written by hand.
+/// The unit tests of the gate use objects written by hand; these must equal the charts' output.
 #[test]
-fn what_the_gates_own_tests_judge_is_what_the_charts_render() {
+fn gate_fixtures_equal_the_rendered_charts() {
     for project in PROJECTS {
         let world = World::gate(project);
         let rendered = run(&world, project, "render").expect_code(0).stdout;
@@ -297,7 +297,7 @@ fn what_the_gates_own_tests_judge_is_what_the_charts_render() {
     }
 }
 
-/// The objects of a manifest, by kind and name, without tags of images and what Secrets hold.
+/// The objects of a manifest by kind and name, without image tags and the content of Secrets.
 fn objects(manifest: &str) -> BTreeMap<String, Value> {
     let documents = manifest.split("---\n").filter(|document| !document.trim().is_empty());
     let parsed = documents.map(|document| serde_saphyr::from_str::<Value>(document).unwrap());

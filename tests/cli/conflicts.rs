@@ -1,4 +1,4 @@
-//! Fields that others manage: told all at once, taken one by one or all, left to controllers.
+//! Fields of other managers: listed together, taken by name or all at once, left to controllers.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn replicas(world: &World) -> Value {
     deployment["spec"]["replicas"].clone()
 }
 
-/// A deployed app, in which others changed a field of the Deployment and one of the Service.
+/// A deployed app in which other managers changed a field of the Deployment and one of the Service.
 fn edited() -> World {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
@@ -28,7 +28,7 @@ fn edited() -> World {
 }
 
 #[test]
-fn all_of_them_are_told_and_nothing_is_applied() {
+fn all_conflicts_are_listed_and_nothing_is_applied() {
     let world = edited();
     let before = world.cluster.writes().len();
     let finished = world.deploy().args(["--set", "replicas=2,greeting=hi"]).run();
@@ -37,7 +37,7 @@ fn all_of_them_are_told_and_nothing_is_applied() {
 }
 
 #[test]
-fn a_named_field_is_taken_and_no_other() {
+fn take_takes_only_the_named_field() {
     let world = edited();
     let finished = world
         .deploy()
@@ -57,7 +57,7 @@ fn a_named_field_is_taken_and_no_other() {
 }
 
 #[test]
-fn force_takes_them_all() {
+fn force_takes_all_conflicting_fields() {
     let world = edited();
     let _ = world.deploy().args(["--set", "replicas=2", "--force"]).run().expect_code(0);
     assert_eq!(replicas(&world), 2);
@@ -66,13 +66,13 @@ fn force_takes_them_all() {
 }
 
 #[test]
-fn replicas_are_left_to_an_autoscaler() {
+fn autoscaled_replicas_are_left_to_the_autoscaler() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     world.autoscale();
     world.cluster.write_as("kube-controller-manager", &deployment(&json!({ "replicas": 4 })));
 
-    // Force does not fight a controller; what is scaled is no change by itself.
+    // `--force` does not override a controller, and scaling alone is not a change.
     let finished = world.deploy().args(["--force"]).run().expect_code(0);
     let told = "Deployment/shop-web .spec.replicas is left to kube-controller-manager";
     assert_eq!(finished.stderr.matches(told).count(), 1, "{}", finished.output());
@@ -82,13 +82,13 @@ fn replicas_are_left_to_an_autoscaler() {
     assert!(finished.stderr.contains("revision 2"), "{}", finished.output());
     assert_eq!(replicas(&world), 4);
 
-    // Only naming it does.
+    // `--take` with the field's name does.
     let _ = world.deploy().args(["--take", ".spec.replicas"]).run().expect_code(0);
     assert_eq!(replicas(&world), 1);
 }
 
 #[test]
-fn what_the_project_ignores_is_left() {
+fn ignored_fields_keep_their_live_value() {
     let world = edited();
     world.project.append(
         "todohost.toml",
@@ -101,9 +101,9 @@ fn what_the_project_ignores_is_left() {
     assert_eq!(service["metadata"]["labels"]["app.kubernetes.io/name"], "other");
 }
 
-/// Not everything that is left as it is was applied: stock Helm of the third major changes by other ways.
+/// Helm 3 sets fields by update instead of apply; a deploy moves them to apply even if the values stay the same.
 #[test]
-fn what_stock_helm_set_becomes_applied_also_where_nothing_changes() {
+fn fields_set_by_helm_3_become_applied_without_value_changes() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let service = json!({ "apiVersion": "v1", "kind": "Service",
@@ -116,7 +116,7 @@ fn what_stock_helm_set_becomes_applied_also_where_nothing_changes() {
     };
     assert!(managers().contains(&"\"helm\" \"Update\"".to_owned()), "{:?}", managers());
 
-    // By itself it is nothing to deploy for.
+    // Ownership alone is not a reason for a new revision.
     let finished = world.deploy().run().expect_code(0);
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
     assert_eq!(managers().len(), 2);
@@ -127,7 +127,7 @@ fn what_stock_helm_set_becomes_applied_also_where_nothing_changes() {
 }
 
 #[test]
-fn what_names_no_field_is_refused() {
+fn ignore_entry_without_a_field_is_refused() {
     let world = World::new();
     world.project.append("todohost.toml", "[apply]\nignore = [\"spec.replicas\"]\n");
     let finished = world.deploy().run();

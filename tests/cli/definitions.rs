@@ -1,4 +1,4 @@
-//! Definitions of kinds in a chart's `crds`: first, upgraded with care, never taken away.
+//! Custom resource definitions in a chart's `crds`: applied first, upgraded with care, never deleted.
 
 use serde_json::{Value, json};
 
@@ -45,20 +45,20 @@ fn deployed() -> World {
 }
 
 #[test]
-fn they_are_there_before_the_objects_that_need_them() {
+fn definitions_are_applied_before_their_objects() {
     let world = deployed();
     let paths: Vec<String> = world.cluster.writes().into_iter().map(|write| write.path).collect();
     let place = |part: &str| paths.iter().position(|path| path.contains(part)).unwrap();
     assert!(place("customresourcedefinitions") < place("/widgets/"), "{paths:#?}");
     let found = definition(&world).unwrap();
     assert_eq!(found["metadata"]["annotations"], Value::Null, "no release owns it");
-    // Again: nothing to do.
+    // A second deploy changes nothing.
     let finished = world.deploy().run().expect_code(0);
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
 }
 
 #[test]
-fn one_that_another_release_uses_too_is_no_conflict() {
+fn definition_shared_with_another_release_is_not_a_conflict() {
     let world = World::new();
     world.project.write("chart/crds/widget.yaml", DEFINITION);
     let json = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -68,7 +68,7 @@ fn one_that_another_release_uses_too_is_no_conflict() {
 }
 
 #[test]
-fn a_later_one_is_applied_where_nothing_is_lost() {
+fn compatible_definition_change_is_applied() {
     let world = deployed();
     world.project.append("chart/crds/widget.yaml", "                colour: { type: string }\n");
     let _ = world.deploy().run().expect_code(0);
@@ -78,7 +78,7 @@ fn a_later_one_is_applied_where_nothing_is_lost() {
 }
 
 #[test]
-fn one_by_which_objects_would_be_lost_is_refused() {
+fn definition_change_that_loses_objects_is_refused() {
     let world = deployed();
     let before = world.cluster.writes().len();
     world.project.replace("chart/crds/widget.yaml", "name: v1", "name: v2");
@@ -88,7 +88,7 @@ fn one_by_which_objects_would_be_lost_is_refused() {
 }
 
 #[test]
-fn they_stay_when_the_chart_no_longer_has_them() {
+fn definitions_stay_after_removal_from_the_chart() {
     let world = deployed();
     for file in ["chart/crds/widget.yaml", "chart/templates/widget.yaml"] {
         std::fs::remove_file(world.project.root().join(file)).unwrap();
@@ -99,7 +99,7 @@ fn they_stay_when_the_chart_no_longer_has_them() {
 }
 
 #[test]
-fn they_stay_when_a_first_install_is_taken_away() {
+fn definitions_stay_after_a_failed_first_deploy() {
     let world = World::new();
     world.project.write("chart/crds/widget.yaml", DEFINITION);
     world

@@ -1,4 +1,4 @@
-//! Deploys that end well, and the second one that has nothing to do.
+//! Successful deploys, and a second deploy without changes.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn revisions(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn the_app_is_deployed_and_the_secret_is_only_where_it_belongs() {
+fn deployed_app_has_its_secrets_only_in_secret_objects() {
     let world = World::new();
     let finished = world.deploy().run().expect_code(0);
     world.assert_no_leak(&finished);
@@ -42,7 +42,7 @@ fn the_app_is_deployed_and_the_secret_is_only_where_it_belongs() {
 }
 
 #[test]
-fn without_changes_there_is_no_new_revision_and_no_write() {
+fn deploy_without_changes_writes_nothing_and_keeps_the_revision() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let writes = world.cluster.writes().len();
@@ -120,7 +120,7 @@ fn an_image_that_was_removed_is_built_again() {
 }
 
 #[test]
-fn the_plan_can_be_read_before() {
+fn dry_run_shows_the_plan_without_writes() {
     let world = World::new();
     let finished = world.deploy().args(["--dry-run"]).run().expect_code(0);
     world.assert_no_leak(&finished);

@@ -1,4 +1,4 @@
-//! What a deploy would change: told before, without noise, without secrets, and without changing anything.
+//! The output of `diff`: the changes of the next deploy, without noise and secrets, and without any write.
 
 use serde_json::json;
 use todohost_testkit::Finished;
@@ -16,13 +16,13 @@ fn diff(world: &World, args: &[&str]) -> Finished {
     finished
 }
 
-/// Lines that differ, without those of the checksum.
+/// The changed lines, without those of the checksum.
 fn changed(finished: &Finished) -> Vec<&str> {
     finished.stdout.lines().filter(|line| line.starts_with(['+', '-'])).collect()
 }
 
 #[test]
-fn before_the_first_deploy_everything_is_new() {
+fn diff_before_the_first_deploy_lists_every_object() {
     let world = World::new();
     let finished = diff(&world, &[]).expect_code(2);
     for text in [
@@ -41,7 +41,7 @@ fn before_the_first_deploy_everything_is_new() {
 }
 
 #[test]
-fn after_a_deploy_there_is_none() {
+fn diff_after_a_deploy_is_empty() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let finished = diff(&world, &[]).expect_code(0);
@@ -49,7 +49,7 @@ fn after_a_deploy_there_is_none() {
 }
 
 #[test]
-fn a_change_is_told_line_by_line_and_nothing_is_written() {
+fn diff_shows_changed_lines_and_writes_nothing() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let writes = world.cluster.writes().len();
@@ -65,7 +65,7 @@ fn a_change_is_told_line_by_line_and_nothing_is_written() {
 }
 
 #[test]
-fn a_changed_secret_is_told_without_its_values() {
+fn diff_masks_the_values_of_a_changed_secret() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let other = "secrets.databaseUrl=postgresql://shop:another-canary@db.example/shop";
@@ -77,7 +77,7 @@ fn a_changed_secret_is_told_without_its_values() {
 }
 
 #[test]
-fn drift_and_what_left_the_release_are_told() {
+fn diff_lists_drift_and_objects_that_leave_the_release() {
     let world = World::new();
     world.project.write(
         "chart/templates/extra.yaml",
@@ -101,7 +101,7 @@ fn drift_and_what_left_the_release_are_told() {
 }
 
 #[test]
-fn machines_read_an_event() {
+fn diff_as_json_is_an_event() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let finished = diff(&world, &["--set", "replicas=2", "--output", "json"]).expect_code(2);

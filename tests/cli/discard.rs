@@ -1,10 +1,10 @@
-//! Images of revisions that are no longer kept: taken away, unless something in the cluster may need them.
+//! Images of revisions that are no longer kept: removed unless an object in the cluster may need them.
 
 use todohost_testkit::Finished;
 
 use super::world::World;
 
-/// As many revisions as are kept.
+/// Number of revisions that are kept.
 const HISTORY: usize = 10;
 
 const GONE: &str = "images that no revision needs any more are gone: ";
@@ -20,8 +20,8 @@ fn greet(world: &World, number: usize) -> Finished {
     world.deploy().args(["--set", &format!("greeting=hello-{number}")]).run().expect_code(0)
 }
 
-/// A revision with an image of its own, and those with another one that make it forgotten; gives its image and what the
-/// last of them said.
+/// Deploys a revision with its own image, then as many others as push it out of the history; returns that image and the
+/// output of the last deploy.
 fn forget_the_first(world: &World) -> (String, Finished) {
     let _ = world.deploy().run().expect_code(0);
     let first = image(world, "shop");
@@ -39,12 +39,12 @@ fn removals(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn what_only_a_forgotten_revision_needed_goes() {
+fn image_of_a_forgotten_revision_is_removed() {
     let world = World::new();
     let (first, finished) = forget_the_first(&world);
     assert!(finished.stderr.contains(&format!("{GONE}{first}")), "{}", finished.output());
     assert_eq!(removals(&world), [format!("docker image rm {first}")]);
-    // The next one that is forgotten had the image that all others have.
+    // The next forgotten revision has the same image as the kept ones.
     let finished = greet(&world, HISTORY + 2);
     assert!(!finished.stderr.contains(GONE), "{}", finished.output());
     assert_eq!(removals(&world).len(), 1);
@@ -52,7 +52,7 @@ fn what_only_a_forgotten_revision_needed_goes() {
 }
 
 #[test]
-fn what_another_release_needs_stays() {
+fn image_used_by_another_release_is_kept() {
     let world = World::new();
     world.project.replace("todohost.toml", "namespace = \"shop\"", "namespace = \"shop-too\"");
     let _ = world.deploy().run().expect_code(0);

@@ -1,4 +1,4 @@
-//! What `doctor` answers: target, cluster and database, where all is well and where something is not.
+//! The tables of `doctor` for target, cluster and database, with and without problems.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
@@ -10,7 +10,7 @@ use todohost_testkit::{Finished, Host};
 
 use super::world::{CANARY, World, assert_refusal};
 
-/// What follows the lines of steps, which run at the same time.
+/// The tables, without the lines of steps above them, which vary in order.
 pub fn tables(finished: &Finished) -> String {
     let first = "The target ";
     let lines = finished.stderr.lines().skip_while(|line| !line.starts_with(first));
@@ -27,7 +27,7 @@ pub fn doctor(world: &World) -> Host {
     world.host().args(["doctor", "--target", "docker-desktop"])
 }
 
-/// The same with a database at a port of this machine.
+/// `doctor` with a database at a port of this machine.
 fn doctor_of(world: &World, port: u16, parameters: &str) -> Host {
     let url = format!("postgresql://shop:{CANARY}@127.0.0.1:{port}/shop?{parameters}");
     doctor(world).args(["--set", &format!("secrets.databaseUrl={url}")])
@@ -38,7 +38,7 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag], length.as_slice(), body].concat()
 }
 
-/// A server that says this once it is spoken to, and hangs up; gives its port.
+/// Starts a server that answers the first bytes with `answer` and closes the connection; returns its port.
 pub fn server(answer: Vec<u8>) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -48,14 +48,15 @@ pub fn server(answer: Vec<u8>) -> u16 {
         line.read_exact(&mut begun).unwrap();
         line.write_all(&answer).unwrap();
         line.shutdown(Shutdown::Write).unwrap();
-        // What the other side still says is read to its end: dropped, it would take the answer with it.
+        // Read the client's remaining bytes first: closing with unread data would reset the connection and lose the
+        // answer.
         line.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let _ = std::io::copy(&mut line, &mut std::io::sink());
     });
     port
 }
 
-/// Lets everybody in.
+/// Accepts every user.
 pub fn welcome() -> Vec<u8> {
     let version = message(b'S', b"server_version\x0017.2\0");
     [message(b'R', &[0; 4]), version, message(b'Z', b"I")].concat()
@@ -66,7 +67,7 @@ pub fn refusal(state: &str, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn all_is_well() {
+fn healthy_world_passes_every_row() {
     let world = World::new();
     let finished = doctor(&world).run().expect_code(0);
     world.settings().bind(|| insta::assert_snapshot!(tables(&finished)));
@@ -75,7 +76,7 @@ fn all_is_well() {
 }
 
 #[test]
-fn a_database_that_is_this_machine_itself_is_out_of_reach_of_pods() {
+fn database_on_loopback_is_reported_as_unreachable_for_pods() {
     let world = World::new();
     let finished = doctor_of(&world, server(welcome()), "sslmode=disable").run().expect_code(3);
     world.assert_no_leak(&finished);
@@ -91,7 +92,7 @@ fn a_database_that_is_this_machine_itself_is_out_of_reach_of_pods() {
 }
 
 #[test]
-fn what_is_wrong_with_a_database_has_its_row() {
+fn each_database_problem_fails_its_own_row() {
     let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let wrong_password = refusal("28P01", &format!("no, not {CANARY}"));
     let no_database = [message(b'R', &[0; 4]), refusal("3D000", "no such database")].concat();
@@ -112,7 +113,7 @@ fn what_is_wrong_with_a_database_has_its_row() {
 }
 
 #[test]
-fn a_host_without_an_address_is_told_apart() {
+fn unresolvable_database_host_is_reported() {
     let world = World::new();
     let url = format!("secrets.databaseUrl=postgresql://shop:{CANARY}@database.invalid/shop");
     let finished = doctor(&world).args(["--set", &url]).run().expect_code(3);
@@ -122,7 +123,7 @@ fn a_host_without_an_address_is_told_apart() {
 }
 
 #[test]
-fn another_secret_may_hold_the_url() {
+fn database_url_can_be_in_another_secret() {
     let world = World::new();
     let table =
         "\n[checks.storage]\nplugin = \"database\"\noptions = { secret = \"secrets.apiKey\" }\n";
@@ -136,7 +137,7 @@ fn another_secret_may_hold_the_url() {
 }
 
 #[test]
-fn every_row_of_the_cluster_may_fail() {
+fn every_cluster_row_can_fail() {
     let world = World::new();
     world.project.replace(
         "chart/templates/service.yaml",
@@ -166,7 +167,7 @@ fn every_row_of_the_cluster_may_fail() {
 }
 
 #[test]
-fn where_nothing_runs_it_says_what_to_start_and_judges_the_rest() {
+fn stopped_target_is_reported_with_its_start_command_and_other_rows_are_judged() {
     let world = World::new();
     std::fs::remove_file(world.project.kubeconfig()).unwrap();
     world.tools.set("engine-stopped");
@@ -182,7 +183,7 @@ fn where_nothing_runs_it_says_what_to_start_and_judges_the_rest() {
 }
 
 #[test]
-fn without_a_cluster_to_choose_the_database_is_judged_all_the_same() {
+fn database_is_judged_without_a_selected_cluster() {
     let world = World::new();
     let text = kubeconfig("docker-desktop", "https://cluster.example:6443");
     std::fs::write(world.project.kubeconfig(), text).unwrap();
@@ -195,7 +196,7 @@ fn without_a_cluster_to_choose_the_database_is_judged_all_the_same() {
 }
 
 #[test]
-fn in_a_deploy_it_runs_where_the_project_says_so_and_costs_one_list_of_a_kind() {
+fn preflight_check_in_a_deploy_lists_each_kind_once() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[checks.preflight]\nplugin = \"preflight\"\n");
     world.project.replace(

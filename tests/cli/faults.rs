@@ -1,10 +1,10 @@
-//! A wire that fails: whatever goes wrong once with each request, the deploy ends well, and without a trace of it.
+//! A connection that fails: every request fails once in each way, and the deploy still succeeds without leftovers.
 
 use todohost_testkit::{Behaviour, FaultProxy, Strike};
 
 use super::world::World;
 
-/// The host reaches the cluster by a proxy that strikes every request once.
+/// Connects the host through a proxy that fails every request once.
 fn struck(world: &World, strike: Strike) -> FaultProxy {
     let proxy = FaultProxy::start(world.cluster.address(), strike);
     std::fs::write(world.project.kubeconfig(), proxy.kubeconfig("docker-desktop")).unwrap();
@@ -13,7 +13,7 @@ fn struck(world: &World, strike: Strike) -> FaultProxy {
 
 fn survives(strike: Strike) {
     let world = World::new();
-    // Not ready at first sight, so that watches are needed.
+    // Pods become ready late, so that the host needs watches.
     world.cluster.behaviour("shop-web", Behaviour::Recovers { exits: 1 });
     let proxy = struck(&world, strike);
     let first = world.deploy().run();
@@ -33,7 +33,7 @@ fn survives(strike: Strike) {
     assert_eq!(world.revisions(), ["1 superseded", "2 deployed"], "{}", third.output());
 }
 
-/// A version that fails for its own reason is taken back, with that reason, on a wire that fails, too.
+/// A failing version is rolled back and its own cause is reported, although the connection fails as well.
 fn takes_back(strike: Strike) {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
@@ -56,9 +56,9 @@ fn takes_back(strike: Strike) {
 
 macro_rules! strikes {
     ($($name:ident: $strike:ident;)*) => {
-        /// No strike is forgotten here.
+        /// Every kind of fault has its tests.
         #[test]
-        fn every_strike_has_its_tests() {
+        fn every_fault_has_its_tests() {
             assert_eq!([$(Strike::$strike),*], Strike::ALL);
         }
 
@@ -66,12 +66,12 @@ macro_rules! strikes {
             use super::*;
 
             #[test]
-            fn a_deploy_survives() {
+            fn deploy_succeeds() {
                 survives(Strike::$strike);
             }
 
             #[test]
-            fn a_rollback_survives_and_has_the_true_cause() {
+            fn rollback_succeeds_and_reports_the_true_cause() {
                 takes_back(Strike::$strike);
             }
         })*

@@ -1,4 +1,4 @@
-//! A port of this machine that outlives the pods that it leads to.
+//! Port forwarding that continues while pods are replaced.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use super::world::{World, assert_refusal};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A world in which the app is deployed, and says which pod answers.
+/// A world with a deployed app that answers with the name of its pod.
 fn deployed() -> World {
     let world = World::new();
     world.cluster.answer("shop-web", "/", 200, "{pod}");
@@ -28,7 +28,7 @@ fn forward(world: &World, args: &[&str]) -> Host {
     world.host().args(["forward", "--target", "docker-desktop"]).args(args)
 }
 
-/// Forwards to a port, and waits until it is there.
+/// Starts a forward to a port and waits until it is open.
 fn open(world: &World, port: u16) -> Running {
     let mut running = forward(world, &["--port", &port.to_string()]).spawn();
     running.wait_for_output(&format!("http://127.0.0.1:{port} leads to Service/shop-web"));
@@ -52,7 +52,7 @@ fn pods(world: &World) -> Vec<String> {
 
 #[cfg(unix)]
 #[test]
-fn it_stays_open_while_pods_are_replaced() {
+fn port_stays_open_while_pods_are_replaced() {
     let world = deployed();
     let port = free_port();
     let mut running = open(&world, port);
@@ -72,14 +72,14 @@ fn it_stays_open_while_pods_are_replaced() {
 
 #[cfg(unix)]
 #[test]
-fn a_connection_waits_until_a_pod_is_ready() {
+fn connection_waits_for_a_ready_pod() {
     let world = deployed();
     let port = free_port();
     let running = open(&world, port);
     for pod in pods(&world) {
         world.cluster.delete("pods", "shop", &pod);
     }
-    // The way to a pod that is gone is refused, and another one is waited for.
+    // Forwarding to a deleted pod fails, and the host waits for another pod.
     let page = std::thread::spawn(move || get(port));
     world.cluster.write_as(
         "kubectl",
@@ -95,7 +95,7 @@ fn a_connection_waits_until_a_pod_is_ready() {
 
 #[cfg(unix)]
 #[test]
-fn machines_are_told_the_address_in_one_document() {
+fn json_output_has_the_address_in_one_document() {
     let world = deployed();
     let mut running = forward(&world, &["shop-web", "--output", "json"]).spawn();
     running.wait_for_output("127.0.0.1");
@@ -107,14 +107,14 @@ fn machines_are_told_the_address_in_one_document() {
 }
 
 #[test]
-fn there_is_no_such_service() {
+fn unknown_service_is_reported() {
     let world = deployed();
     let finished = forward(&world, &["shop"]).run().expect_code(2);
     assert_refusal!(world, finished);
 }
 
 #[test]
-fn one_of_several_services_has_to_be_named() {
+fn ambiguous_service_is_refused() {
     let world = World::new();
     let service = world.project.read("chart/templates/service.yaml");
     world.project.write(
@@ -127,7 +127,7 @@ fn one_of_several_services_has_to_be_named() {
 }
 
 #[test]
-fn the_port_is_taken() {
+fn taken_port_is_reported() {
     let world = deployed();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
@@ -138,7 +138,7 @@ fn the_port_is_taken() {
 }
 
 #[test]
-fn nothing_is_deployed() {
+fn forward_without_a_deployed_app_is_refused() {
     let world = World::new();
     let finished = forward(&world, &[]).run();
     assert!(finished.stderr.contains("todohost::release::absent"), "{}", finished.output());

@@ -1,4 +1,4 @@
-//! What `docs/plugins.md` says, done: the target of the page is built as a stranger would build it, named by its path, and
+//! The guide in `docs/plugins.md`: its example target is built like a third-party plugin, named by its path, and
 //! deployed to.
 
 use todohost_testkit::{Project, Rule};
@@ -10,7 +10,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(todohost_tests::workspace().join(path)).unwrap()
 }
 
-/// k3s as its tool shows it, running or not.
+/// k3s as its tool reports it, running or stopped.
 fn world(begins_running: bool) -> World {
     let world = World::with(Project::shop(), "docker-desktop", &[]);
     let ready = Rule::on("kubectl get --raw=/readyz");
@@ -26,7 +26,7 @@ fn world(begins_running: bool) -> World {
     world.tools.program("k3s", &rules);
     let save = [Rule::on("save **").prints("an archive of images")];
     world.tools.program("docker", &[&save[..], &super::world::docker()].concat());
-    // The context of the kubeconfig is not needed: the target names its own.
+    // The kubeconfig's context is not needed, since the target returns its own.
     std::fs::remove_file(world.project.kubeconfig()).unwrap();
     std::fs::create_dir_all(world.project.root().join("targets")).unwrap();
     let place = world.project.root().join("targets/k3s.wasm");
@@ -41,20 +41,20 @@ fn deploy(world: &World) -> todohost_testkit::Host {
 }
 
 #[test]
-fn the_page_shows_the_plugin_that_is_tested_and_it_is_short() {
+fn guide_shows_the_source_of_the_tested_plugin() {
     let page = read("docs/plugins.md");
     for file in ["plugin.toml", "src/lib.rs"] {
         let text = read(&format!("tests/plugins/k3s-target/{file}"));
-        assert!(page.contains(&text), "docs/plugins.md does not show {file} as it is");
+        assert!(page.contains(&text), "docs/plugins.md does not show {file} unchanged");
         assert!(text.lines().count() < 150, "{file}");
     }
     for line in ["plugin = \"targets/k3s.wasm\"", "todohost plugin allow targets/k3s.wasm"] {
-        assert!(page.contains(line), "docs/plugins.md does not say {line}");
+        assert!(page.contains(line), "docs/plugins.md lacks the line {line}");
     }
 }
 
 #[test]
-fn a_target_of_ones_own_is_deployed_to_once_it_is_allowed() {
+fn custom_target_can_be_deployed_to_after_consent() {
     let world = world(true);
     assert_refusal!(world, deploy(&world).run());
     let _ = world.run("plugin allow targets/k3s.wasm").expect_code(0);
@@ -73,7 +73,7 @@ fn a_target_of_ones_own_is_deployed_to_once_it_is_allowed() {
 }
 
 #[test]
-fn one_that_does_not_run_says_how_to_start_it() {
+fn stopped_custom_target_is_reported_with_its_start_command() {
     let world = world(false);
     let _ = world.run("plugin allow targets/k3s.wasm").expect_code(0);
     world.cluster.fault(todohost_testkit::Fault {

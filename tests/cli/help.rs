@@ -1,9 +1,9 @@
-//! What the binary says of itself.
+//! Help and version of the binary.
 
 use super::world::World;
 
 #[test]
-fn every_command_explains_itself() {
+fn every_command_has_help() {
     let world = World::new();
     for line in [
         "",
@@ -39,13 +39,13 @@ fn every_command_explains_itself() {
 }
 
 #[test]
-fn the_version_is_the_workspaces() {
+fn version_is_that_of_the_workspace() {
     let finished = World::new().run("--version").expect_code(0);
     assert_eq!(finished.stdout, format!("todohost {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
-fn an_unknown_command_is_refused_with_a_suggestion() {
+fn unknown_command_is_refused_with_a_suggestion() {
     let world = World::new();
     let finished = world.run("delpoy").expect_code(2);
     assert!(finished.stderr.contains("deploy"), "{}", finished.stderr);

@@ -1,4 +1,4 @@
-//! Hooks of a chart, at each of their moments: in order, waited for, and able to stop what they stand before or after.
+//! Chart hooks at each of their events: run in order, waited for, and able to stop the operation.
 
 use std::path::Path;
 
@@ -27,22 +27,22 @@ spec:
 {{- end }}
 "#;
 
-/// A project whose chart has a hook for every moment.
+/// A project with a chart that has a hook for every event.
 fn hooked() -> World {
     let world = World::new();
     world.project.write("chart/templates/hooks.yaml", HOOKS);
     world
 }
 
-/// The same, deployed.
+/// The same project after a deploy.
 fn deployed() -> World {
     let world = hooked();
     let _ = world.deploy().run().expect_code(0);
     world
 }
 
-/// What happened in the cluster since `from`: names of hooks that were made, `objects` where the app was written and
-/// `deleted` where it was deleted.
+/// The writes to the cluster since `from`: names of created hooks, `objects` for a write of the app and `deleted` for
+/// its deletion.
 fn happened(world: &World, from: usize) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     for write in world.cluster.writes().split_off(from) {
@@ -65,7 +65,7 @@ fn fails(world: &World, hook: &str) {
     world.cluster.behaviour(hook, Behaviour::Exits { code: 3, log });
 }
 
-/// Its next version does not start; the one that runs stays good.
+/// The next version does not start; the current one stays ready.
 fn breaks(world: &World) {
     let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
@@ -85,7 +85,7 @@ fn todohost(world: &World, line: &str) -> Finished {
     finished
 }
 
-/// The files of the only evidence bundle, as `tar` lists them, and what is in them.
+/// The files of the only failure report as `tar` lists them, and their content.
 fn evidence(world: &World) -> (String, String) {
     let folder = world.project.home().join(".local/state/todohost/failed");
     let bundles: Vec<_> = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
@@ -99,7 +99,7 @@ fn tar(action: &str, bundle: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A pod of the hook is in the evidence, with what it printed and what was reported of it.
+/// Asserts that the failure report has the hook's pod, with its log and its events.
 fn assert_in_evidence(world: &World, hook: &str) {
     let (files, content) = evidence(world);
     for part in [&format!("/objects/Job/{hook}.json"), &format!("/logs/{hook}-"), "/hook.log\n"] {
@@ -111,7 +111,7 @@ fn assert_in_evidence(world: &World, hook: &str) {
 }
 
 #[test]
-fn they_run_around_an_install_an_upgrade_and_a_rollback() {
+fn hooks_run_around_install_upgrade_and_rollback() {
     let world = deployed();
     assert_eq!(happened(&world, 0), ["pre-install", "objects", "post-install"]);
     let before = world.cluster.writes().len();
@@ -131,7 +131,7 @@ fn they_run_around_an_install_an_upgrade_and_a_rollback() {
 }
 
 #[test]
-fn an_upgrade_that_is_taken_back_runs_those_of_the_revision_that_comes_back() {
+fn rollback_of_a_failed_upgrade_runs_hooks_of_the_restored_revision() {
     let world = deployed();
     breaks(&world);
     let before = world.cluster.writes().len();
@@ -142,7 +142,7 @@ fn an_upgrade_that_is_taken_back_runs_those_of_the_revision_that_comes_back() {
 }
 
 #[test]
-fn they_run_around_a_deletion_and_go_with_it() {
+fn hooks_run_around_deletion_and_are_deleted_too() {
     let world = deployed();
     let before = world.cluster.writes().len();
     let _ = todohost(&world, "delete --yes").expect_code(0);
@@ -151,7 +151,7 @@ fn they_run_around_a_deletion_and_go_with_it() {
 }
 
 #[test]
-fn one_that_fails_after_an_install_takes_it_away_and_is_in_the_evidence() {
+fn post_install_failure_removes_the_app_and_is_in_the_report() {
     let world = hooked();
     fails(&world, "post-install");
     let finished = world.deploy().run().expect_code(11);
@@ -164,7 +164,7 @@ fn one_that_fails_after_an_install_takes_it_away_and_is_in_the_evidence() {
 }
 
 #[test]
-fn one_that_fails_after_an_upgrade_takes_it_back() {
+fn post_upgrade_failure_rolls_back() {
     let world = deployed();
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     fails(&world, "post-upgrade");
@@ -178,7 +178,7 @@ fn one_that_fails_after_an_upgrade_takes_it_back() {
 }
 
 #[test]
-fn one_that_is_removed_when_it_fails_is_in_the_evidence_all_the_same() {
+fn hook_with_policy_hook_failed_is_in_the_report() {
     let world = hooked();
     world.project.append("chart/values.yaml", "policy: hook-failed\n");
     fails(&world, "pre-install");
@@ -191,7 +191,7 @@ fn one_that_is_removed_when_it_fails_is_in_the_evidence_all_the_same() {
 }
 
 #[test]
-fn one_that_was_through_before_the_app_failed_is_in_the_evidence() {
+fn completed_hook_is_in_the_report_of_a_later_failure() {
     let world = deployed();
     world
         .cluster
@@ -204,7 +204,7 @@ fn one_that_was_through_before_the_app_failed_is_in_the_evidence() {
 }
 
 #[test]
-fn one_that_fails_around_a_rollback_is_told_and_the_objects_are_back() {
+fn hook_failure_in_an_automatic_rollback_is_reported_and_objects_are_restored() {
     for hook in ["pre-rollback", "post-rollback"] {
         let world = deployed();
         let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -222,7 +222,7 @@ fn one_that_fails_around_a_rollback_is_told_and_the_objects_are_back() {
 }
 
 #[test]
-fn one_that_fails_in_a_rollback_that_was_asked_for_leaves_what_runs() {
+fn hook_failure_in_a_requested_rollback_keeps_the_current_revision() {
     let world = deployed();
     let _ = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -236,7 +236,7 @@ fn one_that_fails_in_a_rollback_that_was_asked_for_leaves_what_runs() {
 }
 
 #[test]
-fn one_that_fails_before_a_deletion_stops_it_and_the_next_one_finishes() {
+fn pre_delete_failure_stops_deletion_and_a_retry_finishes() {
     let world = deployed();
     fails(&world, "pre-delete");
     let finished = todohost(&world, "delete --yes").expect_code(11);
@@ -252,7 +252,7 @@ fn one_that_fails_before_a_deletion_stops_it_and_the_next_one_finishes() {
 }
 
 #[test]
-fn one_that_fails_after_a_deletion_is_told_and_the_next_one_finishes() {
+fn post_delete_failure_is_reported_and_a_retry_finishes() {
     let world = deployed();
     fails(&world, "post-delete");
     let finished = todohost(&world, "delete --yes").expect_code(11);
@@ -265,7 +265,7 @@ fn one_that_fails_after_a_deletion_is_told_and_the_next_one_finishes() {
 }
 
 #[test]
-fn those_that_succeeded_stay_or_go_as_the_chart_says() {
+fn succeeded_hooks_follow_their_delete_policy() {
     let world = deployed();
     assert_eq!(jobs(&world), ["post-install", "pre-install"]);
     let world = hooked();
@@ -275,7 +275,7 @@ fn those_that_succeeded_stay_or_go_as_the_chart_says() {
 }
 
 #[test]
-fn tests_run_when_asked_for_and_tell_what_they_printed() {
+fn chart_tests_run_on_request_and_print_their_logs() {
     let world = deployed();
     assert!(!jobs(&world).contains(&"test".to_owned()));
     world.cluster.behaviour("test", Behaviour::Exits { code: 0, log: "all is well\n".into() });

@@ -1,4 +1,4 @@
-//! Rules of the house that a program can check.
+//! House rules that a program can check.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -44,13 +44,13 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn the_host_names_no_product() {
     let mut named = Vec::new();
     let files = host_sources();
-    // Tests may use a product's name as an example; what is shipped may not.
+    // Tests can use a product's name as an example; shipped code must not.
     for path in files.iter().filter(|path| !path.ends_with("tests.rs")) {
         let text = std::fs::read_to_string(path).unwrap();
         let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in (1..).zip(shipped.lines()) {
             let line = line.to_lowercase();
-            // The project's key for the file that an image is built from, as every builder calls it.
+            // `dockerfile` is the project's key for the build file, and every builder uses that name.
             let line = line.replace("dockerfile", "").replace(".dockerignore", "");
             if PRODUCTS.iter().any(|product| line.contains(product)) {
                 named.push(format!("{}:{number}: {}", path.display(), line.trim()));
@@ -61,7 +61,7 @@ fn the_host_names_no_product() {
 }
 
 #[test]
-fn only_one_place_reads_the_environment() {
+fn only_one_module_reads_environment_variables() {
     let readers: Vec<PathBuf> = host_sources()
         .into_iter()
         .filter(|path| !path.ends_with("environment.rs"))
@@ -75,7 +75,7 @@ fn only_one_place_reads_the_environment() {
     assert_eq!(readers, Vec::<PathBuf>::new());
 }
 
-/// What stands on one line between `before` and `after`, wherever it does.
+/// Every text between `before` and `after` on one line.
 fn between<'a>(text: &'a str, before: &str, after: char) -> Vec<&'a str> {
     let parts = text.lines().flat_map(|line| line.split(before).skip(1));
     parts.filter_map(|rest| Some(rest.split_once(after)?.0)).collect()
@@ -90,21 +90,21 @@ fn shipped(files: &[PathBuf]) -> String {
     })
 }
 
-/// What the user reads about errors.
+/// The page that explains errors to users.
 fn troubleshooting() -> String {
     std::fs::read_to_string(todohost_tests::workspace().join("docs/troubleshooting.md")).unwrap()
 }
 
-/// How codes begin that the host gives plugins.
+/// Prefixes of the error codes that the host returns to plugins.
 const OF_THE_HOST: &str = "todohost.";
 
-/// The codes that are explained by a row of a table.
+/// The codes that are explained by a table row.
 fn table_codes(document: &str) -> impl Iterator<Item = &str> {
     document.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
 }
 
 #[test]
-fn every_error_code_is_explained_and_no_other() {
+fn documented_error_codes_equal_raised_ones() {
     let host = shipped(&host_sources());
     let raised: BTreeSet<&str> = between(&host, "code(todohost::", ')').into_iter().collect();
     assert!(raised.contains("cluster::unreachable"), "this test no longer finds the codes");
@@ -125,7 +125,7 @@ fn every_error_code_is_explained_and_no_other() {
     }
 }
 
-/// A section says all three.
+/// Every section has these three parts.
 fn assert_whole(title: &str, text: &str) {
     for part in ["*Shown:* ", "*Why:* ", "*Do:* "] {
         assert!(text.contains(part), "docs/troubleshooting.md: {title} lacks {part}");
@@ -133,7 +133,7 @@ fn assert_whole(title: &str, text: &str) {
 }
 
 #[test]
-fn the_plans_risks_are_explained() {
+fn usual_troubles_are_explained() {
     let document = troubleshooting();
     let (_, chapter) = document.split_once("\n## The four usual troubles\n").unwrap();
     let (chapter, _) = chapter.split_once("\n## ").unwrap();
@@ -145,9 +145,9 @@ fn the_plans_risks_are_explained() {
 }
 
 #[test]
-fn every_code_that_the_host_gives_plugins_is_explained_and_no_other() {
+fn documented_plugin_error_codes_equal_returned_ones() {
     let host = shipped(&host_sources());
-    // What else is quoted so: the project's file, names that are filled in, and sentences.
+    // Skip other quoted texts: the project file, placeholders, and sentences.
     let is_code = |code: &&str| {
         let is_part = |byte: u8| byte.is_ascii_lowercase() || byte == b'.' || byte == b'-';
         *code != "toml" && code.bytes().all(is_part)
@@ -164,7 +164,7 @@ fn every_code_that_the_host_gives_plugins_is_explained_and_no_other() {
 }
 
 #[test]
-fn every_exit_code_is_explained_and_no_other() {
+fn documented_exit_codes_equal_used_ones() {
     let file = todohost_tests::workspace().join("host/model/src/exit.rs");
     let text = std::fs::read_to_string(file).unwrap();
     let numbers = between(&text, " = ", ',').into_iter().filter_map(|number| number.parse().ok());
@@ -177,7 +177,7 @@ fn every_exit_code_is_explained_and_no_other() {
 }
 
 #[test]
-fn no_code_of_a_plugin_is_explained_that_none_has() {
+fn documented_finding_codes_exist_in_a_plugin() {
     let plugins = shipped(&sources(&todohost_tests::workspace().join("plugins")));
     let document = troubleshooting();
     let codes: Vec<&str> =

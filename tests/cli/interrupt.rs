@@ -1,4 +1,4 @@
-//! Ctrl-C in each step: exit code 130, nothing half-made, no child left.
+//! Ctrl-C during each step: exit code 130, no partial changes, no child process left.
 
 #![cfg(unix)]
 
@@ -22,7 +22,7 @@ fn assert_cancelled(world: &World, finished: &Finished) {
 }
 
 #[test]
-fn before_anything_is_known() {
+fn during_the_first_request() {
     let world = World::new();
     world.cluster.fault(hang("GET", "/version"));
     world.cluster.fault(hang("GET", "/api"));
@@ -35,7 +35,7 @@ fn before_anything_is_known() {
 }
 
 #[test]
-fn while_a_base_image_is_pulled() {
+fn during_a_base_image_pull() {
     let world = World::new();
     world.project.replace("web/Dockerfile", "FROM scratch", "FROM base:1");
     world.tools.set("pull-holds");
@@ -49,7 +49,7 @@ fn while_a_base_image_is_pulled() {
 }
 
 #[test]
-fn while_a_check_asks_the_cluster() {
+fn during_a_request_of_a_check() {
     let world = World::new();
     world.add_allowed_check("replicas-check", "");
     world.cluster.fault(hang("GET", "/nodes"));
@@ -62,7 +62,7 @@ fn while_a_check_asks_the_cluster() {
 }
 
 #[test]
-fn while_the_chart_is_rendered() {
+fn during_render() {
     let world = World::new();
     let lookup = "{{- $_ := lookup \"v1\" \"ConfigMap\" .Release.Namespace \"settings\" }}\n";
     let template = "chart/templates/service.yaml";
@@ -77,11 +77,11 @@ fn while_the_chart_is_rendered() {
 }
 
 #[test]
-fn while_images_are_looked_for_on_the_nodes() {
+fn during_the_lookup_of_images_on_nodes() {
     let world = World::new();
     world.tools.set("deliver-holds");
     let running = world.deploy().spawn();
-    // Before the build, after it, and when it is delivered.
+    // The lookups: before the build, after it, and before the delivery.
     let asking = world.tools.wait_for_nth("image inspect", 3, PATIENCE);
     running.interrupt();
     let finished = running.finish();
@@ -91,7 +91,7 @@ fn while_images_are_looked_for_on_the_nodes() {
 }
 
 #[test]
-fn while_an_image_is_built() {
+fn during_an_image_build() {
     let world = World::new();
     world.tools.set("build-holds");
     let running = world.deploy().spawn();
@@ -104,7 +104,7 @@ fn while_an_image_is_built() {
 }
 
 #[test]
-fn while_images_are_brought_to_the_nodes() {
+fn during_delivery_of_images() {
     let world = World::kind();
     world.tools.set("save-holds");
     let running = world
@@ -120,7 +120,7 @@ fn while_images_are_brought_to_the_nodes() {
 }
 
 #[test]
-fn while_objects_are_applied() {
+fn during_apply() {
     let world = World::new();
     world.cluster.fault(Fault {
         method: "PATCH".into(),
@@ -138,7 +138,7 @@ fn while_objects_are_applied() {
     world.assert_untouched();
 }
 
-/// One write of a first deploy is not answered; with `before` writes of the same kind that are.
+/// Interrupts a first deploy during a write without an answer, after `before` answered writes of the same kind.
 fn stop_at_a_write(method: &str, path: &str, before: usize, effect: Effect) {
     let world = World::new();
     let fault = |times, effect| Fault { method: method.into(), path: path.into(), times, effect };
@@ -159,42 +159,42 @@ fn stop_at_a_write(method: &str, path: &str, before: usize, effect: Effect) {
 }
 
 #[test]
-fn while_an_apply_is_not_answered() {
+fn during_an_apply_without_answer() {
     stop_at_a_write("PATCH", "/deployments/", 0, Effect::Hang);
 }
 
 #[test]
-fn while_an_apply_is_carried_out_but_not_answered() {
+fn during_an_apply_that_took_effect_without_answer() {
     stop_at_a_write("PATCH", "/deployments/", 0, Effect::Swallow);
 }
 
 #[test]
-fn while_the_namespace_is_created_but_not_answered() {
+fn during_creation_of_the_namespace_without_answer() {
     stop_at_a_write("POST", "/namespaces", 0, Effect::Swallow);
 }
 
 #[test]
-fn while_the_lease_is_created_but_not_answered() {
+fn during_creation_of_the_lease_without_answer() {
     stop_at_a_write("POST", "/leases", 0, Effect::Swallow);
 }
 
 #[test]
-fn while_the_lease_is_created() {
+fn during_creation_of_the_lease() {
     stop_at_a_write("POST", "/leases", 0, Effect::Delay(Duration::from_secs(1)));
 }
 
 #[test]
-fn while_the_salt_is_created_but_not_answered() {
+fn during_creation_of_the_salt_without_answer() {
     stop_at_a_write("POST", "/secrets", 0, Effect::Swallow);
 }
 
 #[test]
-fn while_the_revision_is_created_but_not_answered() {
+fn during_creation_of_the_revision_without_answer() {
     stop_at_a_write("POST", "/secrets", 1, Effect::Swallow);
 }
 
 #[test]
-fn while_an_upgrade_is_carried_out_but_not_answered_goes_back() {
+fn during_an_upgrade_without_answer_rolls_back() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -204,12 +204,12 @@ fn while_an_upgrade_is_carried_out_but_not_answered_goes_back() {
         times: Some(times),
         effect,
     };
-    // A change is asked for twice before it is made.
+    // Two dry runs of a change come before its write.
     world.cluster.fault(fault(2, Effect::Delay(Duration::ZERO)));
     world.cluster.fault(fault(1, Effect::Swallow));
     world.project.write("web/server", "serve slowly\n");
     let running = world.deploy().spawn();
-    // The first one was the first deploy's.
+    // The first write belongs to the first deploy.
     world.cluster.wait_for_requests(2, PATIENCE, |seen| {
         seen.writes() && seen.path.contains("/deployments/")
     });
@@ -222,7 +222,7 @@ fn while_an_upgrade_is_carried_out_but_not_answered_goes_back() {
 }
 
 #[test]
-fn where_the_cluster_does_not_answer_any_more_says_what_is_left_and_what_to_type() {
+fn unreachable_cluster_during_rollback_lists_leftovers_and_cleanup_commands() {
     let world = World::new();
     world.cluster.fault(hang("PATCH", "/deployments/"));
     let running = world.deploy().spawn();
@@ -246,14 +246,14 @@ fn where_the_cluster_does_not_answer_any_more_says_what_is_left_and_what_to_type
     ] {
         assert!(finished.stderr.contains(part), "no {part:?} in:\n{}", finished.output());
     }
-    // What it said to type works.
+    // The printed command works.
     world.cluster.heal();
     let _ = world.deploy().run().expect_code(0);
     assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
 }
 
 #[test]
-fn while_pods_are_awaited() {
+fn during_verify() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::NeverReady);
     let running = world.deploy().spawn();
@@ -267,7 +267,7 @@ fn while_pods_are_awaited() {
 }
 
 #[test]
-fn while_an_upgrade_is_awaited_goes_back() {
+fn during_verify_of_an_upgrade_rolls_back() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();

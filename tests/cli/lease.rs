@@ -1,4 +1,4 @@
-//! One deploy of a release at a time: the second waits or is refused, and nobody waits for the dead.
+//! One deploy of a release at a time: a second one waits or is refused, and takes over the lease of a killed one.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use super::world::{World, assert_refusal};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A deploy by Ada, on her machine.
+/// A deploy by the user ada on this machine.
 fn ada(world: &World) -> Host {
     world.deploy().variable("USER", "ada")
 }
 
-/// A deploy by Bob, on his.
+/// A deploy by the user bob on another machine.
 fn bob(world: &World) -> Host {
     world.elsewhere(world.deploy())
 }
@@ -23,7 +23,7 @@ fn lease(world: &World) -> Option<Value> {
     world.cluster.get("leases.coordination.k8s.io", "shop", "todohost.shop")
 }
 
-/// Somebody writes into the lease, or makes it.
+/// Creates or changes the lease as another client.
 fn write_lease(world: &World, spec: &Value) {
     let name = json!({ "name": "todohost.shop", "namespace": "shop" });
     let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": name, "spec": spec });
@@ -37,11 +37,11 @@ fn held_up(world: &World, host: Host) -> Running {
     world.cluster.wait_for_request(PATIENCE, |seen| {
         seen.query.contains("watch=true") && seen.path.contains("/pods")
     });
-    assert!(lease(world).is_some(), "who deploys holds the lease");
+    assert!(lease(world).is_some(), "the deploy holds the lease");
     running
 }
 
-/// Its pods become ready after all.
+/// Makes the pods of the deploy ready.
 fn let_go(world: &World) {
     world.cluster.behaviour("shop-web", Behaviour::Ready);
     world.cluster.write_as(
@@ -57,7 +57,7 @@ fn greeting(world: &World) -> Value {
 }
 
 #[test]
-fn a_second_deploy_waits_says_for_whom_and_goes_on_from_what_the_first_made() {
+fn second_deploy_names_the_holder_waits_and_continues_from_its_revision() {
     let world = World::new();
     let first = held_up(&world, ada(&world));
     let mut second = bob(&world).args(["--set", "greeting=bye"]).spawn();
@@ -75,7 +75,7 @@ fn a_second_deploy_waits_says_for_whom_and_goes_on_from_what_the_first_made() {
 }
 
 #[test]
-fn a_second_deploy_of_the_same_finds_nothing_to_do() {
+fn second_deploy_of_the_same_sources_changes_nothing() {
     let world = World::new();
     let first = held_up(&world, ada(&world));
     let mut second = bob(&world).spawn();
@@ -88,7 +88,7 @@ fn a_second_deploy_of_the_same_finds_nothing_to_do() {
 }
 
 #[test]
-fn two_deploys_that_begin_at_the_same_moment_follow_each_other() {
+fn simultaneous_deploys_run_one_after_the_other() {
     let world = World::new();
     let ones = [ada(&world), bob(&world)].map(Host::spawn);
     let outputs = ones.map(|one| one.finish().expect_code(0).output());
@@ -102,7 +102,7 @@ fn two_deploys_that_begin_at_the_same_moment_follow_each_other() {
 }
 
 #[test]
-fn who_does_not_want_to_wait_is_told_who_holds_it_and_since_when() {
+fn lock_timeout_reports_the_holder_and_its_start_time() {
     let world = World::new();
     let _ = ada(&world).run().expect_code(0);
     write_lease(
@@ -124,7 +124,7 @@ fn who_does_not_want_to_wait_is_told_who_holds_it_and_since_when() {
 }
 
 #[test]
-fn a_deploy_that_was_killed_on_this_machine_is_taken_over_at_once() {
+fn lease_of_a_killed_local_deploy_is_taken_over_at_once() {
     let world = World::new();
     let first = held_up(&world, ada(&world));
     first.kill();
@@ -138,13 +138,13 @@ fn a_deploy_that_was_killed_on_this_machine_is_taken_over_at_once() {
 }
 
 #[test]
-fn a_deploy_that_was_killed_on_another_machine_is_taken_over_once_its_lease_ran_out() {
+fn lease_of_a_killed_remote_deploy_is_taken_over_after_expiry() {
     let world = World::new();
     let first = held_up(&world, bob(&world));
     first.kill();
     let _ = first.finish();
     let seconds = lease(&world).unwrap()["spec"]["leaseDurationSeconds"].as_u64().unwrap();
-    // Its clock was years ahead, which is nobody's reason to wait for years.
+    // The holder's clock was years ahead; the wait must still last only as long as the lease.
     let ahead = json!("2099-01-01T00:00:00.000000Z");
     write_lease(&world, &json!({ "acquireTime": ahead, "renewTime": ahead }));
     let_go(&world);
@@ -158,7 +158,7 @@ fn a_deploy_that_was_killed_on_another_machine_is_taken_over_once_its_lease_ran_
 }
 
 #[test]
-fn a_holder_whose_clock_is_wrong_is_waited_for_as_long_as_it_renews() {
+fn holder_with_a_wrong_clock_keeps_the_lease_by_renewing_it() {
     let world = World::new();
     let _ = ada(&world).run().expect_code(0);
     let (past, duration) = (json!("1999-12-31T23:59:59.000000Z"), 2);
@@ -172,7 +172,7 @@ fn a_holder_whose_clock_is_wrong_is_waited_for_as_long_as_it_renews() {
     renew(0);
     let mut waiting = ada(&world).args(["--set", "greeting=bye"]).spawn();
     waiting.wait_for_output("waiting for carol@desk");
-    // Three times as long as its lease lasts.
+    // Three times the duration of the lease.
     for count in 1..=12 {
         std::thread::sleep(Duration::from_millis(500));
         renew(count);
@@ -184,7 +184,7 @@ fn a_holder_whose_clock_is_wrong_is_waited_for_as_long_as_it_renews() {
 }
 
 #[test]
-fn a_deploy_that_lost_its_lease_stops_and_touches_nothing_more() {
+fn deploy_without_its_lease_stops_writing() {
     let world = World::new();
     let first = held_up(&world, ada(&world));
     let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -202,14 +202,14 @@ fn a_deploy_that_lost_its_lease_stops_and_touches_nothing_more() {
     assert_eq!(deployment["spec"], after["spec"]);
     assert_eq!(world.revisions(), ["1 pending-install"]);
 
-    // Bob never comes back: the next one finishes what was begun.
+    // Bob's deploy never continues: the next deploy finishes the pending revision.
     let_go(&world);
     let _ = ada(&world).run().expect_code(0);
     assert_eq!(world.revisions(), ["1 failed", "2 deployed"]);
 }
 
 #[test]
-fn a_deploy_that_slept_too_long_finds_itself_replaced_and_leaves_what_the_other_made() {
+fn suspended_deploy_detects_its_replacement_and_keeps_the_new_objects() {
     let world = World::new();
     let first = held_up(&world, ada(&world));
     first.pause();
@@ -222,7 +222,7 @@ fn a_deploy_that_slept_too_long_finds_itself_replaced_and_leaves_what_the_other_
     assert!(first.stderr.contains("another deploy took release shop over"), "{}", first.output());
     assert_eq!(world.revisions(), ["1 failed", "2 deployed"]);
     assert_eq!(greeting(&world), "bye");
-    // It tried to renew what is no longer its own, and to write down its end.
+    // The first deploy tried to renew a lease that it had lost and to record its end.
     let writes = world.cluster.writes().split_off(before);
     let is_refused = |path: &str| path.ends_with("/todohost.shop") || path.ends_with(".shop.v1");
     assert!(writes.iter().all(|write| is_refused(&write.path)), "{writes:#?}");

@@ -1,7 +1,7 @@
-//! The whole binary against scripted worlds: what it says, how it exits, and what it leaves behind.
+//! The whole binary against scripted worlds: its output, its exit codes, and the state it leaves behind.
 //!
-//! A module per area. Snapshots hold what users read when something is refused: the exit code and
-//! the error with its causes and its help; times, paths and digests are taken out.
+//! A module per area. Snapshots hold the messages for a refused command: exit code, error, causes and help. Times,
+//! paths and digests are replaced by placeholders.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 

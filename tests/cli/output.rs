@@ -1,4 +1,4 @@
-//! What machines read, and what terminals are spared.
+//! Output for programs, and output without terminal sequences.
 
 use super::world::World;
 
@@ -25,7 +25,7 @@ fn json_lines_are_events_and_hold_no_secret() {
 }
 
 #[test]
-fn a_refusal_is_an_event_too() {
+fn refusal_is_an_event() {
     let world = World::new();
     world.tools.set("build-fails");
     let finished = world.deploy().args(["--output", "json"]).run().expect_code(7);
@@ -37,7 +37,7 @@ fn a_refusal_is_an_event_too() {
 }
 
 #[test]
-fn without_a_terminal_there_are_no_terminal_sequences() {
+fn output_without_a_terminal_has_no_escape_sequences() {
     let world = World::new();
     for host in [world.deploy(), world.deploy().without("NO_COLOR")] {
         let finished = host.run().expect_code(0);
@@ -47,7 +47,7 @@ fn without_a_terminal_there_are_no_terminal_sequences() {
 }
 
 #[test]
-fn sequences_of_others_are_not_passed_on() {
+fn escape_sequences_in_logs_are_removed() {
     let world = World::new();
     world.cluster.behaviour(
         "shop-web",

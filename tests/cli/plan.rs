@@ -1,4 +1,4 @@
-//! Plan files: what was reviewed is what is applied, or nothing is.
+//! Plan files: a deploy applies exactly the reviewed plan, or nothing.
 
 use serde_json::{Value, json};
 use todohost_testkit::{Finished, leak};
@@ -29,7 +29,7 @@ fn saved(world: &World) -> Value {
 }
 
 #[test]
-fn a_first_deploy_can_be_planned() {
+fn plan_works_before_the_first_deploy() {
     let world = World::new();
     let finished = plan(&world, &[]);
     assert!(
@@ -47,13 +47,13 @@ fn a_first_deploy_can_be_planned() {
     assert!(finished.stderr.contains("revision 1"), "{}", finished.output());
     let secret = world.cluster.get("secrets", "shop", "shop-secrets").unwrap();
     assert!(leak::find(secret.to_string().as_bytes(), CANARY).is_some());
-    // What it came to is what a deploy comes to.
+    // Applying the plan gives the same result as a deploy.
     let finished = world.deploy().run().expect_code(0);
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
 }
 
 #[test]
-fn what_is_applied_is_what_was_planned_whatever_the_sources_say_now() {
+fn apply_uses_the_plan_and_not_the_current_sources() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let _ = plan(&world, &["--set", "greeting=planned"]);
@@ -65,13 +65,13 @@ fn what_is_applied_is_what_was_planned_whatever_the_sources_say_now() {
     assert_eq!(deployment["spec"]["replicas"], 1);
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["env"][0]["value"], "planned");
-    // Only once: the release has moved since.
+    // A second time is refused, because the release has a newer revision.
     let finished = carry_out(&world).expect_code(3);
     assert!(finished.stderr.contains("the release moved"), "{}", finished.output());
 }
 
 #[test]
-fn a_plan_without_changes_changes_nothing() {
+fn plan_without_changes_changes_nothing() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let _ = plan(&world, &[]);
@@ -82,7 +82,7 @@ fn a_plan_without_changes_changes_nothing() {
 }
 
 #[test]
-fn everything_that_moved_is_told_and_nothing_is_applied() {
+fn all_drift_since_the_plan_is_listed_and_nothing_is_applied() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let _ = plan(&world, &["--set", "greeting=planned"]);
@@ -99,7 +99,7 @@ fn everything_that_moved_is_told_and_nothing_is_applied() {
 }
 
 #[test]
-fn status_and_what_controllers_own_may_move() {
+fn changes_of_status_and_controller_fields_are_not_drift() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let deployment = |replicas: u32| {
@@ -114,7 +114,7 @@ fn status_and_what_controllers_own_may_move() {
 }
 
 #[test]
-fn the_same_secrets_are_given_again() {
+fn different_secrets_than_in_the_plan_are_refused() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let _ = plan(&world, &["--set", "greeting=planned"]);
@@ -124,7 +124,7 @@ fn the_same_secrets_are_given_again() {
 }
 
 #[test]
-fn the_same_images_are_there() {
+fn missing_images_of_a_plan_are_refused() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     world.project.write("web/server", "serve more\n");
@@ -137,7 +137,7 @@ fn the_same_images_are_there() {
 }
 
 #[test]
-fn it_is_for_one_cluster() {
+fn plan_for_another_cluster_is_refused() {
     let world = World::new();
     let _ = plan(&world, &[]);
     let other = World::new();
@@ -150,7 +150,7 @@ fn it_is_for_one_cluster() {
 }
 
 #[test]
-fn what_is_no_plan_is_refused() {
+fn invalid_plan_file_is_refused() {
     let world = World::new();
     world.project.write("next.json", "{ \"version\": 7 }");
     let finished = carry_out(&world);

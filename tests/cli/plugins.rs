@@ -1,4 +1,4 @@
-//! Core plugins, and a plugin from outside: consented to, not consented to, and asking for more.
+//! Core plugins, and a third-party plugin with consent, without consent, and with new grants.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ fn the_core_plugins_are_listed_with_their_roles() {
     }
 }
 
-/// The core plugins in a folder of their own, with other files in the place of some.
+/// A folder with the core plugins, some of them replaced by other files.
 fn with_core_plugins(world: &World, replaced: &[(&str, &str)]) -> PathBuf {
     let folder = world.project.folder().join("plugins");
     std::fs::create_dir(&folder).unwrap();
@@ -48,7 +48,7 @@ fn with_core_plugins(world: &World, replaced: &[(&str, &str)]) -> PathBuf {
 }
 
 #[test]
-fn a_broken_core_plugin_is_told_of_and_left_out() {
+fn broken_core_plugin_is_reported_and_skipped() {
     let world = World::new();
     let plugins = with_core_plugins(&world, &[("kind.wasm", "not a component")]);
     std::fs::create_dir(plugins.join("folder.wasm")).unwrap();
@@ -72,7 +72,7 @@ fn a_broken_core_plugin_is_told_of_and_left_out() {
 }
 
 #[test]
-fn a_broken_core_plugin_that_is_needed_is_an_error() {
+fn needed_broken_core_plugin_is_an_error() {
     let world = World::new();
     let plugins = with_core_plugins(&world, &[("kind.wasm", "not a component")]);
     let finished =
@@ -88,7 +88,7 @@ fn a_broken_core_plugin_that_is_needed_is_an_error() {
 }
 
 #[test]
-fn a_plugin_says_what_it_imports_and_asks_for() {
+fn inspect_lists_imports_and_grants() {
     let world = World::new();
     let finished = world.run("plugin inspect docker-build").expect_code(0);
     for part in ["docker-build", "build", "process", "buildx"] {
@@ -97,7 +97,7 @@ fn a_plugin_says_what_it_imports_and_asks_for() {
 }
 
 #[test]
-fn pure_steps_import_nothing_that_reaches_out() {
+fn pure_steps_import_no_capabilities() {
     let world = World::new();
     for id in ["server-side-apply", "health", "helm-values"] {
         let finished = world.run(&format!("plugin inspect {id}")).expect_code(0);
@@ -108,7 +108,7 @@ fn pure_steps_import_nothing_that_reaches_out() {
 }
 
 #[test]
-fn a_check_from_outside_is_not_run_before_the_user_consents() {
+fn third_party_check_without_consent_does_not_run() {
     let world = with_check("labels-check");
     let finished = world.deploy().run();
     assert_refusal!(world, finished);
@@ -116,7 +116,7 @@ fn a_check_from_outside_is_not_run_before_the_user_consents() {
 }
 
 #[test]
-fn a_check_from_outside_judges_once_it_is_allowed() {
+fn allowed_third_party_check_reports_findings() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
     let _ = world.deploy().run().expect_code(0);
@@ -132,7 +132,7 @@ fn a_check_from_outside_judges_once_it_is_allowed() {
 }
 
 #[test]
-fn a_check_from_outside_reads_what_it_was_allowed_to() {
+fn third_party_check_reads_its_granted_objects() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
     world.project.write("labels.txt", "team\n");
@@ -141,7 +141,7 @@ fn a_check_from_outside_reads_what_it_was_allowed_to() {
 }
 
 #[test]
-fn consent_is_to_one_component_and_not_to_its_name() {
+fn consent_is_bound_to_the_digest_of_a_component() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
     let greedy = outside_plugin("greedy-labels-check");
@@ -152,7 +152,7 @@ fn consent_is_to_one_component_and_not_to_its_name() {
 }
 
 #[test]
-fn a_new_build_that_asks_for_more_says_what_is_new() {
+fn new_build_with_more_grants_lists_the_new_ones() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
     // The next build of the same plugin, made here by hand: its manifest has another text of the same length.
@@ -182,7 +182,7 @@ fn a_new_build_that_asks_for_more_says_what_is_new() {
 }
 
 #[test]
-fn a_check_that_asks_for_programs_is_refused_whatever_the_user_says() {
+fn check_that_requests_programs_is_refused_despite_consent() {
     let world = with_check("greedy-labels-check");
     let finished = world.deploy().run();
     assert_refusal!(world, finished);
@@ -191,7 +191,7 @@ fn a_check_that_asks_for_programs_is_refused_whatever_the_user_says() {
 }
 
 #[test]
-fn a_file_that_is_no_component() {
+fn file_that_is_not_a_component_is_refused() {
     let world = World::new();
     world.project.write("check.wasm", "not a component");
     world.project.append("todohost.toml", "\n[checks.labels]\nplugin = \"check.wasm\"\n");
@@ -200,7 +200,7 @@ fn a_file_that_is_no_component() {
 }
 
 #[test]
-fn an_author_sees_findings_in_a_sandbox() {
+fn plugin_can_be_tried_in_a_sandbox() {
     let component = outside_plugin("labels-check");
     let sandbox = Sandbox::new(&todohost_tests::binary(), &todohost_tests::plugins(), &component);
     share_compiled(&sandbox.project().home().join(".cache"));

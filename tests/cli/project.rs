@@ -1,9 +1,9 @@
-//! A project file that cannot be used.
+//! Invalid project files.
 
 use super::world::{World, assert_refusal};
 
 #[test]
-fn there_is_none() {
+fn missing_project_file_is_reported() {
     let world = World::new();
     std::fs::remove_file(world.project.root().join("todohost.toml")).unwrap();
     let finished = world.deploy().run();
@@ -11,7 +11,7 @@ fn there_is_none() {
 }
 
 #[test]
-fn an_unknown_key_has_its_line_and_a_suggestion() {
+fn unknown_key_is_reported_with_line_and_suggestion() {
     let world = World::new();
     world.project.replace("todohost.toml", "context = \"web\"", "contxt = \"web\"");
     let finished = world.deploy().run();
@@ -19,7 +19,7 @@ fn an_unknown_key_has_its_line_and_a_suggestion() {
 }
 
 #[test]
-fn it_is_not_toml() {
+fn invalid_toml_is_reported() {
     let world = World::new();
     world.project.replace("todohost.toml", "name = \"shop\"", "name = shop");
     let finished = world.deploy().run();
@@ -27,7 +27,7 @@ fn it_is_not_toml() {
 }
 
 #[test]
-fn a_path_leads_out_of_the_project() {
+fn path_outside_the_project_is_refused() {
     let world = World::new();
     world.project.replace("todohost.toml", "chart = \"chart\"", "chart = \"../../etc\"");
     let finished = world.deploy().run();
@@ -35,7 +35,7 @@ fn a_path_leads_out_of_the_project() {
 }
 
 #[test]
-fn it_names_a_plugin_that_is_not_there() {
+fn unknown_plugin_is_reported() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[plugins]\nrender = \"kustomize\"\n");
     let finished = world.deploy().run();
@@ -44,7 +44,7 @@ fn it_names_a_plugin_that_is_not_there() {
 }
 
 #[test]
-fn an_option_that_the_plugin_does_not_know_has_its_line_and_a_suggestion() {
+fn unknown_option_is_reported_with_line_and_suggestion() {
     let world = World::new();
     let plugins = "\n[plugins.build]\noptions = { bulder = \"classic\" }\n";
     world.project.append("todohost.toml", plugins);
@@ -54,7 +54,7 @@ fn an_option_that_the_plugin_does_not_know_has_its_line_and_a_suggestion() {
 }
 
 #[test]
-fn an_option_that_the_plugin_does_not_take_so_has_its_line() {
+fn invalid_option_value_is_reported_with_line() {
     let world = World::new();
     let plugins =
         "\n[targets.here]\nplugin = \"docker-desktop\"\n[targets.here.options]\ncontext = 7\n";
@@ -64,7 +64,7 @@ fn an_option_that_the_plugin_does_not_take_so_has_its_line() {
 }
 
 #[test]
-fn a_step_plugin_without_options_takes_none() {
+fn option_for_a_plugin_without_options_is_refused() {
     let world = World::new();
     let plugins =
         "\n[plugins]\nverify = { plugin = \"health\", options = { readyWithin = \"5s\" } }\n";
@@ -74,7 +74,7 @@ fn a_step_plugin_without_options_takes_none() {
 }
 
 #[test]
-fn a_key_beside_a_step_plugins_options_is_unknown() {
+fn unknown_key_beside_the_options_of_a_step_is_refused() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[plugins.build]\noption = {}\n");
     let finished = world.deploy().run();
@@ -82,11 +82,11 @@ fn a_key_beside_a_step_plugins_options_is_unknown() {
 }
 
 #[test]
-fn a_step_plugins_options_reach_it() {
+fn options_of_a_step_reach_its_plugin() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[plugins.build]\noptions.builder = \"classic\"\n");
     let finished = world.run("build");
-    // The scripted engine has no classic builder: that one was asked at all is what counts.
+    // The scripted engine has no classic builder; the attempt to use it is enough.
     let lines = world.tools.lines();
     assert!(lines.iter().any(|line| line.starts_with("docker build ")), "{}", finished.output());
     assert!(!lines.iter().any(|line| line.starts_with("docker buildx build")), "{lines:?}");

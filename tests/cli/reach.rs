@@ -1,4 +1,4 @@
-//! The address that is told leads to this very cluster, or a port-forward is told in its place, with a word about why.
+//! A printed address leads to this cluster; otherwise a port-forward command is printed with the reason.
 
 use todohost_testkit::{Finished, Host};
 
@@ -7,7 +7,7 @@ use super::world::World;
 const FORWARD: &str = "  todohost forward shop-web --target docker-desktop";
 const NOTHING_TELLS: &str = "nothing tells the two apart";
 
-/// A deploy that opens the app at a port of this machine.
+/// A deploy that exposes the app at a port of this machine.
 fn deploy(world: &World, port: u16) -> Host {
     world.project.write(
         "chart/templates/service.yaml",
@@ -23,7 +23,7 @@ fn status(world: &World) -> Host {
     world.host().args(["status", "--target", "docker-desktop"])
 }
 
-/// Another cluster that has the same app, which answers at a port of this machine.
+/// Another cluster with the same app, which answers at a port of this machine.
 fn another() -> (World, u16) {
     let other = World::new();
     let port = other.cluster.node_port("shop", "shop-web");
@@ -43,7 +43,7 @@ fn assert_says(finished: &Finished, words: &str) {
 }
 
 #[test]
-fn an_address_that_was_silent_before_is_the_clusters() {
+fn port_that_answers_only_after_the_deploy_is_accepted() {
     let world = World::new();
     let port = world.cluster.node_port("shop", "shop-web");
     let address = format!("  http://localhost:{port}");
@@ -51,18 +51,18 @@ fn an_address_that_was_silent_before_is_the_clusters() {
     assert_told(&first, &address);
     assert!(!first.output().contains(NOTHING_TELLS), "{}", first.output());
     assert!(!first.output().contains("warning"), "{}", first.output());
-    // What was seen once is remembered on this machine.
+    // The observation is cached on this machine.
     let second = status(&world).run().expect_code(0);
     assert_told(&second, &address);
     assert!(!second.output().contains(NOTHING_TELLS), "{}", second.output());
-    // Elsewhere nothing is known of it, and that is said.
+    // Another machine has no such observation, and reports that.
     let bob = world.elsewhere(status(&world)).run().expect_code(0);
     assert_told(&bob, &address);
     assert_says(&bob, NOTHING_TELLS);
 }
 
 #[test]
-fn the_same_app_of_another_cluster_is_not_taken_for_this_ones() {
+fn port_that_answered_before_the_deploy_is_rejected() {
     let (_other, port) = another();
     let world = World::new();
     let deployed = deploy(&world, port).run().expect_code(0);
@@ -73,14 +73,14 @@ fn the_same_app_of_another_cluster_is_not_taken_for_this_ones() {
 }
 
 #[test]
-fn pods_that_say_their_names_are_known_again() {
+fn pods_that_answer_with_their_name_are_recognised() {
     let (other, taken) = another();
     other.cluster.answer("shop-web", "/", 200, "this is {pod}");
     let world = World::new();
     world.cluster.answer("shop-web", "/", 200, "this is {pod}");
     let deployed = deploy(&world, taken).run().expect_code(0);
     assert_told(&deployed, FORWARD);
-    // Whoever saw nothing of the deploy sees it, too.
+    // A machine without the observation recognises the pods as well.
     let bob = world.elsewhere(status(&world)).run().expect_code(0);
     assert_told(&bob, FORWARD);
     assert_says(&bob, "what answers there is something else");
@@ -95,7 +95,7 @@ fn pods_that_say_their_names_are_known_again() {
 }
 
 #[test]
-fn another_app_is_not_taken_for_this_one() {
+fn port_of_another_app_is_rejected() {
     let (other, port) = another();
     other.cluster.answer("shop-web", "/", 200, "a blog");
     let world = World::new();
@@ -105,7 +105,7 @@ fn another_app_is_not_taken_for_this_one() {
 }
 
 #[test]
-fn a_port_where_nobody_answers_is_not_told() {
+fn silent_port_is_not_printed() {
     let world = World::new();
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let deployed = deploy(&world, port).run().expect_code(0);
@@ -114,7 +114,7 @@ fn a_port_where_nobody_answers_is_not_told() {
 }
 
 #[test]
-fn a_port_that_a_container_has_is_not_the_clusters() {
+fn port_of_an_unrelated_container_is_rejected() {
     let world = World::with(
         todohost_testkit::Project::shop(),
         "docker-desktop",

@@ -1,4 +1,4 @@
-//! The database as pods see it: what `doctor` makes for that, what it says, and that nothing of it stays.
+//! `doctor` tests the database from a pod: the pod it creates, the rows it prints, and the cleanup.
 
 use std::time::{Duration, Instant};
 
@@ -11,48 +11,48 @@ use super::world::{CANARY, World};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const PODS: &str = "As pods see it";
-/// A place that only pods know.
+/// A host that only pods can resolve.
 const INSIDE: &str = "database.shop.svc:5432";
 
-/// A node with an image, as every one has that runs the app.
+/// A world with an image on its node, like every node that runs the app.
 fn world() -> World {
     let world = World::new();
     world.cluster.images(&["docker.io/library/shop-web:1"]);
     world
 }
 
-/// A database at this place.
+/// `doctor` with a database at this host and port.
 fn doctor_of(world: &World, place: &str) -> Host {
     let url = format!("postgresql://shop:{CANARY}@{place}/shop?sslmode=disable");
     doctor(world).args(["--set", &format!("secrets.databaseUrl={url}")])
 }
 
-/// A place on this machine whose name does not say so: a pod is asked.
+/// A host and port on this machine that are not recognised as loopback, so that a pod is used.
 fn here(port: u16) -> String {
     format!("127.1:{port}")
 }
 
-/// Names of pods that are there, in any namespace.
+/// Names of all pods, in any namespace.
 fn pods(world: &World) -> Vec<String> {
     let pods = world.cluster.list("pods", "");
     pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The pods that were made, as they were sent.
+/// The pods that the host created, as sent.
 fn made(world: &World) -> Vec<Value> {
     let writes = world.cluster.writes().into_iter();
     let made = writes.filter(|it| it.method == "POST" && it.path.ends_with("/pods"));
     made.map(|it| serde_json::from_slice(&it.body).unwrap()).collect()
 }
 
-/// Nothing was said that is secret, and no pod stays.
+/// Asserts that no secret was printed and that no pod is left.
 fn assert_clean(world: &World, finished: &Finished) {
     world.assert_no_leak(finished);
     assert_eq!(pods(world), Vec::<String>::new());
 }
 
 #[test]
-fn where_both_get_in_all_is_well() {
+fn database_reachable_from_here_and_from_pods_passes() {
     let world = world();
     let place = here(server(welcome()));
     world.cluster.from_pods(&place, FromPods::Server(server(welcome())));
@@ -61,7 +61,7 @@ fn where_both_get_in_all_is_well() {
     assert_clean(&world, &finished);
     let made = made(&world);
     assert_eq!(made.len(), 1);
-    // The namespace of the app is not there yet.
+    // The namespace of the app does not exist yet.
     assert_eq!(made[0]["metadata"]["namespace"], "default");
     assert_eq!(made[0]["spec"]["nodeName"], "docker-desktop");
     assert!(!made[0].to_string().contains("127.1"), "{}", made[0]);
@@ -69,7 +69,7 @@ fn where_both_get_in_all_is_well() {
 }
 
 #[test]
-fn what_only_this_machine_reaches_fails_and_says_why() {
+fn database_reachable_only_from_here_fails_with_the_reason() {
     for (told, reason, help) in [
         ("refused", "nothing listens at 127.1:", "listen_addresses"),
         ("unknown-host", "the name 127.1 has no address", "name service"),
@@ -88,7 +88,7 @@ fn what_only_this_machine_reaches_fails_and_says_why() {
 }
 
 #[test]
-fn what_only_pods_reach_is_judged_by_what_they_see() {
+fn database_reachable_only_from_pods_is_judged_from_a_pod() {
     let world = world();
     world.cluster.from_pods(INSIDE, FromPods::Server(server(welcome())));
     let finished = doctor_of(&world, INSIDE).run().expect_code(0);
@@ -107,7 +107,7 @@ fn what_only_pods_reach_is_judged_by_what_they_see() {
 }
 
 #[test]
-fn an_image_without_a_program_is_passed_over() {
+fn image_without_a_usable_program_is_skipped() {
     let world = World::new();
     world.cluster.images(&["scratch:1", "shop-web:1"]);
     world.cluster.from_pods(INSIDE, FromPods::Server(server(welcome())));
@@ -122,7 +122,7 @@ fn an_image_without_a_program_is_passed_over() {
 }
 
 #[test]
-fn where_no_pod_can_be_asked_it_says_why() {
+fn missing_permission_or_image_for_the_pod_is_reported() {
     let no_image = "no image on node docker-desktop has a program";
     let cases: [(&[&str], &str, &str); 4] = [
         (&[], "", no_image),
@@ -137,7 +137,7 @@ fn where_no_pod_can_be_asked_it_says_why() {
             let forbidden =
                 Refusal::new(403, "Forbidden", "pods is forbidden: User \"ada\" cannot do that");
             let effect = Effect::Refuse(forbidden);
-            // What is made may be taken away.
+            // The created pod can be deleted.
             for method in ["GET", "POST"] {
                 let (method, path, effect) = (method.into(), path.into(), effect.clone());
                 world.cluster.fault(Fault { method, path, times: None, effect });
@@ -154,7 +154,7 @@ fn where_no_pod_can_be_asked_it_says_why() {
 
 #[cfg(unix)]
 #[test]
-fn a_stop_takes_the_pod_away() {
+fn interrupt_deletes_the_pod() {
     let world = world();
     world.cluster.from_pods(INSIDE, FromPods::Silence);
     let running = doctor_of(&world, INSIDE).spawn();
@@ -167,7 +167,7 @@ fn a_stop_takes_the_pod_away() {
 }
 
 #[test]
-fn what_a_killed_run_left_behind_is_taken_away_and_nothing_else() {
+fn pod_of_a_killed_run_is_deleted_and_nothing_else() {
     let world = world();
     let ours = json!({ "todohost.dev/relay": "true" });
     for (name, command, labels) in [
@@ -196,7 +196,7 @@ fn what_a_killed_run_left_behind_is_taken_away_and_nothing_else() {
 }
 
 #[test]
-fn a_deploy_makes_no_pod_for_it() {
+fn deploy_creates_no_pod_for_the_database_check() {
     let world = world();
     world.project.append("todohost.toml", "\n[checks.database]\nplugin = \"database\"\n");
     let place = here(server(welcome()));

@@ -1,9 +1,9 @@
-//! Charts that do not render, or that do to secrets what may not be done.
+//! Charts that do not render, or that handle secrets in a forbidden way.
 
 use super::world::{DATABASE, World, assert_refusal};
 
 #[test]
-fn a_chart_that_does_not_render() {
+fn render_failure_is_reported() {
     let world = World::new();
     let template = "chart/templates/service.yaml";
     world.project.replace(template, "{{ .Values.service.port }}", "{{ .Values.nothing.port }}");
@@ -13,7 +13,7 @@ fn a_chart_that_does_not_render() {
 }
 
 #[test]
-fn a_template_that_is_not_yaml() {
+fn invalid_yaml_in_a_template_is_reported() {
     let world = World::new();
     world.project.write("chart/templates/broken.yaml", "kind: [\n");
     let finished = world.deploy().run();
@@ -22,7 +22,7 @@ fn a_template_that_is_not_yaml() {
 }
 
 #[test]
-fn there_is_no_chart() {
+fn missing_chart_is_reported() {
     let world = World::new();
     world.project.replace("todohost.toml", "chart = \"chart\"", "chart = \"charts\"");
     let finished = world.deploy().run();
@@ -31,7 +31,7 @@ fn there_is_no_chart() {
 }
 
 #[test]
-fn a_secret_outside_a_secret() {
+fn secret_outside_of_secret_objects_is_refused() {
     let world = World::new();
     let template = "chart/templates/deployment.yaml";
     world.project.replace(
@@ -45,7 +45,7 @@ fn a_secret_outside_a_secret() {
 }
 
 #[test]
-fn a_secret_that_the_chart_transforms() {
+fn transformed_secret_is_refused() {
     let world = World::new();
     let template = "chart/templates/secret.yaml";
     world.project.replace(
@@ -59,7 +59,7 @@ fn a_secret_that_the_chart_transforms() {
 }
 
 #[test]
-fn rendering_alone_prints_manifests_without_secrets() {
+fn render_prints_manifests_without_secrets() {
     let world = World::new();
     let finished = world
         .host()

@@ -1,4 +1,4 @@
-//! What a failed deploy leaves: nothing, or what the user asked for; and always its evidence.
+//! Failed deploys: rolled back, or kept on request, and always with a failure report.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ fn breaks(world: &World) {
     world.project.write("web/server", "serve otherwise\n");
 }
 
-/// The version before stays good.
+/// The previous version stays ready.
 fn keeps_good(world: &World) {
     let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
@@ -24,7 +24,7 @@ fn bundles(world: &World) -> Vec<PathBuf> {
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// What `tar` reads in a bundle.
+/// The content of a failure report, read by `tar`.
 fn content(bundle: &PathBuf) -> String {
     let output = std::process::Command::new("tar").arg("-xzOf").arg(bundle).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -35,7 +35,7 @@ fn assert_evidence(world: &World, finished: &Finished) {
     let found = bundles(world);
     assert_eq!(found.len(), 1, "{}", finished.output());
     let path = found[0].display().to_string();
-    assert!(finished.output().contains(&path), "{path} is not told:\n{}", finished.output());
+    assert!(finished.output().contains(&path), "{path} is not printed:\n{}", finished.output());
     let text = content(&found[0]);
     for part in
         ["no schema", "exit code 3", "BackOff", "\"kind\": \"Deployment\"", "\"kind\": \"Secret\""]
@@ -49,7 +49,7 @@ fn assert_evidence(world: &World, finished: &Finished) {
 }
 
 #[test]
-fn the_evidence_of_a_failed_revision_is_kept_without_its_secrets() {
+fn failure_report_is_kept_without_secrets() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     keeps_good(&world);
@@ -61,7 +61,7 @@ fn the_evidence_of_a_failed_revision_is_kept_without_its_secrets() {
 }
 
 #[test]
-fn a_failed_first_deploy_has_its_evidence_too() {
+fn failed_first_deploy_has_a_report() {
     let world = World::new();
     breaks(&world);
     let finished = world.deploy().run().expect_code(11);
@@ -70,7 +70,7 @@ fn a_failed_first_deploy_has_its_evidence_too() {
 }
 
 #[test]
-fn a_failed_upgrade_stays_where_the_user_wants_that_and_the_next_deploy_mends_it() {
+fn no_rollback_keeps_a_failed_upgrade_and_the_next_deploy_continues_it() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let good = world.project.read("web/server");
@@ -87,7 +87,7 @@ fn a_failed_upgrade_stays_where_the_user_wants_that_and_the_next_deploy_mends_it
     assert_ne!(before["spec"], after["spec"]);
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
 
-    // Back to what it was: what only the failed revision had goes, too.
+    // The next deploy also deletes objects that only the failed revision had.
     world.project.write("web/server", &good);
     std::fs::remove_file(world.project.root().join("chart/templates/extra.yaml")).unwrap();
     let finished = world.deploy().run().expect_code(0);
@@ -97,7 +97,7 @@ fn a_failed_upgrade_stays_where_the_user_wants_that_and_the_next_deploy_mends_it
 }
 
 #[test]
-fn a_failed_first_deploy_stays_where_the_user_wants_that_and_the_next_deploy_mends_it() {
+fn no_rollback_keeps_a_failed_first_deploy_and_the_next_deploy_continues_it() {
     let world = World::new();
     breaks(&world);
     let _ = world.deploy().args(["--keep"]).run().expect_code(11);
@@ -110,7 +110,7 @@ fn a_failed_first_deploy_stays_where_the_user_wants_that_and_the_next_deploy_men
 }
 
 #[test]
-fn an_image_that_went_before_a_rollback_is_told() {
+fn image_removed_before_a_rollback_is_reported() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -135,7 +135,7 @@ fn twice_deployed() -> (World, String) {
 }
 
 #[test]
-fn an_older_revision_comes_back_as_a_new_one() {
+fn rollback_deploys_an_older_revision_as_a_new_one() {
     let (world, image) = twice_deployed();
     let builds = || world.tools.lines().iter().filter(|it| it.contains("buildx build")).count();
     let before = builds();
@@ -151,14 +151,14 @@ fn an_older_revision_comes_back_as_a_new_one() {
     assert!(leak::find(secret.to_string().as_bytes(), CANARY).is_some());
     assert_eq!(builds(), before, "nothing is built");
 
-    // By its number, and what is not kept is told.
+    // Roll back by number; an unknown number is reported.
     let _ = world.run("rollback 2 --target docker-desktop").expect_code(0);
     let finished = world.run("rollback 9 --target docker-desktop");
     assert_refusal!(world, finished);
 }
 
 #[test]
-fn a_rollback_to_what_is_in_force_changes_nothing() {
+fn rollback_to_the_current_revision_changes_nothing() {
     let (world, _) = twice_deployed();
     let before = world.cluster.writes().len();
     let finished = world.run("rollback 2 --target docker-desktop").expect_code(0);
@@ -167,7 +167,7 @@ fn a_rollback_to_what_is_in_force_changes_nothing() {
 }
 
 #[test]
-fn a_rollback_whose_image_went_is_refused_before_anything_is_touched() {
+fn rollback_to_a_revision_with_a_missing_image_is_refused_before_any_write() {
     let (world, image) = twice_deployed();
     world.tools.unset(&image);
     let before = world.cluster.writes().len();

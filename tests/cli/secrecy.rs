@@ -1,5 +1,5 @@
-//! Secrets are in Secrets and in the records of releases, and nowhere else: whatever the command, however it ends,
-//! and whatever a plugin asks for.
+//! Secrets are only in Secret objects and release records: after every command and outcome, and for every request of a
+//! plugin.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use todohost_testkit::{Behaviour, Finished, Host, leak};
 
 use super::world::{API_KEY, CANARY, DATABASE, World};
 
-/// Something that is no secret, and that plugins are given all the same.
+/// A value that is not a secret and that plugins receive.
 const GREETING: &str = "greeting-b0a91e";
 
-/// The app says on its way down what it knows, in more than one way.
+/// The app crashes and logs its secrets in several encodings.
 fn talkative() -> Behaviour {
     let log = format!(
         "cannot connect to {DATABASE}\nkey={API_KEY}\n{}\n",
@@ -21,7 +21,7 @@ fn talkative() -> Behaviour {
     Behaviour::Exits { code: 4, log }
 }
 
-/// Whatever becomes of later ones, the version that runs now stays good.
+/// Keeps the current version ready, even if later versions fail.
 fn stays_good(world: &World) {
     let deployment = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
@@ -40,7 +40,7 @@ fn bundles(world: &World) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// A command with its secrets where it takes them: one from the environment, one from a file.
+/// A command, with one secret from the environment and one from a file if it takes values.
 fn command(world: &World, line: &str, form: &[&str], file: &Path) -> Host {
     let host = world.host().args(line.split_whitespace()).args(form);
     let takes_values = ["check", "render", "diff", "plan", "deploy", "apply"];
@@ -53,13 +53,13 @@ fn command(world: &World, line: &str, form: &[&str], file: &Path) -> Host {
     }
 }
 
-/// Every command, in an order in which each has something to do.
+/// Runs every command, in an order in which each has work to do.
 fn goes_through(form: &[&str]) {
     let world = World::new();
-    // What the app answers is passed on to plugins, too.
+    // Plugins receive the app's HTTP responses as well.
     world.cluster.answer("shop-web", "/", 200, &format!("at {DATABASE} with {API_KEY}"));
     world.add_allowed_check("recording-check", "");
-    // Not where it is looked for.
+    // Keep the secret file out of the searched folders.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("api-key");
     std::fs::write(&file, format!("{API_KEY}\n")).unwrap();
@@ -87,7 +87,7 @@ fn goes_through(form: &[&str]) {
     }
     breaks(&world);
     run("deploy", 11);
-    assert_eq!(bundles(&world), 1, "there is evidence to look into");
+    assert_eq!(bundles(&world), 1, "there is a failure report to search");
     run("deploy --no-rollback", 11);
     run("status", 0);
     run("rollback", 0);
@@ -104,21 +104,21 @@ fn no_command_shows_or_keeps_a_secret() {
 }
 
 #[test]
-fn no_command_shows_or_keeps_a_secret_where_all_is_told() {
+fn no_command_shows_or_keeps_a_secret_with_verbose() {
     goes_through(&["--verbose"]);
 }
 
 #[test]
-fn no_command_shows_or_keeps_a_secret_where_machines_read() {
+fn no_command_shows_or_keeps_a_secret_with_json_output() {
     goes_through(&["--output", "json"]);
 }
 
-/// What recording plugins were given, piece by piece, by what it was; nothing where no events were printed.
+/// The data that recording plugins received, each with its name; empty if no events were printed.
 fn received(finished: &Finished) -> Vec<(String, Vec<u8>)> {
     received_by("recording-", finished)
 }
 
-/// The same of plugins whose id begins so.
+/// The data received by plugins with this prefix in their id.
 fn received_by(plugins: &str, finished: &Finished) -> Vec<(String, Vec<u8>)> {
     let lines = finished.stdout.lines().filter(|line| line.starts_with('{'));
     let events = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -165,7 +165,7 @@ fn no_plugin_receives_a_secret() {
     breaks(&world);
     let third = deploy().expect_code(11);
 
-    // That nothing was found is worth as much as what was looked through.
+    // Prove that the search covered each kind of data.
     holds(&first, "render", GREETING);
     holds(&first, "render", "secrets.databaseUrl=");
     holds(&first, "desired", GREETING);
@@ -183,7 +183,7 @@ fn no_plugin_receives_a_secret() {
     holds(&third, "explain", "BackOff");
 }
 
-/// Something that is no secret was given, too.
+/// Asserts that a recording plugin received this text, which is not a secret.
 fn holds(finished: &Finished, wanted: &str, text: &str) {
     let found = received(finished)
         .into_iter()
@@ -218,7 +218,7 @@ fn no_target_and_no_builder_receives_a_secret() {
 }
 
 #[test]
-fn a_check_that_is_trusted_with_one_secret_sees_that_one_and_no_other() {
+fn check_with_a_secret_grant_receives_only_that_secret() {
     let world = World::new();
     world.cluster.answer("shop-web", "/", 200, &format!("at {DATABASE} with {API_KEY}"));
     let file = world.add_component("trusted-check");
@@ -234,7 +234,7 @@ fn a_check_that_is_trusted_with_one_secret_sees_that_one_and_no_other() {
         let holding = pieces.filter(|(_, bytes)| leak::find(bytes, secret).is_some());
         holding.map(|(what, _)| what).collect()
     };
-    // Where it is needed: the values. What is made of them holds placeholders for it, too.
+    // Only in the values; rendered objects have placeholders even for a granted secret.
     assert_eq!(holders(API_KEY, "recording-trusted"), ["values"], "{}", finished.output());
     assert_eq!(holders(CANARY, "recording-trusted"), Vec::<String>::new());
     for secret in [API_KEY, CANARY] {

@@ -1,21 +1,21 @@
-//! Several targets in one run, and the one that is chosen where none is named.
+//! Several targets in one run, and the target selected if none is named.
 
 use todohost_testkit::{FakeCluster, Host, Rule};
 
 use super::world::{DATABASE, World, assert_refusal};
 
-/// Docker Desktop's cluster and kind's on one machine, each with its own API server.
+/// Docker Desktop's cluster and a kind cluster on one machine, each with its own API server.
 fn two() -> (World, FakeCluster) {
     let world = World::new();
     let second = FakeCluster::builder().node("todohost-control-plane").start();
     second.write_kubeconfig(&world.project.home().join(".kube/second"), "kind-todohost");
     let node = "exec todohost-control-plane ctr ** images list --quiet";
     let rules = [
-        // No container has a port of this machine, and Docker Desktop's own cluster is none of kind's.
+        // No container publishes a port of this machine, and Docker Desktop's cluster is not made by kind.
         Rule::on("ps --filter * --format *"),
         Rule::on("ps **").prints("todohost-control-plane\trunning\tcontrol-plane\n"),
         Rule::on("exec todohost-control-plane kubectl **").prints("ok"),
-        // What the engine has by now is what the node was given.
+        // After the import the node has the engine's image.
         Rule::on(node).requires("arrived").prints(&format!("docker.io/library/{}\n", image())),
         Rule::on(node),
         Rule::on("save **").requires("save-fails").fails(1, "no space left on device\n"),
@@ -46,7 +46,7 @@ fn deploy(world: &World, targets: &[&str]) -> Host {
 }
 
 #[test]
-fn one_run_deploys_to_both_and_builds_once() {
+fn one_run_deploys_to_two_targets_and_builds_once() {
     let (world, second) = two();
     let finished = deploy(&world, &["docker-desktop", "kind"]).run().expect_code(0);
     world.assert_no_leak(&finished);
@@ -66,7 +66,7 @@ fn one_run_deploys_to_both_and_builds_once() {
 }
 
 #[test]
-fn every_event_of_a_step_says_for_which_target_it_is() {
+fn every_step_event_names_its_target() {
     let (world, _second) = two();
     let finished =
         deploy(&world, &["docker-desktop", "kind"]).args(["--output", "json"]).run().expect_code(0);
@@ -78,14 +78,14 @@ fn every_event_of_a_step_says_for_which_target_it_is() {
 }
 
 #[test]
-fn one_that_fails_leaves_the_other_alone() {
+fn failure_on_one_target_does_not_affect_the_other() {
     let (world, second) = two();
     world.tools.set("save-fails");
     let finished = deploy(&world, &["docker-desktop", "kind"]).run();
     assert!(!matches!(finished.code(), Some(0 | 1)), "{}", finished.output());
     assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
     assert_eq!(second.get("namespaces", "", "shop"), None);
-    // Side by side: which went well, with its revision, and which did not.
+    // The table has the successful target with its revision and the failed one.
     let row = |target: &str| {
         let mut lines = finished.stderr.lines();
         lines.find(|line| line.starts_with(&format!("{target} "))).unwrap_or_default().to_owned()
@@ -95,7 +95,7 @@ fn one_that_fails_leaves_the_other_alone() {
 }
 
 #[test]
-fn the_end_says_how_it_was_on_each_target() {
+fn final_event_has_the_outcome_of_each_target() {
     let ends = |finished: &todohost_testkit::Finished| {
         let end = finished.events_of("run-finished").remove(0);
         let targets = end["targets"].as_array().unwrap().clone();
@@ -127,7 +127,7 @@ fn the_end_says_how_it_was_on_each_target() {
 }
 
 #[test]
-fn several_that_fail_are_each_told_in_full() {
+fn each_failed_target_is_reported_in_full() {
     let world = World::new();
     std::fs::remove_file(world.project.kubeconfig()).unwrap();
     let finished = deploy(&world, &["docker-desktop", "minikube"]).run();
@@ -140,7 +140,7 @@ fn several_that_fail_are_each_told_in_full() {
 }
 
 #[test]
-fn the_best_local_one_is_chosen_and_the_reason_is_told() {
+fn best_local_target_is_selected_and_the_reason_printed() {
     let (world, second) = two();
     let finished = deploy(&world, &["auto"]).run().expect_code(0);
     let reason = "target docker-desktop: images need not be brought to it; there run also kind";
@@ -149,14 +149,14 @@ fn the_best_local_one_is_chosen_and_the_reason_is_told() {
 }
 
 #[test]
-fn without_a_name_several_are_refused() {
+fn ambiguous_target_without_a_name_is_refused() {
     let (world, _second) = two();
     let finished = deploy(&world, &[]).run();
     assert_refusal!(world, finished);
 }
 
 #[test]
-fn nothing_local_can_be_chosen() {
+fn missing_local_target_is_reported() {
     let world = World::new();
     std::fs::remove_file(world.project.kubeconfig()).unwrap();
     let finished = deploy(&world, &["auto"]).run();
@@ -164,7 +164,7 @@ fn nothing_local_can_be_chosen() {
 }
 
 #[test]
-fn the_name_is_taken() {
+fn reserved_target_name_is_refused() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[targets.auto]\nplugin = \"kind\"\n");
     let finished = deploy(&world, &["auto"]).run();

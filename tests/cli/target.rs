@@ -1,4 +1,4 @@
-//! Targets, contexts, clusters and engines that are not as they should be.
+//! Invalid targets and contexts, unreachable clusters, stopped engines.
 
 use todohost_testkit::cluster::{Effect, kubeconfig};
 use todohost_testkit::{Fault, Refusal, Rule};
@@ -6,7 +6,7 @@ use todohost_testkit::{Fault, Refusal, Rule};
 use super::world::{World, assert_refusal, docker};
 
 #[test]
-fn the_context_is_missing() {
+fn missing_context_is_reported() {
     let world = World::new();
     world.cluster.write_kubeconfig(&world.project.kubeconfig(), "elsewhere");
     let finished = world.deploy().run();
@@ -15,7 +15,7 @@ fn the_context_is_missing() {
 }
 
 #[test]
-fn there_is_no_kubeconfig() {
+fn missing_kubeconfig_is_reported() {
     let world = World::new();
     std::fs::remove_file(world.project.kubeconfig()).unwrap();
     let finished = world.deploy().run();
@@ -23,7 +23,7 @@ fn there_is_no_kubeconfig() {
 }
 
 #[test]
-fn the_cluster_does_not_answer() {
+fn unreachable_cluster_is_reported() {
     let world = World::new();
     // A port that was free a moment ago.
     let port = {
@@ -37,7 +37,7 @@ fn the_cluster_does_not_answer() {
 }
 
 #[test]
-fn the_cluster_knows_no_such_user() {
+fn rejected_credentials_are_reported() {
     let world = World::new();
     world.cluster.fault(Fault {
         method: String::new(),
@@ -50,7 +50,7 @@ fn the_cluster_knows_no_such_user() {
 }
 
 #[test]
-fn the_engine_does_not_run() {
+fn stopped_engine_is_reported() {
     let world = World::new();
     world.tools.set("engine-stopped");
     let finished = world.deploy().run();
@@ -59,7 +59,7 @@ fn the_engine_does_not_run() {
 }
 
 #[test]
-fn the_engine_is_not_installed() {
+fn missing_engine_is_reported() {
     let world = World::new();
     let finished = world.deploy().variable("PATH", world.project.home()).run();
     assert_refusal!(world, finished);
@@ -67,7 +67,7 @@ fn the_engine_is_not_installed() {
 }
 
 #[test]
-fn the_target_is_unknown() {
+fn unknown_target_is_reported() {
     let world = World::new();
     let secret = "--set=secrets.databaseUrl=postgresql://db.example/shop";
     let finished = world.host().args(["deploy", "--target", "moon", secret]).run();
@@ -75,7 +75,7 @@ fn the_target_is_unknown() {
 }
 
 #[test]
-fn a_cluster_that_is_not_local_is_never_chosen_by_itself() {
+fn remote_cluster_is_never_selected_automatically() {
     let world = World::new();
     let text = kubeconfig("docker-desktop", "https://cluster.example:6443");
     std::fs::write(world.project.kubeconfig(), text).unwrap();
@@ -85,7 +85,7 @@ fn a_cluster_that_is_not_local_is_never_chosen_by_itself() {
 }
 
 #[test]
-fn the_list_of_targets_says_what_each_is_and_would_do() {
+fn target_list_has_state_and_offer_of_each_target() {
     let world = World::new();
     world.tools.program("kind", &[Rule::on("--version").prints("kind version 0.33.0\n")]);
     let rules = [&[Rule::on("ps --all **")], docker().as_slice()].concat();

@@ -1,17 +1,17 @@
-//! What every target has to keep, whatever its product: the same project to each, by changing only `--target`.
+//! The contract of every target: the same project deploys to each of them by changing only `--target`.
 //!
-//! The tools and the cluster are scripted after what the real ones print; what a real cluster does, the tests of
-//! `cluster` and `targets` see: kind, minikube with the docker driver and containerd, and a cluster that shares the engine's
-//! images as Docker Desktop's kubeadm does. Modelled only, and never run for real, are:
+//! The tools and the cluster are scripted after the output of the real ones. The tests of `cluster` and `targets` use
+//! real clusters: kind, minikube with the docker driver and containerd, and a cluster that shares the engine's images
+//! like Docker Desktop's kubeadm. Only modelled, and never run for real, are:
 //!
-//! - Docker Desktop itself: its command (`docker desktop status`, `start`), its settings file, its kind provisioner with
-//!   the hidden nodes, and its provisioner kubeadm beyond that likeness;
-//! - minikube with the docker runtime inside of its node, and in a virtual machine.
+//! - Docker Desktop: its command (`docker desktop status`, `start`), its settings file, its kind provisioner with
+//!   the hidden nodes, and the rest of its kubeadm provisioner;
+//! - minikube with the docker runtime in its node, and in a virtual machine.
 
 #[cfg(unix)]
 mod consent;
 mod contract;
 mod product;
-mod told;
+mod reports;
 
 pub use product::image;

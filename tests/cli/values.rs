@@ -1,9 +1,9 @@
-//! Values and secrets that cannot be used. Nothing is built or written for any of them.
+//! Invalid values and secrets. Each is refused before any build or write.
 
 use super::world::{DATABASE, World, assert_refusal};
 
 #[test]
-fn a_malformed_set() {
+fn malformed_set_is_refused() {
     let world = World::new();
     let finished = world.deploy().args(["--set", "replicas"]).run();
     assert_refusal!(world, finished);
@@ -11,7 +11,7 @@ fn a_malformed_set() {
 }
 
 #[test]
-fn a_malformed_set_of_a_secret_does_not_print_it() {
+fn malformed_set_of_a_secret_does_not_print_it() {
     let world = World::new();
     let joined = format!("greeting=hi,secrets.databaseUrl={DATABASE}");
     let finished =
@@ -21,7 +21,7 @@ fn a_malformed_set_of_a_secret_does_not_print_it() {
 }
 
 #[test]
-fn a_required_secret_is_missing() {
+fn missing_required_secret_is_reported() {
     let world = World::new();
     let finished = world.run("deploy --target docker-desktop");
     assert_refusal!(world, finished);
@@ -29,7 +29,7 @@ fn a_required_secret_is_missing() {
 }
 
 #[test]
-fn a_secret_in_a_variable_that_is_not_set() {
+fn unset_variable_of_a_secret_is_reported() {
     let world = World::new();
     let finished =
         world.run("deploy --target docker-desktop --secret secrets.databaseUrl=env:SHOP_DATABASE");
@@ -37,7 +37,7 @@ fn a_secret_in_a_variable_that_is_not_set() {
 }
 
 #[test]
-fn a_values_file_that_breaks_the_schema() {
+fn values_file_that_breaks_the_schema_is_refused() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[checks.values]\nplugin = \"helm-values\"\n");
     world.project.write("production.yaml", "greeting: 7\nreplicas: many\n");
@@ -47,7 +47,7 @@ fn a_values_file_that_breaks_the_schema() {
 }
 
 #[test]
-fn a_set_that_breaks_the_schema_is_named() {
+fn set_that_breaks_the_schema_is_refused() {
     let world = World::new();
     world.project.append("todohost.toml", "\n[checks.values]\nplugin = \"helm-values\"\n");
     let finished = world.deploy().args(["--set", "replicas=9"]).run();
@@ -55,14 +55,14 @@ fn a_set_that_breaks_the_schema_is_named() {
 }
 
 #[test]
-fn a_values_file_that_is_not_there() {
+fn missing_values_file_is_reported() {
     let world = World::new();
     let finished = world.deploy().args(["-f", "nowhere.yaml"]).run();
     assert_refusal!(world, finished);
 }
 
 #[test]
-fn a_values_file_that_holds_a_secret() {
+fn secret_in_a_values_file_is_refused() {
     let world = World::new();
     world.project.write("values.yaml", "secrets:\n  apiKey: not-so-secret\n");
     let finished = world.deploy().args(["-f", "values.yaml"]).run();

@@ -1,11 +1,11 @@
-//! Pods that never become ready: what is said, and what is left.
+//! Pods that never become ready: the diagnosis and the state left in the cluster.
 
 use todohost_testkit::Behaviour;
 
 use super::world::{World, assert_refusal};
 
 #[test]
-fn an_image_that_the_node_does_not_have() {
+fn missing_image_on_the_node_is_reported() {
     let world = World::new();
     world.cluster.behaviour(
         "shop-web",
@@ -21,7 +21,7 @@ fn an_image_that_the_node_does_not_have() {
 }
 
 #[test]
-fn a_container_that_exits() {
+fn exiting_container_is_reported() {
     let world = World::new();
     world.cluster.behaviour(
         "shop-web",
@@ -33,14 +33,14 @@ fn a_container_that_exits() {
 }
 
 #[test]
-fn a_failed_upgrade_goes_back() {
+fn failed_upgrade_is_rolled_back() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     world.cluster.behaviour("shop-web", Behaviour::Exits { code: 1, log: "broken\n".into() });
     world.project.write("web/server", "serve otherwise\n");
     let running = world.deploy().spawn();
-    // The version before is good: once it is asked for again, its pods are ready.
+    // The previous version works: its pods become ready after the rollback.
     let image = before["spec"]["template"]["spec"]["containers"][0]["image"].clone();
     let wanted = image.as_str().unwrap().to_owned();
     world.cluster.behaviour_of_image("shop-web", &wanted, Behaviour::Ready);
@@ -52,7 +52,7 @@ fn a_failed_upgrade_goes_back() {
 }
 
 #[test]
-fn a_container_that_needs_more_memory_than_it_may_have() {
+fn oom_kill_is_reported_as_memory_limit() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::OutOfMemory { used: 63 << 20 });
     let finished = world.deploy().run();
@@ -61,7 +61,7 @@ fn a_container_that_needs_more_memory_than_it_may_have() {
 }
 
 #[test]
-fn a_container_that_recovers_does_not_fail_the_deploy() {
+fn recovered_container_does_not_fail_the_deploy() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::Recovers { exits: 1 });
     let finished = world.deploy().run().expect_code(0);
@@ -69,7 +69,7 @@ fn a_container_that_recovers_does_not_fail_the_deploy() {
 }
 
 #[test]
-fn pods_that_no_node_has_room_for() {
+fn unschedulable_pods_are_reported() {
     let world = World::new();
     let message = "0/1 nodes are available: 1 Insufficient memory.".to_owned();
     world.cluster.behaviour("shop-web", Behaviour::Unschedulable { message });
@@ -79,7 +79,7 @@ fn pods_that_no_node_has_room_for() {
 }
 
 #[test]
-fn pods_that_a_quota_refuses() {
+fn exceeded_quota_is_reported() {
     let world = World::new();
     let message = "pods \"shop-web-1\" is forbidden: exceeded quota: small, requested: cpu=50m, used: cpu=0, limited: cpu=10m".to_owned();
     world.cluster.behaviour("shop-web", Behaviour::NotCreated { message });
@@ -89,7 +89,7 @@ fn pods_that_a_quota_refuses() {
 }
 
 #[test]
-fn what_is_waited_for_is_told_with_the_same_facts_to_programs() {
+fn json_events_have_the_facts_of_the_diagnosis() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::Exits { code: 3, log: "no data\n".into() });
     let finished = world.deploy().args(["--output", "json"]).run().expect_code(11);
@@ -107,7 +107,7 @@ fn what_is_waited_for_is_told_with_the_same_facts_to_programs() {
 }
 
 #[test]
-fn how_long_is_waited_is_the_users_choice_and_the_command_lines_wins() {
+fn ready_within_on_the_command_line_overrides_the_project() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::NeverReady);
     let waited = |host: todohost_testkit::Host| {
@@ -128,7 +128,7 @@ fn how_long_is_waited_is_the_users_choice_and_the_command_lines_wins() {
 }
 
 #[test]
-fn a_live_check_judges_what_runs() {
+fn live_check_judges_running_objects() {
     let world = World::new();
     world.add_allowed_check("replicas-check", "");
     let finished = world.deploy().args(["--output", "json"]).run().expect_code(0);
@@ -136,14 +136,14 @@ fn a_live_check_judges_what_runs() {
     let live = judged.iter().find(|event| event["code"] == "replicas-check.enough");
     let live = live.unwrap_or_else(|| panic!("{}", finished.output()));
     assert_eq!(live["message"], "Deployment/shop-web has 1 of 1 ready replicas");
-    // Also where nothing is deployed.
+    // `verify` runs live checks without a deploy.
     let finished = world.run("verify --target docker-desktop --output json").expect_code(0);
     let again = finished.events_of("finding");
     assert!(again.iter().any(|event| event["code"] == "replicas-check.enough"), "{again:?}");
 }
 
 #[test]
-fn a_live_check_that_fails_takes_the_deploy_back() {
+fn failing_live_check_rolls_back() {
     let world = World::new();
     world.add_allowed_check("replicas-check", "options = { ready = 2 }\n");
     let finished = world.deploy().run();

@@ -1,4 +1,4 @@
-//! The order in which objects are applied, as annotations say it.
+//! The apply order that annotations define.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::world::{World, assert_refusal};
 
-/// Where each `ConfigMap` of the chart is first written, in the order of the writes.
+/// Names of the chart's ConfigMaps in the order of their first writes.
 fn order(world: &World) -> Vec<String> {
     let writes = world.cluster.writes().into_iter();
     let names = writes.filter_map(|write| {
@@ -23,7 +23,7 @@ fn config_map(name: &str, annotations: &str) -> String {
 }
 
 #[test]
-fn what_is_waited_for_comes_first() {
+fn dependencies_are_applied_first() {
     let world = World::new();
     let ready = "state=ready,kind=Deployment,name=shop-web";
     world.project.write(
@@ -45,7 +45,7 @@ fn what_is_waited_for_comes_first() {
     {
         assert!(place(one) < place(other), "{one} before {other}: {order:?}");
     }
-    // Ready, not only applied: the pods were up before.
+    // The dependency was ready and not only applied: its pods ran before.
     let line = |begin: &str, end: &str| {
         let is_it = |line: &str| line.trim().starts_with(begin) && line.trim().ends_with(end);
         finished.stderr.lines().position(is_it).unwrap()
@@ -60,7 +60,7 @@ fn what_is_waited_for_comes_first() {
 }
 
 #[test]
-fn a_circle_is_named() {
+fn dependency_cycle_is_reported() {
     let world = World::new();
     let other = |name: &str| {
         format!("    werf.io/deploy-dependency-x: state=present,kind=ConfigMap,name={name}\n")
@@ -75,7 +75,7 @@ fn a_circle_is_named() {
 const KEYS: &str = "    keys.external-dependency.werf.io/resource: secret/keys\n";
 
 #[test]
-fn what_others_make_is_waited_for_with_all_else_in_place() {
+fn external_dependency_is_waited_for_after_all_other_objects() {
     let world = World::new();
     let maps = [config_map("needy", KEYS), config_map("plain", "    one: two\n")].concat();
     world.project.write("chart/templates/maps.yaml", &maps);
@@ -83,7 +83,7 @@ fn what_others_make_is_waited_for_with_all_else_in_place() {
     world.cluster.wait_for_request(Duration::from_secs(30), |seen| {
         seen.query.contains("watch=true") && seen.path.ends_with("/secrets")
     });
-    // The app itself may be what has the others make it.
+    // Apply the app first, because it may cause the creation of the external dependency.
     assert_eq!(order(&world), ["plain"]);
     assert!(world.cluster.get("deployments.apps", "shop", "shop-web").is_some());
     world.cluster.write_as(
@@ -97,14 +97,14 @@ fn what_others_make_is_waited_for_with_all_else_in_place() {
         "{}",
         finished.output()
     );
-    // Once it is as it should be, nothing is waited for any more.
+    // An unchanged object does not wait for its dependencies.
     world.cluster.delete("secrets", "shop", "keys");
     let finished = world.deploy().run().expect_code(0);
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
 }
 
 #[test]
-fn what_others_never_make_is_named() {
+fn missing_external_dependency_is_reported() {
     let world = World::new();
     world.project.write("chart/templates/maps.yaml", &config_map("needy", KEYS));
     let finished = world.deploy().args(["--ready-within", "1s"]).run();
@@ -112,7 +112,7 @@ fn what_others_never_make_is_named() {
 }
 
 #[test]
-fn a_kind_that_nobody_serves_is_named_before_anything_is_done() {
+fn unknown_kind_of_a_dependency_is_refused_before_any_write() {
     let world = World::new();
     let queue = "    q.external-dependency.werf.io/resource: queues/q\n";
     world.project.write("chart/templates/maps.yaml", &config_map("needy", queue));

@@ -1,5 +1,5 @@
-//! The world of these tests: the project `shop`, a scripted cluster named as Docker Desktop names
-//! its own, and a scripted `docker`.
+//! The world of these tests: the project `shop`, a scripted cluster with Docker Desktop's context name, and a scripted
+//! `docker`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use todohost_testkit::{FakeCluster, FakeTools, Finished, Host, Project, Rule, filter, leak};
 use todohost_tests as under_test;
 
-/// The secrets that are given. No output may hold them, whole or wrapped.
+/// The required secret. No output must contain it, plain or encoded.
 pub const DATABASE: &str = "postgresql://shop:canary-7f3a91c2@database.example:5432/shop";
-/// The part of it that is looked for.
+/// The part of `DATABASE` that the tests search for.
 pub const CANARY: &str = "canary-7f3a91c2";
-/// The optional one.
+/// The optional secret.
 pub const API_KEY: &str = "sk-canary+55d0/e1c8";
 
 const ENGINE: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":{"Platform":{"Name":"Docker Desktop"},"Version":"28.0.4","Os":"linux","Arch":"amd64"}}"#;
 const CLIENT: &str = r#"{"Client":{"Version":"28.0.4","Os":"linux","Arch":"amd64"},"Server":null}"#;
 const REFUSED: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n";
-/// What `df` prints inside of a node.
+/// Output of `df` in a node.
 const DISK: &str = "Filesystem     1024-blocks     Used Available Capacity Mounted on\n/dev/vda1         61202244 20201908  37858908      35% /var\n";
-/// What `docker image inspect` prints.
+/// Output of `docker image inspect`.
 const IMAGE: &str = r#"[{"Id":"sha256:5d0e2f1b7a3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1048576}]"#;
-/// The same for a build that stands on two images, which are there.
+/// Output of `docker image inspect` for a build with two base images that exist.
 const TWO_IMAGES: &str = r#"[{"Id":"sha256:5d0e","RepoTags":["{2}"],"Os":"linux","Architecture":"amd64","Size":1},{"Id":"sha256:6e1f","RepoTags":["{3}"],"Os":"linux","Architecture":"amd64","Size":1}]"#;
 
 /// A project, a cluster and tools.
@@ -35,22 +35,22 @@ pub struct World {
 }
 
 impl World {
-    /// Everything is well.
+    /// A healthy world.
     pub fn new() -> Self {
         Self::with(Project::shop(), "docker-desktop", &[])
     }
 
-    /// The same with the Todo app of this repository in the place of `shop`.
+    /// A healthy world with the Todo app of this repository instead of `shop`.
     pub fn todo() -> Self {
         Self::with(under_test::real::todo_project(), "docker-desktop", &[])
     }
 
-    /// The same with one of the projects that the gate's own tests judge.
+    /// A healthy world with one of the projects that the unit tests of the gate judge.
     pub fn gate(project: &str) -> Self {
         Self::with(under_test::real::gate_project(project), "docker-desktop", &[])
     }
 
-    /// The cluster is kind's, with one node.
+    /// A world with a kind cluster of one node.
     pub fn kind() -> Self {
         Self::with(
             Project::shop(),
@@ -66,7 +66,7 @@ impl World {
         )
     }
 
-    /// A cluster behind a context, and what `docker` does besides.
+    /// A world with a cluster behind this context and extra rules for `docker`.
     pub fn with(project: Project, context: &str, rules: &[Rule]) -> Self {
         let cluster = FakeCluster::builder().node("docker-desktop").start();
         cluster.write_kubeconfig(&project.kubeconfig(), context);
@@ -76,7 +76,7 @@ impl World {
         Self { project, cluster, tools }
     }
 
-    /// The binary in this world; no command yet.
+    /// The binary in this world, without a command.
     pub fn host(&self) -> Host {
         Host::new(&under_test::binary(), &self.project.root(), &self.project.home())
             .variable("TODOHOST_PLUGINS", under_test::plugins())
@@ -85,12 +85,12 @@ impl World {
             .patience(Duration::from_secs(90))
     }
 
-    /// A command in one line.
+    /// Runs a command line, split at blanks.
     pub fn run(&self, line: &str) -> Finished {
         self.host().args(line.split_whitespace()).run()
     }
 
-    /// A deploy with everything that it needs.
+    /// A deploy with all secrets.
     pub fn deploy(&self) -> Host {
         self.host()
             .args(["deploy", "--target", "docker-desktop"])
@@ -98,7 +98,7 @@ impl World {
             .args(["--set", &format!("secrets.apiKey={API_KEY}")])
     }
 
-    /// The same command on another machine, as another person: nothing is shared but the project and the cluster.
+    /// The same command of another user on another machine, which shares only the project and the cluster.
     pub fn elsewhere(&self, host: Host) -> Host {
         let home = self.project.folder().join("elsewhere");
         let cache = home.join(".cache");
@@ -125,7 +125,7 @@ impl World {
         states
     }
 
-    /// Somebody gives the Deployment an autoscaler.
+    /// Adds an autoscaler for the Deployment, as another client.
     pub fn autoscale(&self) {
         self.cluster.write_as(
             "kubectl",
@@ -136,14 +136,14 @@ impl World {
         );
     }
 
-    /// Adds a check of `tests/plugins` to the project; `options` is what follows in its table.
+    /// Adds a check of `tests/plugins` to the project; `options` is the rest of its table.
     pub fn add_check(&self, name: &str, options: &str) {
         let file = self.add_component(name);
         let table = format!("\n[checks.labels]\nplugin = \"{file}\"\n{options}");
         self.project.append("todohost.toml", &table);
     }
 
-    /// Puts a component of `tests/plugins` into the project; gives its path there.
+    /// Copies a component of `tests/plugins` into the project; returns its path there.
     pub fn add_component(&self, name: &str) -> String {
         std::fs::create_dir_all(self.project.root().join("checks")).unwrap();
         let file = format!("checks/{name}.wasm");
@@ -151,7 +151,7 @@ impl World {
         file
     }
 
-    /// Lets a component of `tests/plugins` take steps, e.g. `render`; the user consents to it.
+    /// Assigns steps, e.g. `render`, to a component of `tests/plugins`, with consent.
     pub fn give_steps_to(&self, name: &str, steps: &[&str]) {
         let file = self.add_component(name);
         let steps = steps.iter().map(|step| format!("{step} = \"{file}\"\n"));
@@ -160,20 +160,20 @@ impl World {
         let _ = self.run(&format!("plugin allow {file}")).expect_code(0);
     }
 
-    /// The same, and the user consents to what it asks for.
+    /// Adds a check of `tests/plugins` with consent to its grants.
     pub fn add_allowed_check(&self, name: &str, options: &str) {
         self.add_check(name, options);
         let _ = self.run(&format!("plugin allow checks/{name}.wasm")).expect_code(0);
     }
 
-    /// Nothing of the app is in the cluster, not even its namespace.
+    /// Asserts that the cluster has no object of the app, not even its namespace.
     pub fn assert_untouched(&self) {
         assert_eq!(self.cluster.names_in("shop"), Vec::<String>::new());
         assert_eq!(self.cluster.get("namespaces", "", "shop"), None);
     }
 
-    /// No secret is in what was printed, in any file of home or project, in what tools were called with, or in the
-    /// cluster anywhere but in Secrets.
+    /// Asserts that no secret is in the output, in a file of home or project, in a tool's arguments, or in the cluster
+    /// outside of Secret objects.
     pub fn assert_no_leak(&self, finished: &Finished) {
         for secret in [CANARY, API_KEY] {
             let printed = leak::find(finished.output().as_bytes(), secret);
@@ -195,7 +195,7 @@ impl World {
         }
     }
 
-    /// Snapshots without what differs from run to run.
+    /// Settings of snapshots that replace everything that differs between runs.
     pub fn settings(&self) -> insta::Settings {
         let mut settings = insta::Settings::clone_current();
         settings.set_prepend_module_to_snapshot(true);
@@ -206,10 +206,10 @@ impl World {
             (self.tools.path(), "[tools]"),
             (&under_test::plugins(), "[plugins]"),
         ]);
-        // Names of pods, and how often one ended when it was looked at.
+        // Names of pods, and the number of restarts at the time of the query.
         settings.add_filter(r"\bshop-web-[0-9a-f]{10}-[a-z0-9]{5}\b", "[pod]");
         settings.add_filter(r"ended \d+ times", "ended [n] times");
-        // Whether the report of a restart was there already when the end of it was.
+        // The BackOff event is not always visible together with the container's exit.
         settings.add_filter(r"  cause: BackOff: [^\n]*\n", "");
         for (pattern, word) in folders {
             settings.add_filter(&pattern, word);
@@ -218,24 +218,24 @@ impl World {
     }
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process runs and is not a zombie.
 #[cfg(unix)]
 pub fn runs(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/status"))
         .is_ok_and(|status| !status.contains("State:\tZ") && !status.contains("State:\tX"))
 }
 
-/// An engine that runs, with buildx.
+/// A running engine with buildx.
 pub fn docker() -> Vec<Rule> {
     vec![
         Rule::on("**").requires("engine-stopped").fails(1, REFUSED).prints(CLIENT),
         Rule::on("version --format *").prints(ENGINE),
         Rule::on("info --format *").prints("8323289088 8\n"),
         Rule::on("exec * df -P -k /var").prints(DISK),
-        // No container has a port of this machine.
+        // No container publishes a port of this machine.
         Rule::on("ps --filter * --format *"),
         Rule::on("buildx version").prints("github.com/docker/buildx v0.22.0 18ccba0\n"),
-        // The builder describes what it made; after that it is the target that asks.
+        // The builder inspects its image first; later calls come from the target.
         Rule::on("image inspect *").requires("deliver-holds").requires("described").holds(),
         Rule::on("image inspect *").requires("{2}").prints(IMAGE).sets("described"),
         Rule::on("image inspect * *").prints(TWO_IMAGES),
@@ -252,7 +252,7 @@ pub fn docker() -> Vec<Rule> {
     ]
 }
 
-/// A component of `tests/plugins`, built as a stranger would build it.
+/// A component of `tests/plugins`, built outside of the workspace like a third-party plugin.
 pub fn outside_plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
@@ -272,7 +272,7 @@ pub fn outside_plugin(name: &str) -> PathBuf {
     folder.join(format!("{}.wasm", name.replace('-', "_")))
 }
 
-/// The exit code and the error as the user reads it, without what differs from run to run.
+/// The exit code and the printed error.
 pub fn refusal(finished: &Finished) -> String {
     let error: Vec<&str> =
         finished.stderr.lines().skip_while(|line| !line.starts_with("error:")).collect();
@@ -280,7 +280,7 @@ pub fn refusal(finished: &Finished) -> String {
     format!("exit {}\n{}\n", finished.code().unwrap_or(-1), error.join("\n"))
 }
 
-/// Compiling a component takes seconds: all worlds share what is compiled, and nothing else.
+/// Links the cache of compiled components, which all worlds share because compiling takes seconds.
 pub fn share_compiled(cache: &Path) {
     let cache = cache.join("todohost");
     std::fs::create_dir_all(&cache).unwrap();

@@ -1,4 +1,4 @@
-//! Consent on a terminal: one clear question, No unless a yes is typed, and nothing drawn over it.
+//! Consent on a terminal: one clear question, which defaults to `No` and is never overdrawn.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ fn kind() -> Product {
     all().into_iter().find(|product| product.target == "kind").unwrap()
 }
 
-/// The host on a terminal that shows live lines.
+/// The host on a terminal with live lines.
 fn on_terminal(host: Host) -> PtySession {
     let command = host.without("NO_COLOR").variable("TERM", "xterm").command();
     let options = Options::new().timeout_ms(Some(60_000)).strip_ansi_escape_codes(true);
     spawn_with_options(command, options).unwrap()
 }
 
-/// Reads to the end; gives the exit code and what was shown since.
+/// Reads the remaining output; returns the exit code and that output.
 #[track_caller]
 fn ended(mut session: PtySession) -> (i32, String) {
     let shown = session.exp_eof().unwrap();
@@ -38,14 +38,14 @@ fn creations(world: &World) -> usize {
 }
 
 #[test]
-fn a_yes_starts_it_and_nothing_is_drawn_over_the_question() {
+fn yes_creates_the_cluster_and_the_question_is_not_overdrawn() {
     let product = kind();
     let world = product.world(Begins::Absent);
     let mut session = on_terminal(product.deploy(&world, &[]));
     session.exp_string(QUESTION).unwrap();
-    // Several times as long as live lines take to be drawn again.
+    // Several redraw intervals of live lines.
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(session.try_read(), None, "something is drawn over the question");
+    assert_eq!(session.try_read(), None, "the question was overdrawn");
     assert_eq!(creations(&world), 0);
     session.send_line("y").unwrap();
     let (code, shown) = ended(session);
@@ -55,7 +55,7 @@ fn a_yes_starts_it_and_nothing_is_drawn_over_the_question() {
 }
 
 #[test]
-fn all_else_is_a_no() {
+fn other_answers_mean_no() {
     let product = kind();
     let world = product.world(Begins::Absent);
     for answer in ["\n", "n\n", "what?\n", "\u{4}"] {
@@ -95,7 +95,7 @@ fn several_targets_ask_one_after_the_other() {
     let mut session = on_terminal(product.deploy(&world, &["--target", "second"]));
     let before = session.exp_string("? [y/N] ").unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(session.try_read(), None, "the next one is asked before the first is answered");
+    assert_eq!(session.try_read(), None, "the second question came before the first answer");
     session.send_line("n").unwrap();
     let between = session.exp_string("? [y/N] ").unwrap();
     session.send_line("n").unwrap();
@@ -105,13 +105,13 @@ fn several_targets_ask_one_after_the_other() {
         let question = format!("Create the kind cluster {cluster}");
         assert!(before.contains(&question) != between.contains(&question), "{before}{between}");
     }
-    // Both are told in full: one in the table, one at the end.
+    // Both are reported in full: one in the table, one at the end.
     assert_eq!(shown.matches("code: todohost::target::not_started").count(), 2, "{shown}");
     assert_eq!(creations(&world), 0);
 }
 
 #[test]
-fn who_only_looks_is_not_asked() {
+fn read_only_commands_do_not_ask() {
     let product = kind();
     let world = product.world(Begins::Absent);
     for line in ["doctor --target kind", "status --target kind", "target list"] {
@@ -123,7 +123,7 @@ fn who_only_looks_is_not_asked() {
 }
 
 #[test]
-fn a_cluster_is_taken_away_after_a_yes_and_left_after_ctrl_c() {
+fn cluster_is_deleted_after_yes_and_kept_after_ctrl_c() {
     let product = kind();
     let world = product.world(Begins::Running);
     let deletions = |world: &World| {
@@ -145,10 +145,10 @@ fn a_cluster_is_taken_away_after_a_yes_and_left_after_ctrl_c() {
 }
 
 #[test]
-fn what_a_target_says_cannot_draw() {
+fn escape_sequences_of_a_target_are_removed() {
     let product = kind();
     let world = product.world(Begins::Absent);
-    // The engine answers, and what it says gets into the words of the target.
+    // The target's message contains the engine's output.
     let evil = Rule::on("**").fails(1, "Cannot connect to the Docker daemon\u{1b}[2J\u{1b}[1;1H\n");
     world.tools.program("docker", &[evil]);
     let command = product.deploy(&world, &[]).without("NO_COLOR").variable("TERM", "xterm");

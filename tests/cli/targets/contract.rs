@@ -1,6 +1,6 @@
-//! The contract: detected in every state, started only with consent, given images once and again after a collection,
-//! reached, stopped and killed half-way, taken away, and plain about what it cannot do. A port that something else has
-//! taken is `reach`'s.
+//! The contract of a target: detection in every state, start only with consent, delivery of images once and again after
+//! a garbage collection, address, interruption and kill during each tool, deletion, and clear errors for unsupported
+//! operations. Ports taken by other programs are tested in `reach`.
 
 use todohost_testkit::Rule;
 
@@ -10,11 +10,11 @@ use crate::world::World;
 #[cfg(unix)]
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// A deploy that is killed while a tool is at work leaves no tool running, and nothing of the app.
+/// Kills a deploy while a tool runs; asserts that the tool ends and that no object of the app is left.
 #[cfg(unix)]
 fn assert_leaves_nothing(world: &World, running: todohost_testkit::Running, tool: &str) {
     let began = world.tools.wait_for(tool, PATIENCE);
-    // The tool may be quicker than the host, which has to note first what it began; nothing shows that from outside.
+    // Give the host time to register the child process, which is not observable from outside.
     std::thread::sleep(std::time::Duration::from_secs(1));
     running.kill();
     let _ = running.finish();
@@ -26,7 +26,7 @@ fn assert_leaves_nothing(world: &World, running: todohost_testkit::Running, tool
     world.assert_untouched();
 }
 
-/// Ctrl-C while a tool is at work ends both, and nothing of the app is left.
+/// Interrupts a deploy while a tool runs; asserts that both end and that no object of the app is left.
 #[cfg(unix)]
 fn assert_stops(world: &World, running: todohost_testkit::Running, tool: &str) {
     let began = world.tools.wait_for(tool, PATIENCE);
@@ -36,7 +36,7 @@ fn assert_stops(world: &World, running: todohost_testkit::Running, tool: &str) {
     world.assert_untouched();
 }
 
-/// The state that `target list` shows, and what it says of it.
+/// The target's entry in `target list`.
 fn listed(product: &Product, world: &World) -> serde_json::Value {
     let finished = world.run("target list --output json").expect_code(0);
     let list: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
@@ -45,7 +45,7 @@ fn listed(product: &Product, world: &World) -> serde_json::Value {
 }
 
 #[test]
-fn a_running_one_gets_the_app_once() {
+fn images_are_delivered_once_to_a_running_cluster() {
     for product in all() {
         let world = product.world(Begins::Running);
         let _ = product.deploy(&world, &[]).run().expect_code(0);
@@ -55,13 +55,13 @@ fn a_running_one_gets_the_app_once() {
         let again = product.deploy(&world, &[]).run().expect_code(0);
         assert!(again.stderr.contains("nothing changed"), "{}", again.output());
         assert_eq!(product.deliveries(&world), once, "{:#?}", world.tools.lines());
-        // This asks all targets, also those that this world knows nothing of.
+        // This queries all targets, including those without scripted tools.
         assert_eq!(listed(&product, &world)["state"], "ready", "{}", product.target);
     }
 }
 
 #[test]
-fn each_is_detected_in_every_state() {
+fn every_state_is_detected() {
     for product in all().into_iter().filter(|product| product.target != "lab") {
         let mut states = vec![
             (Begins::Running, "ready"),
@@ -77,7 +77,7 @@ fn each_is_detected_in_every_state() {
             let what = format!("{} {begins:?}: {entry}", product.target);
             assert_eq!(entry["state"], state, "{what}");
             assert_eq!(entry["local"], true, "{what}");
-            // What starts by itself is not offered, and what is sick only where something can be done.
+            // A starting cluster has no offer; a degraded one has an offer only if the target can repair it.
             let offers = match begins {
                 Begins::Stopped => product.start.is_some(),
                 Begins::Sick => product.cure.is_some(),
@@ -89,7 +89,7 @@ fn each_is_detected_in_every_state() {
 }
 
 #[test]
-fn what_is_known_of_a_cluster_is_told_in_list_and_doctor() {
+fn cluster_facts_are_shown_in_target_list_and_doctor() {
     for product in all() {
         let world = product.world(Begins::Running);
         let entry = listed(&product, &world);
@@ -110,9 +110,9 @@ fn what_is_known_of_a_cluster_is_told_in_list_and_doctor() {
 }
 
 #[test]
-fn an_engine_that_is_too_small_for_kubernetes_is_warned_of() {
+fn engine_with_too_few_resources_causes_a_warning() {
     for product in all().into_iter().filter(|product| product.facts.1.is_some()) {
-        // The engine is nothing to a machine of minikube's own.
+        // The engine's size does not matter for a minikube virtual machine.
         let has_engine = product.facts.0 != Some("kvm2");
         let world = product.world_where(Begins::Running, &[
             Rule::on("info --format *").prints("1610612736 1\n"),
@@ -136,11 +136,11 @@ fn an_engine_that_is_too_small_for_kubernetes_is_warned_of() {
 }
 
 #[test]
-fn what_starts_by_itself_is_waited_for_and_nobody_is_asked() {
+fn starting_cluster_is_waited_for_without_a_question() {
     for product in all().into_iter().filter(|product| product.tells_starting) {
         let world = product.world(Begins::Starting);
         let mut running = product.deploy(&world, &[]).spawn();
-        // kind's tool starts what the engine has only made.
+        // kind starts the container that the engine has only created.
         if product.target != "kind" {
             running.wait_for_output("waiting until the cluster answers");
             product.come_up(&world);
@@ -151,7 +151,7 @@ fn what_starts_by_itself_is_waited_for_and_nobody_is_asked() {
 }
 
 #[test]
-fn what_is_sick_is_mended_with_consent_where_that_can_be_done() {
+fn degraded_cluster_is_repaired_with_consent_if_supported() {
     for product in all().into_iter().filter(|product| product.target != "lab") {
         let world = product.world(Begins::Sick);
         let refused = product.deploy(&world, &[]).run().expect_code(5);
@@ -171,7 +171,7 @@ fn what_is_sick_is_mended_with_consent_where_that_can_be_done() {
 }
 
 #[test]
-fn only_clusters_of_this_machine_that_their_product_knows_are_local() {
+fn only_clusters_known_to_a_local_product_are_local() {
     for product in all() {
         let world = product.world(Begins::Running);
         let local = product.target != "lab";
@@ -180,7 +180,7 @@ fn only_clusters_of_this_machine_that_their_product_knows_are_local() {
 }
 
 #[test]
-fn a_paused_one_is_to_be_resumed_and_not_started() {
+fn paused_cluster_is_reported_with_the_unpause_command() {
     let pausable = |product: &Product| product.target == "minikube" && product.tells_starting;
     for product in all().into_iter().filter(pausable) {
         let world = product.world(Begins::Sick);
@@ -195,7 +195,7 @@ fn a_paused_one_is_to_be_resumed_and_not_started() {
 }
 
 #[test]
-fn a_stopped_one_is_started_only_with_consent() {
+fn stopped_cluster_is_started_only_with_consent() {
     for product in all() {
         let world = product.world(Begins::Stopped);
         let refused = product.deploy(&world, &[]).run();
@@ -213,7 +213,7 @@ fn a_stopped_one_is_started_only_with_consent() {
 }
 
 #[test]
-fn what_is_not_there_is_created_only_with_consent() {
+fn missing_cluster_is_created_only_with_consent() {
     for product in all() {
         let world = product.world(Begins::Absent);
         if product.target != "minikube" || product.creation.is_some() {
@@ -230,7 +230,7 @@ fn what_is_not_there_is_created_only_with_consent() {
     }
 }
 
-/// Products that something is begun for, how they are before, and the tool that begins it.
+/// Products that are started or created, with their state before and the tool.
 fn beginnings() -> Vec<(Product, Begins, &'static str)> {
     let mut beginnings = Vec::new();
     for product in all() {
@@ -241,7 +241,7 @@ fn beginnings() -> Vec<(Product, Begins, &'static str)> {
 }
 
 #[test]
-fn a_start_that_fails_says_why_and_what_to_do() {
+fn start_failure_is_reported_with_help() {
     for (product, begins, _) in beginnings() {
         let world = product.world(begins);
         world.tools.set("start-fails");
@@ -255,7 +255,7 @@ fn a_start_that_fails_says_why_and_what_to_do() {
 
 #[cfg(unix)]
 #[test]
-fn a_start_can_be_stopped() {
+fn start_can_be_interrupted() {
     for (product, begins, tool) in beginnings() {
         let world = product.world(begins);
         world.tools.set("start-holds");
@@ -265,10 +265,10 @@ fn a_start_can_be_stopped() {
 }
 
 #[test]
-fn an_engine_that_the_target_starts_is_there_for_the_builds() {
+fn engine_started_by_the_target_is_used_for_builds() {
     let product = all().into_iter().find(|product| product.target == "docker-desktop").unwrap();
     let world = product.world(Begins::Stopped);
-    // What the image stands on is asked of the engine before the target is started.
+    // The engine is queried for the base image before the target is started.
     world.project.replace("web/Dockerfile", "FROM scratch", "FROM base:1");
     let finished = product.deploy(&world, &["--yes"]).run().expect_code(0);
     assert!(finished.stderr.contains("it will start Docker Desktop"), "{}", finished.output());
@@ -276,7 +276,7 @@ fn an_engine_that_the_target_starts_is_there_for_the_builds() {
 
 #[cfg(unix)]
 #[test]
-fn a_start_that_is_killed_leaves_nothing_running_and_the_next_run_ends_well() {
+fn kill_during_start_leaves_no_process_and_the_next_deploy_succeeds() {
     for (product, begins, tool) in beginnings() {
         let world = product.world(begins);
         world.tools.set("start-holds");
@@ -288,7 +288,7 @@ fn a_start_that_is_killed_leaves_nothing_running_and_the_next_run_ends_well() {
 }
 
 #[test]
-fn a_cluster_that_is_only_half_made_is_made_whole_with_consent() {
+fn half_created_cluster_is_completed_with_consent() {
     for product in all().into_iter().filter(|product| product.creation.is_some()) {
         let world = product.world(Begins::HalfMade);
         let refused = product.deploy(&world, &[]).run().expect_code(5);
@@ -296,14 +296,14 @@ fn a_cluster_that_is_only_half_made_is_made_whole_with_consent() {
         world.assert_untouched();
         assert_eq!(deletions(&world), Vec::<String>::new());
         let _ = product.deploy(&world, &["--yes"]).run().expect_code(0);
-        // kind cannot go on where it ended; minikube can.
+        // kind cannot continue an aborted creation; minikube can.
         let deleted = usize::from(product.target == "kind");
         assert_eq!(deletions(&world).len(), deleted, "{:#?}", world.tools.lines());
     }
 }
 
 #[test]
-fn who_cannot_be_started_from_here_is_started_as_each_system_does() {
+fn help_for_a_stopped_engine_fits_the_operating_system() {
     let ways = [
         ("darwin", "open -a Docker"),
         ("windows", "from the Start menu"),
@@ -316,7 +316,7 @@ fn who_cannot_be_started_from_here_is_started_as_each_system_does() {
         for target in ["docker-desktop", "kind", "minikube"] {
             let product = all().into_iter().find(|product| product.target == target).unwrap();
             let world = product.world(Begins::Stopped);
-            // An older Docker Desktop, which has no command of its own.
+            // An older Docker Desktop without the `docker desktop` command.
             let silent = "Cannot connect to the Docker daemon. Is the docker daemon running?\n";
             world.tools.program("docker", &[Rule::on("**").prints(&client).fails(1, silent)]);
             let refused = product.deploy(&world, &[]).run();
@@ -328,7 +328,7 @@ fn who_cannot_be_started_from_here_is_started_as_each_system_does() {
 }
 
 #[test]
-fn what_is_not_installed_says_how_to_install_it() {
+fn missing_product_is_reported_with_install_instructions() {
     for (target, way) in [
         ("docker-desktop", "https://docs.docker.com/desktop"),
         ("kind", "https://kind.sigs.k8s.io"),
@@ -348,13 +348,13 @@ fn what_is_not_installed_says_how_to_install_it() {
 }
 
 #[test]
-fn a_cluster_that_only_the_user_can_make_says_where_to_click() {
+fn disabled_kubernetes_is_reported_with_the_setting_to_enable() {
     let product = all().into_iter().find(|product| product.target == "docker-desktop").unwrap();
     let world = product.world(Begins::Absent);
     let refused = product.deploy(&world, &["--yes"]).run().expect_code(5);
     let clicks = "Docker Desktop, Settings, Kubernetes, `Enable Kubernetes`, Apply";
     assert!(refused.stderr.contains(clicks), "{}", refused.output());
-    // The same where its settings say that it was switched off.
+    // The settings file reports that Kubernetes is disabled.
     let world = product.world(Begins::Running);
     let file = world.project.home().join(".docker/desktop/settings-store.json");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -363,7 +363,7 @@ fn a_cluster_that_only_the_user_can_make_says_where_to_click() {
 }
 
 #[test]
-fn nodes_that_docker_desktop_hides_are_told_with_the_way_to_show_them() {
+fn hidden_docker_desktop_nodes_are_reported_with_the_setting_to_show_them() {
     let by_kind = |product: &Product| product.facts.0 == Some("kind");
     let product = all().into_iter().find(by_kind).unwrap();
     let world = product.world_where(
@@ -378,7 +378,7 @@ fn nodes_that_docker_desktop_hides_are_told_with_the_way_to_show_them() {
 }
 
 #[test]
-fn images_that_were_collected_are_brought_again() {
+fn garbage_collected_images_are_delivered_again() {
     for product in all() {
         let world = product.world(Begins::Running);
         let _ = product.deploy(&world, &[]).run().expect_code(0);
@@ -400,7 +400,7 @@ fn images_that_were_collected_are_brought_again() {
 }
 
 #[test]
-fn only_layers_that_a_node_lacks_are_brought() {
+fn only_missing_layers_are_delivered() {
     let brought = |target: &str| {
         let product = all().into_iter().find(|product| product.target == target).unwrap();
         let world = product.world(Begins::Running);
@@ -409,14 +409,14 @@ fn only_layers_that_a_node_lacks_are_brought() {
         let import = invocations.iter().find(|ran| ran.args.iter().any(|arg| arg == "import"));
         import.unwrap().input
     };
-    // kind's node says that it has the base, minikube's that it has nothing.
+    // The kind node reports the base layer, the minikube node reports no content.
     assert!(brought("minikube") > BASE_BYTES);
     let less = brought("kind");
     assert!(less > 0 && less < 10_000, "{less} bytes");
 }
 
 #[test]
-fn images_that_do_not_arrive_end_the_deploy_before_anything_is_applied() {
+fn failed_delivery_ends_the_deploy_before_any_apply() {
     for product in all().into_iter().filter(|product| product.delivery.is_some()) {
         let world = product.world(Begins::Running);
         world.tools.set("delivery-fails");
@@ -429,7 +429,7 @@ fn images_that_do_not_arrive_end_the_deploy_before_anything_is_applied() {
 
 #[cfg(unix)]
 #[test]
-fn bringing_images_can_be_stopped() {
+fn delivery_can_be_interrupted() {
     for product in all() {
         let Some(delivery) = product.delivery else { continue };
         let world = product.world(Begins::Running);
@@ -441,7 +441,7 @@ fn bringing_images_can_be_stopped() {
 
 #[cfg(unix)]
 #[test]
-fn bringing_images_that_is_killed_leaves_nothing_running_and_the_next_run_ends_well() {
+fn kill_during_delivery_leaves_no_process_and_the_next_deploy_succeeds() {
     for product in all() {
         let Some(delivery) = product.delivery else { continue };
         let world = product.world(Begins::Running);
@@ -454,7 +454,7 @@ fn bringing_images_that_is_killed_leaves_nothing_running_and_the_next_run_ends_w
 }
 
 #[test]
-fn an_open_service_has_an_address() {
+fn node_port_service_has_an_address() {
     for product in all() {
         let world = product.world(Begins::Running);
         world.project.replace(
@@ -468,13 +468,13 @@ fn an_open_service_has_an_address() {
     }
 }
 
-/// The commands so far that take a cluster away.
+/// The commands so far that delete a cluster.
 fn deletions(world: &World) -> Vec<String> {
     world.tools.lines().into_iter().filter(|line| line.contains(" delete ")).collect()
 }
 
 #[test]
-fn a_cluster_is_taken_away_only_with_consent_and_by_who_makes_clusters() {
+fn cluster_is_deleted_only_with_consent_and_only_by_targets_that_create_clusters() {
     for product in all() {
         for begins in [Begins::Running, Begins::Stopped] {
             let world = product.world(begins);
@@ -501,10 +501,10 @@ fn a_cluster_is_taken_away_only_with_consent_and_by_who_makes_clusters() {
 }
 
 #[test]
-fn what_is_not_there_is_not_taken_away() {
+fn deletion_of_a_missing_cluster_is_refused() {
     for product in all() {
         let world = product.world(Begins::Absent);
-        // A machine's profile is its own tool's to know: that world has none at all.
+        // Only minikube can report a virtual machine's profile, and this world has no minikube profile.
         if product.target == "minikube" && product.creation.is_none() {
             continue;
         }
@@ -515,7 +515,7 @@ fn what_is_not_there_is_not_taken_away() {
 }
 
 #[test]
-fn a_cluster_of_elsewhere_is_not_taken_away() {
+fn deletion_of_a_remote_cluster_is_refused() {
     for product in all().into_iter().filter(|product| product.target != "lab") {
         let world = product.world(Begins::Running);
         product.lead_elsewhere(&world);
@@ -526,7 +526,7 @@ fn a_cluster_of_elsewhere_is_not_taken_away() {
 }
 
 #[test]
-fn a_deletion_that_fails_says_why() {
+fn deletion_failure_is_reported() {
     for product in all().into_iter().filter(|product| product.deletion.is_some()) {
         let world = product.world(Begins::Running);
         world.tools.set("delete-fails");

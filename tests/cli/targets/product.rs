@@ -1,4 +1,4 @@
-//! The products behind the targets, as their tools show them: running, stopped, or not there at all.
+//! The products behind the targets as their tools report them: running, stopped, or absent.
 
 use std::sync::OnceLock;
 
@@ -7,57 +7,57 @@ use todohost_testkit::{Project, Rule};
 
 use crate::world::{DATABASE, World};
 
-/// How a product is when a test begins.
+/// The state of a product when a test begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begins {
     Running,
     Stopped,
     Absent,
-    /// It is on its way, as its own tool says.
+    /// Its tool reports that it starts.
     Starting,
-    /// It runs, and its API server does not answer.
+    /// It runs, but its API server does not answer.
     Sick,
-    /// It was being made when everything was killed.
+    /// Its creation was killed half-way.
     HalfMade,
 }
 
-/// Programs, each with its rules.
+/// Programs with their rules.
 type Scripts = Vec<(&'static str, Vec<Rule>)>;
 
-/// A target and all that a test has to know of its product.
+/// A target and the facts about its product that tests need.
 #[derive(Clone)]
 pub struct Product {
-    /// What `--target` takes.
+    /// The value of `--target`.
     pub target: &'static str,
-    /// Its context.
+    /// The name of its kubeconfig context.
     context: &'static str,
-    /// What `todohost.toml` says of it.
+    /// Its table in `todohost.toml`, or empty.
     project: &'static str,
-    /// Files of the user's that the product keeps, below the home.
+    /// Files that the product keeps in the home folder: path and content.
     files: &'static [(&'static str, &'static str)],
-    /// Rules of the tools, by the state that they are for.
+    /// Returns the rules of the tools for a state.
     rules: fn(Begins, &World) -> Scripts,
-    /// The part of a command line by which images get there; none where they are there once built.
+    /// Part of the command line that delivers images; `None` if a built image needs no delivery.
     pub delivery: Option<&'static str>,
-    /// The flag that stands for an image's being there.
+    /// The flag of the scripted tools that marks an image as delivered.
     image_flag: fn() -> String,
-    /// The part of a command line by which what is stopped is started; none where it is not.
+    /// Part of the command line that starts a stopped cluster; `None` if the target cannot.
     pub start: Option<&'static str>,
-    /// The part of a command line by which what is not there is created; none where it is not.
+    /// Part of the command line that creates a missing cluster; `None` if the target cannot.
     pub creation: Option<&'static str>,
-    /// The part of a command line by which what is sick is mended; none where only the user can.
+    /// Part of the command line that repairs a degraded cluster; `None` if only the user can.
     pub cure: Option<&'static str>,
-    /// It tells what is on its way from what is stopped.
+    /// Whether it distinguishes a starting cluster from a stopped one.
     pub tells_starting: bool,
-    /// What `target list` says of it beside its state: mode, runtime, nodes.
+    /// Mode, runtime and nodes in `target list`.
     pub facts: (Option<&'static str>, Option<&'static str>, &'static [&'static str]),
-    /// The command that takes it away; none where it does not make clusters.
+    /// The command that deletes the cluster; `None` if the target does not create clusters.
     pub deletion: Option<&'static str>,
-    /// Where a service with the node port 30000 answers.
+    /// The address of a service with the node port 30000.
     pub address: &'static str,
 }
 
-/// The image of the project `shop`: its tag is a digest of what it is made from, the same everywhere.
+/// The image of the project `shop`: its tag is a digest of its sources, equal in all worlds.
 pub fn image() -> String {
     static IMAGE: OnceLock<String> = OnceLock::new();
     let image = IMAGE.get_or_init(|| {
@@ -74,7 +74,7 @@ fn arrived() -> String {
     ARRIVED.to_owned()
 }
 
-/// The node's own store, spoken to by `list` and `import`.
+/// Rules for the image store of a node, used through the commands `list` and `import`.
 fn store(list: &str, import: &str) -> Vec<Rule> {
     vec![
         Rule::on(list).requires(ARRIVED).prints(&format!("docker.io/library/{}\n", image())),
@@ -84,13 +84,13 @@ fn store(list: &str, import: &str) -> Vec<Rule> {
     ]
 }
 
-/// The layer that images have in common, and their own.
+/// The digest of the layer that images share, and of the layer of one image.
 const BASE: &str = "ba5e0000";
 const OWN: &str = "0a110000";
-/// How big the first one is.
+/// Size of the layer `BASE`.
 pub const BASE_BYTES: u64 = 200_000;
 
-/// The engine gives images out.
+/// Rules for an engine that exports images.
 fn save() -> Vec<Rule> {
     let base = "x".repeat(usize::try_from(BASE_BYTES).unwrap());
     let layers = [(BASE, base.as_str()), (OWN, "y")];
@@ -102,7 +102,7 @@ fn save() -> Vec<Rule> {
     ]
 }
 
-/// An entry of a tar archive, of which all bytes are text.
+/// An entry of a tar archive that is plain text.
 fn entry(name: &str, content: &str) -> String {
     let size = content.len();
     let before = format!("{name:\0<100}0000644\00000000\00000000\0{size:011o}\000000000000\0");
@@ -112,7 +112,7 @@ fn entry(name: &str, content: &str) -> String {
     format!("{before}{sum:06o}\0 {after}{content}{padding}")
 }
 
-/// Rules of a tool that starts or creates the cluster: the kubeconfig leads to it from then on.
+/// A rule for a command that starts or creates the cluster and writes its kubeconfig.
 fn brings_up(rule: Rule, world: &World, context: &str) -> Rule {
     rule.sets("up").creates(&world.project.kubeconfig(), &world.cluster.kubeconfig(context))
 }
@@ -138,7 +138,7 @@ fn kind_rules(begins: Begins, world: &World) -> Scripts {
         Rule::on(list).requires("up").prints(&node("running", "Up 2 minutes")),
         Rule::on(list).requires("deleted"),
         Rule::on(list).prints(&before),
-        // Of another name there is none.
+        // No container has another cluster's name.
         Rule::on("ps --all --no-trunc --filter label=io.x-k8s.kind.cluster=* --format *"),
         start.clone().requires("start-fails").fails(1, "Error: failed to start containers\n"),
         start.clone().requires("start-holds").holds(),
@@ -150,7 +150,7 @@ fn kind_rules(begins: Begins, world: &World) -> Scripts {
         } else {
             ready.prints("ok")
         },
-        // kubeadm went on without kind, and did not get to what kind does last.
+        // kubeadm finished after kind was killed, so the objects that kind creates last are missing.
         Rule::on("exec todohost-control-plane kubectl ** get storageclasses,namespaces **").prints(
             if begins == Begins::HalfMade {
                 "namespace/default\nnamespace/kube-system\n"
@@ -183,10 +183,10 @@ fn kind_rules(begins: Begins, world: &World) -> Scripts {
     vec![("docker", docker), ("kind", kind)]
 }
 
-/// What `kubectl` says where no API server is.
+/// The error of `kubectl` without an API server.
 const REFUSED: &str = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n";
 
-/// minikube's account of a start, line by line.
+/// The output of `minikube start`, line by line.
 const STARTED: &str = r#"{"specversion":"1.0","type":"io.k8s.sigs.minikube.step","data":{"currentstep":"0","message":"minikube v1.36.0 on Debian 12\n","name":"Initial Minikube Setup","totalsteps":"19"}}
 {"specversion":"1.0","type":"io.k8s.sigs.minikube.step","data":{"currentstep":"19","message":"Done!\n","name":"Done","totalsteps":"19"}}
 "#;
@@ -248,7 +248,7 @@ fn minikube_containers(
         ready.clone().requires("up").prints("ok"),
         match begins {
             Begins::Running => ready.prints("ok"),
-            // minikube copies its programs into the node before it starts anything there.
+            // minikube copies its programs into the node first.
             Begins::HalfMade => {
                 ready.fails(126, "OCI runtime exec failed: no such file or directory\n")
             }
@@ -274,7 +274,7 @@ fn minikube_docker_rules(begins: Begins, world: &World) -> Scripts {
     minikube_containers(begins, world, DOCKER, list, import)
 }
 
-/// A virtual machine: nothing of it is the engine's.
+/// A virtual machine, which the engine cannot see.
 fn minikube_machine_rules(begins: Begins, world: &World) -> Scripts {
     let report = |host: &str, server: &str, kubeconfig: &str| {
         format!(
@@ -313,7 +313,7 @@ fn no_rules(_: Begins, _: &World) -> Scripts {
     vec![("docker", Vec::new())]
 }
 
-/// Docker Desktop's own command. It answers whatever the engine does.
+/// The `docker desktop` command, which answers even if the engine is stopped.
 fn desktop_rules(begins: Begins, world: &World) -> Scripts {
     let says = if begins == Begins::Starting { "starting" } else { "stopped" };
     let start = Rule::on("desktop start --timeout *");
@@ -327,13 +327,13 @@ fn desktop_rules(begins: Begins, world: &World) -> Scripts {
     vec![("docker", docker)]
 }
 
-/// The same with nodes that are containers.
+/// Docker Desktop with nodes that are containers.
 fn desktop_kind_rules(begins: Begins, world: &World) -> Scripts {
     let mut scripts = desktop_rules(begins, world);
     let (_, docker) = &mut scripts[0];
     let content = "exec desktop-control-plane ctr ** content list --quiet";
     docker.extend([
-        // Docker Desktop hides them from lists.
+        // Docker Desktop hides these containers in lists.
         Rule::on("ps --filter label=io.x-k8s.kind.cluster=desktop --format *")
             .requires("!engine-stopped"),
         Rule::on(content).requires("!engine-stopped").prints(&format!("sha256:{BASE}\n")),
@@ -346,13 +346,13 @@ fn desktop_kind_rules(begins: Begins, world: &World) -> Scripts {
     scripts
 }
 
-/// Docker Desktop's file about itself, where it is on Linux.
+/// Docker Desktop's settings file on Linux.
 const SETTINGS_FILE: &str = ".docker/desktop/settings-store.json";
 const BY_KIND: &str = r#"{"AutoStart":false,"KubernetesEnabled":true,"KubernetesMode":"kind","KubernetesNodesCount":1,"KubernetesNodesVersion":"1.35.4","MemoryMiB":8092}"#;
 
 const PROFILE_FILE: &str = ".minikube/profiles/minikube/config.json";
 
-/// Each target, and those that have several ways in each of them.
+/// Every target, in each of its modes.
 pub fn all() -> Vec<Product> {
     let minikube = |profile, rules| Product {
         target: "minikube",
@@ -368,7 +368,7 @@ pub fn all() -> Vec<Product> {
         tells_starting: true,
         facts: (Some("docker"), Some("containerd"), &["minikube"]),
         deletion: Some("minikube delete --profile minikube"),
-        // The engine of this world says that it is Docker Desktop's, whose containers have no address here.
+        // The engine reports that it belongs to Docker Desktop, and its containers have no address on this machine.
         address: "todohost forward shop-web --target minikube",
     };
     let desktop = || Product {
@@ -438,7 +438,7 @@ pub fn all() -> Vec<Product> {
         Product {
             address: "http://192.168.39.7:30000",
             creation: None,
-            // minikube's word for a node that boots is that of one that runs.
+            // minikube reports a booting machine as running.
             tells_starting: false,
             facts: (Some("kvm2"), Some("cri-o"), &["minikube"]),
             ..minikube(&[(PROFILE_FILE, MACHINE)], minikube_machine_rules)
@@ -459,12 +459,12 @@ pub fn all() -> Vec<Product> {
 }
 
 impl Product {
-    /// A world in which the product is so.
+    /// A world with the product in this state.
     pub fn world(&self, begins: Begins) -> World {
         self.world_where(begins, &[])
     }
 
-    /// The same, and `docker` does something else before all that.
+    /// A world with the product in this state, with rules for `docker` that take precedence.
     pub fn world_where(&self, begins: Begins, docker: &[Rule]) -> World {
         let world = World::with(Project::shop(), self.context, &[]);
         for (program, rules) in (self.rules)(begins, &world) {
@@ -490,7 +490,7 @@ impl Product {
         }
         match begins {
             Begins::Running => {}
-            // The context is there, and leads to a port where nothing is.
+            // The context exists but leads to a closed port.
             Begins::Stopped | Begins::Starting | Begins::Sick => {
                 let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
                 let port = listener.local_addr().unwrap().port();
@@ -500,7 +500,7 @@ impl Product {
                     world.tools.set("engine-stopped");
                 }
             }
-            // The context is written last.
+            // The tool writes the context last.
             Begins::Absent | Begins::HalfMade => {
                 std::fs::remove_file(world.project.kubeconfig()).unwrap();
             }
@@ -508,20 +508,20 @@ impl Product {
         world
     }
 
-    /// What was on its way has come up.
+    /// Completes the start of a starting cluster.
     pub fn come_up(&self, world: &World) {
         world.tools.unset("engine-stopped");
         let text = world.cluster.kubeconfig(self.context);
         std::fs::write(world.project.kubeconfig(), text).unwrap();
     }
 
-    /// Its context leads to a machine of somebody else's.
+    /// Makes the context lead to a remote machine.
     pub fn lead_elsewhere(&self, world: &World) {
         let text = kubeconfig(self.context, "https://cluster.example:6443");
         std::fs::write(world.project.kubeconfig(), text).unwrap();
     }
 
-    /// A deploy to it, with more arguments.
+    /// A deploy to this target with more arguments.
     pub fn deploy(&self, world: &World, more: &[&str]) -> todohost_testkit::Host {
         world
             .host()
@@ -530,12 +530,12 @@ impl Product {
             .args(more)
     }
 
-    /// Its images are removed, as a garbage collection does.
+    /// Removes its images like a garbage collection.
     pub fn collect_images(&self, world: &World) {
         world.tools.unset(&(self.image_flag)());
     }
 
-    /// How often images were delivered.
+    /// Number of deliveries.
     pub fn deliveries(&self, world: &World) -> usize {
         let Some(delivery) = self.delivery else { return 0 };
         world.tools.lines().iter().filter(|line| line.starts_with(delivery)).count()

@@ -1,4 +1,4 @@
-//! What is told of a target's own work: how much was brought to its nodes, and a start that was stopped half-way.
+//! Reports about a target's work: delivered bytes, and an interrupted start.
 
 use super::product::{BASE_BYTES, Begins, Product, all, image};
 
@@ -7,21 +7,21 @@ fn kind() -> Product {
 }
 
 #[test]
-fn what_was_brought_is_told_by_the_byte() {
+fn delivery_event_has_the_bytes_sent() {
     let kind = kind();
     let world = kind.world(Begins::Running);
     let deployed = kind.deploy(&world, &["--output", "json"]).run().expect_code(0);
     let events = deployed.events_of("image-delivered");
     let [event] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!((&event["reference"], &event["already_there"]), (&image().into(), &false.into()));
-    // The node has the base already.
+    // The node already has the base layer.
     let sent = event["bytes_sent"].as_u64().unwrap();
     assert!(sent > 0 && sent < BASE_BYTES, "{event}");
 }
 
 #[cfg(unix)]
 #[test]
-fn who_stops_a_start_is_told_that_it_had_begun() {
+fn interrupted_start_is_reported_as_begun() {
     let kind = kind();
     let world = kind.world(Begins::Absent);
     world.tools.set("start-holds");
