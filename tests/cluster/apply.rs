@@ -1,4 +1,4 @@
-//! What a real API server says of differences, of fields that others manage, and of new kinds. No pod is needed for that.
+//! Differences, fields of other managers, and new kinds on a real API server. These tests run no pods.
 
 use todohost_testkit::{Finished, Project};
 use todohost_tests::real::Real;
@@ -42,7 +42,7 @@ fn run(real: &Real, args: &[&str]) -> Finished {
     finished
 }
 
-/// The definition outlives every release: it is the test that takes it away.
+/// The definition outlives every release, so the test deletes it.
 struct Definition<'a>(&'a Real);
 
 impl Drop for Definition<'_> {
@@ -58,7 +58,7 @@ fn changed(finished: &Finished) -> Vec<&str> {
 }
 
 #[test]
-fn differences_are_free_of_noise_and_a_plan_holds_until_something_moves() {
+fn diff_has_no_noise_and_a_plan_is_valid_until_drift() {
     let real = objects("diff");
     let target = real.target().to_owned();
     let with = |command: &str, args: &[&str]| {
@@ -82,14 +82,14 @@ fn differences_are_free_of_noise_and_a_plan_holds_until_something_moves() {
 }
 
 #[test]
-fn fields_of_others_are_told_and_taken_and_those_of_autoscalers_left() {
+fn foreign_fields_are_listed_and_taken_but_not_from_an_autoscaler() {
     let real = objects("conflict");
     let target = real.target().to_owned();
     let deploy = |args: &[&str]| run(&real, &[&["deploy", "--target", &target], args].concat());
     let _ = deploy(&[]).expect_code(0);
     let _ = real.kubectl("scale deployment shop-web --replicas=1");
     let finished = deploy(&["--set", "greeting=hi"]).expect_code(10);
-    // The API server keeps no time for what came through the scale subresource.
+    // The API server records no time for changes through the scale subresource.
     let told = "apps/v1 Deployment/shop-web .spec.replicas is managed by kubectl\n";
     assert!(finished.stderr.contains(told), "{}", finished.output());
     assert_eq!(real.revisions(), ["1 deployed"]);
@@ -105,7 +105,7 @@ fn fields_of_others_are_told_and_taken_and_those_of_autoscalers_left() {
 }
 
 #[test]
-fn a_new_kind_is_served_before_its_objects_come() {
+fn new_kind_is_served_before_its_objects_are_applied() {
     let real = objects("kind");
     let definition = Definition(&real);
     let _ =

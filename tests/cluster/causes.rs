@@ -1,4 +1,4 @@
-//! Why pods of a real cluster do not become ready, as its kubelet, scheduler and controllers tell it.
+//! Causes of pods that do not become ready, as reported by a real kubelet, scheduler and controllers.
 
 use serde_json::Value;
 use todohost_testkit::{Finished, Host};
@@ -12,7 +12,7 @@ fn deploy(real: &Real) -> Host {
         .args(["--output", "json"])
 }
 
-/// The cause as it is told: the failed finding whose code ends so.
+/// The reported cause: the failed finding with the code `health.{code}`.
 fn cause(finished: &Finished, code: &str) -> Value {
     let findings = finished.events_of("finding");
     let found = findings.into_iter().find(|finding| finding["code"] == format!("health.{code}"));
@@ -24,7 +24,7 @@ fn text<'a>(finding: &'a Value, part: &str) -> &'a str {
 }
 
 #[test]
-fn a_key_that_the_secret_does_not_have() {
+fn missing_key_of_a_secret_is_reported() {
     let real = Real::shop("ready-key");
     real.project.replace(
         TEMPLATE,
@@ -39,7 +39,7 @@ fn a_key_that_the_secret_does_not_have() {
 }
 
 #[test]
-fn a_container_that_needs_more_memory_than_it_may_have() {
+fn oom_kill_is_reported_as_memory_limit() {
     let real = Real::shop("ready-memory");
     real.project.write(
         "web/server.py",
@@ -60,7 +60,7 @@ fn a_container_that_needs_more_memory_than_it_may_have() {
 }
 
 #[test]
-fn a_container_that_recovers_does_not_fail_the_deploy() {
+fn recovered_container_does_not_fail_the_deploy() {
     let real = Real::shop("ready-recovers");
     real.project.replace(
         TEMPLATE,
@@ -84,7 +84,7 @@ fn a_container_that_recovers_does_not_fail_the_deploy() {
 }
 
 #[test]
-fn pods_that_no_node_has_room_for() {
+fn unschedulable_pods_are_reported() {
     let real = Real::shop("ready-room");
     real.project.replace(TEMPLATE, "requests: { cpu: 50m,", "requests: { cpu: 640,");
     real.project.replace(TEMPLATE, "limits: { cpu: 200m,", "limits: { cpu: 640,");
@@ -96,7 +96,7 @@ fn pods_that_no_node_has_room_for() {
 }
 
 #[test]
-fn pods_that_a_quota_refuses() {
+fn exceeded_quota_is_reported() {
     let real = Real::shop("ready-quota");
     real.project.write(
         "chart/templates/quota.yaml",
@@ -113,7 +113,7 @@ fn pods_that_a_quota_refuses() {
 }
 
 #[test]
-fn a_readiness_probe_that_fails() {
+fn failed_readiness_probe_is_reported() {
     let real = Real::shop("ready-probe");
     real.project.replace("web/server.py", "send_response(200)", "send_response(503)");
     let finished = deploy(&real).run().expect_code(11);
@@ -129,7 +129,7 @@ fn a_readiness_probe_that_fails() {
 }
 
 #[test]
-fn an_init_container_that_fails() {
+fn failed_init_container_is_reported() {
     let real = Real::shop("ready-init");
     real.project.replace(
         TEMPLATE,
@@ -147,14 +147,14 @@ fn an_init_container_that_fails() {
 }
 
 #[test]
-fn a_job_that_fails() {
+fn failed_job_is_reported() {
     let real = Real::shop("ready-job");
     real.project.write(
         "chart/templates/job.yaml",
         "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: import\nspec:\n  backoffLimit: 1\n  template:\n    spec:\n      restartPolicy: OnFailure\n      containers:\n        - name: import\n          image: \"{{ .Values.image.repository }}:{{ .Values.image.tag }}\"\n          imagePullPolicy: Never\n          command: [python3, -c, \"raise SystemExit('no such file')\"]\n",
     );
     let finished = deploy(&real).run().expect_code(11);
-    // The Job takes its pods away when it gives up; what they printed is known all the same.
+    // The Job deletes its pods when it gives up, but their logs are reported.
     let output = finished.output();
     for part in ["Job/import", "no such file"] {
         assert!(output.contains(part), "no {part} in:\n{output}");

@@ -1,8 +1,8 @@
-//! The plan's Deployment Validation Checklist, line by line and in its order, on a real cluster.
+//! The plan's Deployment Validation Checklist on a real cluster, line by line and in its order.
 //!
-//! Each line is printed with what was seen of it, once it was seen; the first that does not hold fails the test.
-//! Images are built and the chart is linted by the very commands of the lines. What the plan did with `helm` and a
-//! script, the whole program does, and upstream's Helm reads what became of it.
+//! Each line is printed with its evidence; the first line that does not hold fails the test. Images are built and the
+//! chart is linted with the commands in the lines. todohost takes the steps that the plan took with `helm` and a
+//! script, and upstream's Helm reads the result.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ use todohost_tests::real::{Real, todo_project};
 
 use super::web::Visitor;
 
-/// As the plan writes them.
+/// The lines of the plan, verbatim.
 const LINES: [&str; 10] = [
     "`docker build ./backend` succeeds",
     "`docker build ./frontend` succeeds",
@@ -35,11 +35,11 @@ const NAMESPACE: &str = "todo-checklist";
 const LARGEST: [(&str, u64); 2] = [("backend", 500_000_000), ("frontend", 300_000_000)];
 const SLOWEST: i64 = 60;
 
-/// The lines that were not printed yet.
+/// The lines that are not printed yet.
 struct Checklist(std::vec::IntoIter<&'static str>);
 
 impl Checklist {
-    /// The next line holds: this was seen.
+    /// Prints the next line as passed, with its evidence.
     fn holds(&mut self, evidence: &str) {
         let line = self.0.next().unwrap();
         print(&format!("- [x] {line}: {evidence}"));
@@ -54,7 +54,7 @@ impl Drop for Checklist {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the lines are what this test is run for")]
+#[expect(clippy::print_stdout, reason = "the lines are the purpose of this test")]
 fn print(line: &str) {
     println!("{line}");
 }
@@ -139,14 +139,14 @@ fn the_deployment_validation_checklist() {
     ));
 }
 
-/// The whole program, with what every command of it needs.
+/// Runs a command of todohost, with secrets for `deploy`.
 fn todohost(real: &Real, command: &str) -> Finished {
     let mut host = real.host().args([command, "--target", real.target()]);
     if command == "deploy" {
         host = host
             .args(["--secret", "secrets.databaseUrl=env:DATABASE_URL"])
             .args(["--secret", "secrets.jwtSecret=env:JWT_SECRET"])
-            // Beside an app that is deployed already.
+            // Another node port than that of an already deployed app.
             .args(["--set", "frontend.service.nodePort=30919"])
             .variable("DATABASE_URL", todohost_tests::variable("DATABASE_URL").unwrap())
             .variable("JWT_SECRET", "signs-the-log-ins-of-the-checklist-and-no-other");
@@ -154,7 +154,7 @@ fn todohost(real: &Real, command: &str) -> Finished {
     host.run().expect_code(0)
 }
 
-/// Builds a folder as the plan says, and gives what the engine says of the image.
+/// Builds an image with the plan's command; returns the engine's facts about the image.
 fn docker_build(real: &Real, name: &str, largest: u64) -> String {
     let docker = |args: &[&str]| {
         let mut command = Command::new("docker");
@@ -166,11 +166,11 @@ fn docker_build(real: &Real, name: &str, largest: u64) -> String {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let seconds = began.elapsed().as_secs_f64();
     let inspected = docker(&["image", "inspect", &tag]);
-    // What the deploy builds has names of its own; the layers are shared.
+    // The deploy's images have other names but share the layers.
     docker(&["image", "rm", &tag]);
     let facts: Value = serde_json::from_slice(&inspected.stdout).unwrap();
     let (size, config) = (facts[0]["Size"].as_u64().unwrap(), &facts[0]["Config"]);
-    assert!(size < largest, "{name} has {size} bytes, and at most {largest} are wanted");
+    assert!(size < largest, "{name} has {size} bytes, more than {largest}");
     let ports: Vec<&String> = config["ExposedPorts"].as_object().unwrap().keys().collect();
     format!(
         "{}, {} MB of at most {}, user {}, port {}, {seconds:.1} s",
@@ -182,7 +182,7 @@ fn docker_build(real: &Real, name: &str, largest: u64) -> String {
     )
 }
 
-/// The revisions that upstream's Helm knows of.
+/// The revisions that upstream's Helm lists.
 fn helm_history(helm: &Helm, real: &Real) -> Vec<String> {
     let history = helm.json(real, "history todo-app");
     let revisions = history.as_array().unwrap().iter();
@@ -192,7 +192,7 @@ fn helm_history(helm: &Helm, real: &Real) -> Vec<String> {
     revisions.map(words).collect()
 }
 
-/// The one pod of a part of the app.
+/// The only pod of a part of the app.
 fn the_pod(real: &Real, part: &str) -> Value {
     let names = real.pods(part);
     assert_eq!(names.len(), 1, "{names:?}");
@@ -207,7 +207,7 @@ fn image(pod: &Value) -> &str {
     pod["spec"]["containers"][0]["image"].as_str().unwrap()
 }
 
-/// That a pod is ready, soon enough and at its first start.
+/// Asserts that a pod became ready in time and without a restart.
 fn readiness(pod: &Value) -> String {
     let conditions = pod["status"]["conditions"].as_array().unwrap();
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
@@ -220,7 +220,7 @@ fn readiness(pod: &Value) -> String {
     format!("{} Ready {seconds} s after it was created, restarts: {restarts}", name_of(pod))
 }
 
-/// Does something while a visitor looks at the list again and again; gives how often it was looked at.
+/// Runs `work` while a visitor loads the list again and again; returns the number of loads.
 fn used_meanwhile<T>(visitor: &Visitor, work: impl FnOnce() -> T) -> (T, usize) {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -247,7 +247,7 @@ struct Forward {
 }
 
 impl Forward {
-    /// To a port of a Service, once it is there; on this side any free port will do.
+    /// Forwards any free port of this machine to a port of a Service, once the Service exists.
     fn to(real: &Real, service: &str, port: u16) -> Self {
         let mut process = Command::new("kubectl")
             .args(["--context", real.context(), "--namespace", real.namespace()])
@@ -258,7 +258,7 @@ impl Forward {
         let mut line = String::new();
         let mut lines = BufReader::new(process.stdout.take().unwrap());
         lines.read_line(&mut line).unwrap();
-        // It says a line of each connection, and ends where nobody reads them.
+        // kubectl prints a line for each connection and ends if its output is closed.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         let place = line.strip_prefix("Forwarding from ").and_then(|rest| rest.split(' ').next());
         let address = format!("http://{}", place.unwrap());
@@ -273,7 +273,7 @@ impl Drop for Forward {
     }
 }
 
-/// What came back for a path.
+/// The response for a path.
 struct Answer {
     path: String,
     status: u16,
@@ -287,7 +287,7 @@ impl std::fmt::Display for Answer {
     }
 }
 
-/// Asks for a path, which has to answer 200.
+/// Requests a path, which must answer 200.
 fn get(forward: &Forward, path: &str) -> Answer {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_code}"])

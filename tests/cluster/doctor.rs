@@ -1,4 +1,4 @@
-//! What `doctor` says of a real cluster and a real database, and what it tells apart where one of them is not right.
+//! `doctor` on a real cluster and a real database, with and without problems.
 
 use std::io::copy;
 use std::net::{TcpListener, TcpStream};
@@ -19,14 +19,14 @@ fn doctor(real: &Real, url: &str) -> Host {
         .variable("DATABASE_URL", url)
 }
 
-/// The rows with this status, by their titles.
+/// Titles of the rows with this status.
 fn rows<'a>(finished: &'a Finished, status: &str) -> Vec<&'a str> {
     let lines = finished.stderr.lines();
     let titled = lines.filter_map(|line| line.split_once(&format!("  {status}  ")));
     titled.map(|(title, _)| title.trim_end()).collect()
 }
 
-/// The URL that tests are given, its password, and the same with another part.
+/// The database URL of the tests, its password, and variants with one part replaced.
 struct Url(String);
 
 impl Url {
@@ -52,7 +52,7 @@ impl Url {
         place.rsplit_once(':').unwrap_or((place, "5432"))
     }
 
-    /// The same database at another place.
+    /// The same database at another host and port.
     fn at(&self, place: &str) -> String {
         let (host, port) = self.place();
         let from = if self.0.contains(&format!("{host}:{port}/")) {
@@ -70,7 +70,7 @@ impl Url {
 }
 
 #[test]
-fn a_real_cluster_and_a_real_database_can_take_the_app() {
+fn healthy_cluster_and_database_pass() {
     let real = Real::shop("doctor");
     let url = Url::given();
     let finished = doctor(&real, &url.0).run().expect_code(0);
@@ -96,7 +96,7 @@ fn a_real_cluster_and_a_real_database_can_take_the_app() {
 }
 
 #[test]
-fn what_is_wrong_with_a_real_database_has_its_row() {
+fn each_database_problem_fails_its_own_row() {
     let real = Real::shop("doctor-database");
     let url = Url::given();
     let database = format!("/{}?", url.database());
@@ -114,13 +114,13 @@ fn what_is_wrong_with_a_real_database_has_its_row() {
             assert_eq!(leak::find(finished.output().as_bytes(), secret), None);
         }
     }
-    // What only prefers TLS gets it from a server that has it.
+    // A client that only prefers TLS uses it if the server offers it.
     let finished = doctor(&real, &url.with(secure, "sslmode=prefer")).run().expect_code(0);
     assert!(rows(&finished, "PASS").contains(&"Database"), "{}", finished.output());
 }
 
 #[test]
-fn what_is_wrong_with_a_real_cluster_has_its_row() {
+fn each_cluster_problem_fails_its_own_row() {
     let real = Real::shop("doctor-cluster");
     let _ = real.kubectl(&format!("create namespace {}", real.namespace()));
     let _ = real.kubectl("create service nodeport other --tcp=80 --node-port=30923");
@@ -145,7 +145,7 @@ fn what_is_wrong_with_a_real_cluster_has_its_row() {
     assert!(finished.stderr.contains(&told), "{}", finished.output());
 }
 
-/// A port of this machine alone that leads to the database.
+/// A loopback port of this machine that leads to the database.
 fn only_here(url: &Url) -> u16 {
     let (host, port) = url.place();
     let place = format!("{host}:{port}");
@@ -155,7 +155,7 @@ fn only_here(url: &Url) -> u16 {
         for client in listener.incoming() {
             let (mut client, mut server) = (client.unwrap(), TcpStream::connect(&place).unwrap());
             let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            // Either side may hang up: that is how connections end.
+            // Ignore errors: either side may close the connection.
             spawn(move || copy(&mut from, &mut to));
             spawn(move || copy(&mut server, &mut client));
         }
@@ -163,7 +163,7 @@ fn only_here(url: &Url) -> u16 {
     port
 }
 
-/// Runs it, and gives all that the pods of the namespace were meanwhile.
+/// Runs the command; returns its result and every state of the namespace's pods meanwhile.
 fn watched(real: &Real, host: Host) -> (Finished, String) {
     let mut watch = Command::new("kubectl")
         .args(["--context", real.context(), "--namespace", real.namespace()])
@@ -184,10 +184,10 @@ fn watched(real: &Real, host: Host) -> (Finished, String) {
 }
 
 #[test]
-fn a_pod_sees_the_database_as_the_app_will() {
+fn database_is_tested_from_a_pod() {
     let real = Real::shop("doctor-pods");
     let url = Url::given();
-    // The app's own image is one that the node has.
+    // The node already has the app's image.
     let _ = real
         .deploy()
         .args(["--set", "secrets.apiKey=none"])
@@ -202,7 +202,7 @@ fn a_pod_sees_the_database_as_the_app_will() {
     ));
     let file = real.project.root().join("service.yaml");
     let _ = real.kubectl(&format!("apply --filename {}", file.display()));
-    // A name of this machine's own: in a pod it leads to the pod.
+    // A loopback address of this machine, which leads to the pod itself in a pod.
     let only_here = url.at(&format!("127.1:{}", only_here(&url)));
     let inside = url.at(&format!("database.{}.svc:5432", real.namespace()));
     let wrong = inside.replacen(url.password(), CANARY, 1);
@@ -239,23 +239,23 @@ fn a_pod_sees_the_database_as_the_app_will() {
             }
         }
     }
-    // What is this machine here needs no pod to be told.
+    // A loopback name is recognised without a pod.
     let (finished, seen) = watched(&real, doctor(&real, &url.at("localhost:1")));
     let finished = finished.expect_code(3);
     assert_eq!(rows(&finished, "WARNING"), [PODS], "{}", finished.output());
-    assert!(!seen.contains("todohost-relay-"), "a pod was made:\n{seen}");
+    assert!(!seen.contains("todohost-relay-"), "a pod was created:\n{seen}");
     #[cfg(unix)]
     a_stop_leaves_no_pod(&real, &url);
 }
 
 #[cfg(unix)]
 fn a_stop_leaves_no_pod(real: &Real, url: &Url) {
-    // It takes a connection, and waits for the end of a line.
+    // This server accepts a connection and then waits for input.
     let silent = url.at(&format!("shop-web.{}.svc:80", real.namespace()));
     let running = doctor(real, &silent).spawn();
     let deadline = Instant::now() + Duration::from_mins(1);
     while real.pods("todohost-relay").is_empty() {
-        assert!(Instant::now() < deadline, "no pod was made");
+        assert!(Instant::now() < deadline, "no pod was created");
         sleep(Duration::from_millis(50));
     }
     running.interrupt();

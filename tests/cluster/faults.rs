@@ -1,4 +1,4 @@
-//! The fault test on a real cluster: between host and API server, everything goes wrong once.
+//! The fault test on a real cluster: every request between host and API server fails once.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ impl Door {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         // `Starting to serve on 127.0.0.1:40123`
         let address = line.trim().rsplit(' ').next().unwrap().parse();
-        let address = address.unwrap_or_else(|_| panic!("kubectl proxy says: {line}"));
+        let address = address.unwrap_or_else(|_| panic!("kubectl proxy printed: {line}"));
         Self { process, address }
     }
 }
@@ -47,10 +47,10 @@ fn deploy(real: &Real, proxy: &FaultProxy, greeting: &str) -> Host {
 }
 
 #[test]
-fn an_api_server_that_restarts_in_the_middle_is_waited_for() {
+fn api_server_outage_during_a_deploy_is_waited_for() {
     let real = Real::shop("restarts");
     let door = Door::open(real.context());
-    // Slow enough to be in the middle of.
+    // A slow start gives time for the outage.
     let server = real.project.read("web/server.py");
     real.project.write("web/server.py", &format!("import time\ntime.sleep(10)\n{server}"));
     let mut proxy = FaultProxy::before(door.address);
@@ -66,7 +66,7 @@ fn an_api_server_that_restarts_in_the_middle_is_waited_for() {
 }
 
 #[test]
-fn every_fault_is_survived() {
+fn deploy_succeeds_under_every_fault() {
     let real = Real::shop("ready-faults");
     let door = Door::open(real.context());
     for (revision, strike) in (1..).zip(Strike::ALL) {
@@ -81,7 +81,7 @@ fn every_fault_is_survived() {
 }
 
 #[test]
-fn an_upgrade_that_fails_is_taken_back_under_every_fault_with_the_true_cause() {
+fn failed_upgrade_is_rolled_back_under_every_fault_with_its_true_cause() {
     let real = Real::shop("taken-back-faults");
     let door = Door::open(real.context());
     let _ = deploy(&real, &FaultProxy::before(door.address), "hello").run().expect_code(0);

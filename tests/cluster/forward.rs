@@ -1,4 +1,4 @@
-//! Ways to the app on the real cluster: an address that is known to be its own, and a port that outlives a pod.
+//! Access to the app on the real cluster: a verified address, and a forwarded port that outlives a pod.
 
 #[cfg(unix)]
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use todohost_tests::address;
 use todohost_tests::real::Real;
 
-/// The app `shop`, whose pods say their names.
+/// The app `shop` with pods that answer with their names.
 fn shop(name: &str) -> Real {
     let real = Real::shop(name);
     real.project.replace("web/server.py", "os.environ[\"GREETING\"]", "os.environ[\"HOSTNAME\"]");
@@ -21,7 +21,7 @@ fn get(port: u16) -> String {
 
 #[cfg(unix)]
 #[test]
-fn a_port_leads_to_the_app_over_the_end_of_its_pod() {
+fn forwarded_port_survives_the_deletion_of_its_pod() {
     let real = shop("forward");
     let database = "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop";
     let _ = real.deploy().args(["--set", database]).run().expect_code(0);
@@ -33,7 +33,7 @@ fn a_port_leads_to_the_app_over_the_end_of_its_pod() {
     assert_eq!([get(port)], before.as_slice());
 
     real.kubectl(&format!("delete pod {} --wait=false", before[0]));
-    // It waits for the next pod to be ready.
+    // The request waits until the next pod is ready.
     let waited = get(port);
     let deleted = real.kubectl(&format!("wait --for=delete pod/{} --timeout=90s", before[0]));
     let rolled = real.kubectl("rollout status deployment/shop-web --timeout=90s");
@@ -48,7 +48,7 @@ fn a_port_leads_to_the_app_over_the_end_of_its_pod() {
 }
 
 #[test]
-fn the_address_that_is_told_is_the_clusters_own() {
+fn printed_address_is_verified_to_reach_the_cluster() {
     let real = shop("reach");
     real.project.replace(
         "chart/templates/service.yaml",
@@ -60,7 +60,7 @@ fn the_address_that_is_told_is_the_clusters_own() {
     let deployed = deploy.args(["--output", "json"]).run().expect_code(0);
     let address = deployed.events().pop().unwrap()["addresses"][0].clone();
     assert!(address.as_str().unwrap().starts_with("http://"), "{}", deployed.stdout);
-    // Seen by somebody who saw nothing of the deploy, it is still surely this cluster's: the pod says its name.
+    // A user without the deploy's cache can verify the address as well, by the pod's name in the response.
     let status = real.host().args(["status", "--target", real.target()]);
     let bob = real.elsewhere(status).run().expect_code(0);
     assert!(bob.stdout.contains(address.as_str().unwrap()), "{}", bob.output());

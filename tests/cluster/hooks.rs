@@ -1,4 +1,4 @@
-//! Hooks of a chart on a real cluster: run, waited for, shown, and able to stop a deploy.
+//! Chart hooks on a real cluster: run, waited for, shown, and able to stop a deploy.
 
 use todohost_tests::real::Real;
 
@@ -7,7 +7,7 @@ fn job(real: &Real, name: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_hook_runs_before_the_objects_and_its_output_is_shown() {
+fn hook_runs_before_the_objects_and_its_output_is_shown() {
     let real = Real::parcel("hook-runs");
     let finished = real.deploy_parcel(&[]).args(["--verbose"]).run().expect_code(0);
     for part in ["migrated by hello", "Job/parcel-migrate pre-install hook completed"] {
@@ -18,14 +18,14 @@ fn a_hook_runs_before_the_objects_and_its_output_is_shown() {
     assert!(before < applied, "{}", finished.stderr);
     assert_eq!(job(&real, "parcel-migrate")["status"]["succeeded"], 1);
 
-    // The same again is no upgrade, so nothing runs; a changed one is.
+    // A deploy without changes runs no hooks; one with changes does.
     let first = job(&real, "parcel-migrate")["metadata"]["uid"].clone();
     let _ = real.deploy_parcel(&[]).run().expect_code(0);
     assert_eq!(job(&real, "parcel-migrate")["metadata"]["uid"], first);
     let second = real.deploy_parcel(&["greeting=again"]).run().expect_code(0);
     assert!(second.stderr.contains("pre-upgrade hook completed"), "{}", second.stderr);
     assert_ne!(job(&real, "parcel-migrate")["metadata"]["uid"], first);
-    // A hook alone is a change, too.
+    // A changed hook alone is a change as well.
     let third = real.deploy_parcel(&["greeting=again", "migrate=echo other"]).run().expect_code(0);
     assert_eq!(
         real.revisions(),
@@ -36,7 +36,7 @@ fn a_hook_runs_before_the_objects_and_its_output_is_shown() {
 }
 
 #[test]
-fn a_hook_that_fails_stops_a_first_install_and_nothing_is_left() {
+fn failed_hook_stops_a_first_deploy_without_leftovers() {
     let real = Real::parcel("hook-install");
     let finished =
         real.deploy_parcel(&["migrate=echo no table here; exit 3"]).run().expect_code(11);
@@ -48,7 +48,7 @@ fn a_hook_that_fails_stops_a_first_install_and_nothing_is_left() {
 }
 
 #[test]
-fn a_hook_that_fails_stops_an_upgrade_and_the_revision_before_stays() {
+fn failed_hook_stops_an_upgrade_and_the_revision_stays() {
     let real = Real::parcel("hook-upgrade");
     let _ = real.deploy_parcel(&[]).run().expect_code(0);
     let serving = || -> Vec<String> {
@@ -70,7 +70,7 @@ fn a_hook_that_fails_stops_an_upgrade_and_the_revision_before_stays() {
 }
 
 #[test]
-fn the_tests_of_a_chart_run_when_asked_for() {
+fn chart_tests_run_on_request() {
     let real = Real::parcel("hook-test");
     let _ = real.deploy_parcel(&[]).run().expect_code(0);
     assert_eq!(real.object("pod", "parcel-check"), serde_json::Value::Null);

@@ -1,14 +1,14 @@
-//! Releases that stock Helm, of either major, and todohost hand to each other.
+//! Releases that stock Helm 3 or 4 and todohost change in turn.
 //!
-//! After each step it is looked at what the next one depends on: the record, the marks, who manages which field, the
-//! hooks, what is kept, and what each of the two programs says of what the other one made.
+//! After each step the tests check everything that the next step depends on: the record, the labels, the field
+//! managers, the hooks, the kept objects, and each program's view of the other's revisions.
 
 use serde_json::{Value, json};
 use todohost_tests::helm::Helm;
 use todohost_tests::parcel::TOKEN;
 use todohost_tests::real::Real;
 
-/// `MANAGER OPERATION` of everyone who manages fields of an object, less what controllers report.
+/// `MANAGER OPERATION` of each field manager of an object, without status updates of controllers.
 fn managers(real: &Real, kind: &str, name: &str) -> Vec<String> {
     let text = real.kubectl(&format!("get {kind} {name} -o json --show-managed-fields"));
     let object: Value = serde_json::from_str(&text).unwrap();
@@ -46,7 +46,7 @@ fn token(real: &Real) -> String {
     String::from_utf8(base64::engine::general_purpose::STANDARD.decode(data).unwrap()).unwrap()
 }
 
-/// What todohost says of the release.
+/// todohost's JSON document about the release.
 fn told(real: &Real, command: &str) -> Value {
     let finished = real
         .host()
@@ -57,29 +57,29 @@ fn told(real: &Real, command: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{command}: {error}\n{text}"))
 }
 
-/// Who took a step.
+/// The program that took a step.
 #[derive(Clone, Copy)]
 enum By<'a> {
     Todohost,
     Stock(&'a Helm),
 }
 
-/// What a step leaves.
+/// The expected state after a step.
 struct Step<'a> {
     by: By<'a>,
     revision: u64,
     description: &'a str,
     settings: Value,
-    /// How the hook that migrates ended, as the record has it; a way back runs none.
+    /// Phase of the migration hook in the record; rollbacks run no migration.
     migrated: &'a str,
 }
 
-/// The release as it is handed from one to the other.
+/// The release that both programs change.
 struct Handed<'a> {
     real: &'a Real,
-    /// The one that looks at it from the other side.
+    /// The stock Helm that reads the release.
     helm: &'a Helm,
-    /// Of the object that must outlive everything.
+    /// UID of the object that must survive every step.
     kept: Value,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Handed<'a> {
         Self { real, helm, kept: Value::Null }
     }
 
-    /// What holds after each step, whoever took it.
+    /// Asserts the state after a step of either program.
     fn after_step(&mut self, step: &Step<'_>) {
         let at = format!("revision {}: {}", step.revision, step.description);
         self.assert_managed(step, &at);
@@ -99,12 +99,12 @@ impl<'a> Handed<'a> {
         if self.kept.is_null() {
             self.kept = kept["uid"].clone();
         }
-        assert_eq!(self.kept, kept["uid"], "{at}: what is to be kept was made anew");
+        assert_eq!(self.kept, kept["uid"], "{at}: the kept object was created again");
         self.assert_recorded(step, &at);
         self.assert_told(step, &at);
     }
 
-    /// Nobody but Helm's one manager owns fields that a release has set, and that by the way which the record names.
+    /// Asserts that Helm's field manager is the only owner of the release's fields, with the operation in the record.
     fn assert_managed(&self, step: &Step<'_>, at: &str) {
         let is_applied = match step.by {
             By::Todohost => true,
@@ -137,7 +137,7 @@ impl<'a> Handed<'a> {
         }
     }
 
-    /// What stock Helm reads of it.
+    /// Asserts the release as stock Helm reads it.
     fn assert_recorded(&self, step: &Step<'_>, at: &str) {
         let (real, helm) = (self.real, self.helm);
         let list = helm.json(real, "list");
@@ -154,7 +154,7 @@ impl<'a> Handed<'a> {
         assert_eq!(newest["status"], "deployed", "{at}");
         assert!(older.iter().all(|one| one["status"] == "superseded"), "{at}: {older:#?}");
 
-        // Only Helm 4 tells.
+        // Only Helm 4 shows the apply method.
         let metadata = Helm::four().json(real, "get metadata parcel");
         let method = match step.by {
             By::Todohost => "ssa",
@@ -172,7 +172,7 @@ impl<'a> Handed<'a> {
         assert_eq!(phases, [step.migrated, "", ""], "{at}");
     }
 
-    /// What todohost says of it.
+    /// Asserts the release as todohost shows it.
     fn assert_told(&self, step: &Step<'_>, at: &str) {
         let status = told(self.real, "status");
         assert_eq!(status["revision"], step.revision, "{at}: {status:#}");
@@ -199,7 +199,7 @@ impl<'a> Handed<'a> {
     }
 }
 
-/// What stock Helm reads of what todohost deployed.
+/// Asserts stock Helm's view of a release that todohost deployed.
 fn reads(real: &Real, helm: &Helm) {
     let list = helm.json(real, "list");
     assert_eq!((&list[0]["name"], &list[0]["app_version"]), (&json!("parcel"), &json!("7")));
@@ -220,7 +220,7 @@ fn reads(real: &Real, helm: &Helm) {
     assert!(hooks.contains("parcel-migrate") && hooks.contains("helm.sh/hook"), "{hooks}");
 }
 
-/// Everything that stock Helm can do to what todohost deployed.
+/// Runs every command of stock Helm on a release that todohost deployed.
 fn changes(name: &str, helm: &Helm) {
     let real = Real::parcel(name);
     let mut handed = Handed::new(&real, helm);
@@ -236,7 +236,7 @@ fn changes(name: &str, helm: &Helm) {
     handed.after_step(&first);
     reads(&real, helm);
 
-    // Back to the first of two.
+    // Roll back to revision 1 of 2.
     let _ = deploy(&["greeting=bye", "motto=parting"]);
     handed.after_step(&Step {
         revision: 2,
@@ -254,7 +254,7 @@ fn changes(name: &str, helm: &Helm) {
         ..first
     });
 
-    // The secret is in no recorded values: what would render without it is refused instead of deployed.
+    // The recorded values lack the secret, so a chart that requires it is refused instead of deployed without it.
     for line in ["upgrade parcel chart --reuse-values", "upgrade parcel chart"] {
         let said = helm.run(&real, line);
         assert!(!said.ok && said.stderr.contains("secrets.token is required"), "{}", said.stderr);
@@ -274,7 +274,7 @@ fn changes(name: &str, helm: &Helm) {
         ..first
     });
 
-    // And todohost again: what it no longer wants goes, also where stock Helm had set it.
+    // todohost again: fields that it no longer renders are removed, including those set by stock Helm.
     let _ = deploy(&["greeting=fourth"]);
     assert_eq!(token(&real), TOKEN);
     handed.after_step(&Step {
@@ -293,16 +293,16 @@ fn changes(name: &str, helm: &Helm) {
 }
 
 #[test]
-fn helm_3_works_on_what_todohost_deployed() {
+fn helm_3_manages_a_release_of_todohost() {
     changes("helm-3", &Helm::three());
 }
 
 #[test]
-fn helm_4_works_on_what_todohost_deployed() {
+fn helm_4_manages_a_release_of_todohost() {
     changes("helm-4", &Helm::four());
 }
 
-/// todohost takes over what stock Helm installed, changes it and takes it away.
+/// todohost takes over a release of stock Helm, changes it and deletes it.
 fn takes_over(name: &str, helm: &Helm) {
     let real = Real::parcel(name);
     let mut handed = Handed::new(&real, helm);
@@ -322,7 +322,7 @@ fn takes_over(name: &str, helm: &Helm) {
         real.host().args(args).args(["--target", real.target()]).run().expect_code(0)
     };
 
-    // The same again is nothing new.
+    // A deploy with equal values changes nothing.
     let same = real.deploy_parcel(&["greeting=hello", "motto=first"]).run().expect_code(0);
     assert_eq!(real.revisions(), ["1 deployed"], "{}", same.output());
     handed.after_step(&installed);
@@ -330,7 +330,7 @@ fn takes_over(name: &str, helm: &Helm) {
     let second = real.deploy_parcel(&["greeting=bye", "replicas=2"]).run().expect_code(0);
     assert_eq!(real.revisions(), ["1 superseded", "2 deployed"], "{}", second.output());
     assert_eq!(real.object("deployment", "parcel")["spec"]["replicas"], 2);
-    // A value that is gone stays away.
+    // A removed value stays removed.
     let taken_over = Step {
         by: By::Todohost,
         revision: 2,
@@ -340,7 +340,7 @@ fn takes_over(name: &str, helm: &Helm) {
     };
     handed.after_step(&taken_over);
 
-    // Once more by stock Helm, with a change of what the step before left as it was, and once more taken over.
+    // Stock Helm changes a value that the previous step kept, and todohost takes over once more.
     let line = format!(
         "upgrade parcel chart --wait --set greeting=between,motto=m,secrets.token={TOKEN}2"
     );
@@ -359,7 +359,7 @@ fn takes_over(name: &str, helm: &Helm) {
     let made_by: Vec<&str> =
         history.as_array().unwrap().iter().filter_map(|one| one["madeBy"].as_str()).collect();
     assert_eq!((made_by[0], made_by[2]), ("helm", "helm"));
-    // Stock Helm superseded the second and dropped what it does not know of it.
+    // Stock Helm superseded revision 2 and dropped the fields of the record that it does not know.
     assert!(made_by[1] == "todohost" && made_by[3].starts_with("todohost "), "{history}");
 
     let _ = todohost("rollback 1");
@@ -397,9 +397,9 @@ fn todohost_takes_over_from_helm_4_on_the_client() {
     takes_over("over-4-client", &Helm::four_on_the_client());
 }
 
-/// What one major left as it was, the other one changes: the record says by which way it was set.
+/// Helm 4 changes fields that Helm 3 set and todohost kept; the record has the apply method of each revision.
 #[test]
-fn helm_4_goes_on_after_todohost_took_over_from_helm_3() {
+fn helm_4_continues_after_todohost_took_over_from_helm_3() {
     let (three, four) = (Helm::three(), Helm::four());
     let real = Real::parcel("three-four");
     let mut handed = Handed::new(&real, &four);

@@ -1,7 +1,7 @@
-//! Killed at any moment, the next deploy ends well with no hand work, and everything agrees.
+//! After a kill at any moment the next deploy succeeds without manual work and leaves a consistent state.
 //!
-//! `TODOHOST_KILLS` says how many points, `TODOHOST_SEED` which ones; both are printed. Several releases are killed side
-//! by side, as most of the time is the cluster's.
+//! `TODOHOST_KILLS` sets the number of points and `TODOHOST_SEED` selects them; both are printed. Several releases are
+//! killed in parallel, because most of the time is spent waiting for the cluster.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use todohost_testkit::Finished;
 use todohost_tests::real::Real;
 use todohost_tests::variable;
 
-/// Points of the suite; `make soak` takes more.
+/// Number of points in the test suite; `make soak` uses more.
 const POINTS: u64 = 20;
 
-/// Releases at the same time, each with points of its own.
+/// Number of parallel releases, each with its own points.
 const RELEASES: u64 = 4;
 
-/// What is killed.
+/// The killed command.
 #[derive(Clone, Copy, Debug)]
 enum Operation {
     Install,
@@ -25,7 +25,7 @@ enum Operation {
     Rollback,
 }
 
-/// The generator of Knuth's MMIX: good enough to pick moments, and the same everywhere.
+/// The generator of Knuth's MMIX: sufficient to pick moments, and equal on every platform.
 struct Moments(u64);
 
 impl Moments {
@@ -44,7 +44,7 @@ fn todohost(real: &Real, line: &str) -> todohost_testkit::Host {
     real.host().args(line.split_whitespace()).args(["--target", real.target()])
 }
 
-/// A deploy that writes a row for the greeting, too.
+/// A deploy that also writes a row for the greeting.
 fn deploy(real: &Real, values: &[&str]) -> todohost_testkit::Host {
     real.deploy_parcel(values)
         .args(["--secret", "secrets.databaseUrl=env:DATABASE_URL"])
@@ -55,7 +55,7 @@ fn value(greeting: &str) -> String {
     format!("greeting={greeting}")
 }
 
-/// Brings about what an operation starts from; gives the greetings that were deployed for it.
+/// Prepares the state that an operation starts from; returns the deployed greetings.
 fn prepare(real: &Real, operation: Operation, point: u64) -> Vec<String> {
     let greetings: &[&str] = match operation {
         Operation::Install => {
@@ -82,7 +82,7 @@ fn start(real: &Real, operation: Operation, point: u64) -> todohost_testkit::Hos
     }
 }
 
-/// Records, objects and lease say the same.
+/// Asserts that records, objects and lease are consistent.
 fn assert_agreed(real: &Real, point: u64, what: &str, finished: &Finished) {
     let told = || format!("{what}\n{}\n{:#?}", finished.output(), real.revisions());
     let history = todohost(real, "history -o json").run().expect_code(0);
@@ -102,13 +102,13 @@ fn assert_agreed(real: &Real, point: u64, what: &str, finished: &Finished) {
     assert_eq!(deployment["status"]["availableReplicas"], 1, "{}", told());
     assert_eq!(real.kubectl("get leases -o name"), "", "{}", told());
 
-    // What is recorded is what is there: a deploy of the same finds nothing to do.
+    // The record equals the live objects, so that an equal deploy changes nothing.
     let after = value(&format!("after-{point}"));
     let again = deploy(real, &[&after]).run().expect_code(0);
     assert!(again.stderr.contains("nothing changed"), "{}\n{}", told(), again.output());
 }
 
-/// The rows that are of these points.
+/// The rows that belong to these points.
 fn rows_of(real: &Real, points: &RangeInclusive<u64>) -> Vec<String> {
     let is_of = |row: &String| {
         let number = row.rsplit('-').next().and_then(|number| number.parse().ok());
@@ -117,8 +117,8 @@ fn rows_of(real: &Real, points: &RangeInclusive<u64>) -> Vec<String> {
     real.parcel_rows("read").into_iter().filter(is_of).collect()
 }
 
-/// The app's data: what was there is there in its order, what the killed run may have come to is there at most once,
-/// and last what is deployed now. Gives the rows.
+/// Asserts the app's data: the earlier rows in their order, then at most one row of the killed run, then the row of the
+/// current deploy. Returns the rows.
 fn assert_kept(
     found: &[String],
     mut rows: Vec<String>,
@@ -138,14 +138,14 @@ fn assert_kept(
     rows
 }
 
-/// Kills a release of its own at these points; gives how often each operation was still at it, and how many rows were
-/// written.
+/// Kills operations on one release at these points; returns how often each kind was hit while running, and the number
+/// of rows.
 #[expect(clippy::print_stdout, reason = "a long run shows where it is")]
 fn kill(points: RangeInclusive<u64>, seed: u64) -> ([u64; 3], usize) {
     let real = Real::parcel(&format!("kills-{}", points.start()));
     let mut moments = Moments(seed + points.start());
 
-    // How long each takes when nobody kills it.
+    // Measure the duration of each operation without a kill.
     let mut lengths = Vec::new();
     for operation in [Operation::Install, Operation::Upgrade, Operation::Rollback] {
         if !lengths.is_empty() {
@@ -171,12 +171,12 @@ fn kill(points: RangeInclusive<u64>, seed: u64) -> ([u64; 3], usize) {
         if killed.code().is_none() {
             hits[chosen] += 1;
         } else {
-            // Over before its moment came: that is how long it takes by now.
+            // The operation ended before the kill: update its duration.
             lengths[chosen].1 = began.elapsed();
         }
         let after = value(&format!("after-{point}"));
         let deploy = deploy(&real, &[&after]);
-        // Nothing that is needed was left on the machine.
+        // Another machine can continue as well, without local state.
         let finished = if point % 4 == 0 { real.elsewhere(deploy).run() } else { deploy.run() };
         let told = || format!("{what}\n{}\n{}", killed.output(), finished.output());
         assert_eq!(finished.code(), Some(0), "{}", told());
@@ -191,7 +191,7 @@ fn the_next_deploy_after_a_kill_ends_well() {
     let points = number("TODOHOST_KILLS").unwrap_or(POINTS);
     let seed = number("TODOHOST_SEED").unwrap_or(20_261_121);
     println!("{points} points, TODOHOST_SEED={seed}");
-    // Also what an earlier run left.
+    // This also removes the rows of an earlier run.
     let real = Real::parcel("kills");
     let _ = deploy(&real, &[]).run().expect_code(0);
     let _ = real.parcel_rows("begin");
@@ -212,5 +212,5 @@ fn the_next_deploy_after_a_kill_ends_well() {
     let hits =
         [0, 1, 2].map(|which: usize| killed.iter().map(|(hits, _)| hits[which]).sum::<u64>());
     println!("killed in the middle: {hits:?} installs, upgrades and rollbacks of {points}");
-    assert!(hits.iter().sum::<u64>() * 3 > points, "most were over before they were killed");
+    assert!(hits.iter().sum::<u64>() * 3 > points, "most operations ended before the kill");
 }

@@ -1,5 +1,5 @@
-//! How soon the cause of a failure is on the screen, counted from the first word that the cluster has of it: the kubelet's
-//! event, or the end of the container.
+//! Time from the cluster's first report of a failure (the kubelet's event or the container's exit) to the printed
+//! cause.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +9,13 @@ use todohost_tests::real::Real;
 
 const TEMPLATE: &str = "chart/templates/deployment.yaml";
 
-/// Longest time from the cluster's word to ours.
+/// Maximum time from the cluster's report to the printed cause.
 const SOON: Duration = Duration::from_secs(10);
 
-/// An image, a container's state or a hook that goes wrong, and the words by which the cause is recognised.
-fn is_told_soon(name: &str, words: &str, spoil: impl Fn(&Real)) {
-    let real = Real::shop(&format!("told-{name}"));
+/// Asserts that the cause, recognised by `words`, is reported within `SOON` after `spoil` broke an image, a container
+/// or a hook.
+fn assert_reported_soon(name: &str, words: &str, spoil: impl Fn(&Real)) {
+    let real = Real::shop(&format!("latency-{name}"));
     spoil(&real);
     let began = SystemTime::now();
     let finished = real
@@ -25,17 +26,17 @@ fn is_told_soon(name: &str, words: &str, spoil: impl Fn(&Real)) {
     assert_ne!(finished.code(), Some(0), "{}", finished.output());
     let events = finished.events();
     let told = events.iter().find(|event| {
-        // What the container itself prints is no cause.
+        // The container's output does not count as the cause.
         event["event"] != "step-output" && event.to_string().contains(words)
     });
-    let told = told.unwrap_or_else(|| panic!("nobody says {words}:\n{}", finished.output()));
+    let told = told.unwrap_or_else(|| panic!("no event contains {words}:\n{}", finished.output()));
     let told_at = began + Duration::from_millis(told["at_ms"].as_u64().unwrap());
     let reported_at = first_report(&real);
     let took = told_at.duration_since(reported_at).unwrap_or_default();
     assert!(took < SOON, "{took:?}: {told:#}\n{}", finished.output());
 }
 
-/// When the cluster first had a word about a fault in the namespace. It counts in whole seconds.
+/// Time of the cluster's first report of a failure in the namespace, in whole seconds.
 fn first_report(real: &Real) -> SystemTime {
     let items = |kind: &str| -> Vec<Value> {
         let list: Value =
@@ -59,7 +60,7 @@ fn first_report(real: &Real) -> SystemTime {
     SystemTime::from(times.min().unwrap())
 }
 
-/// A container that has to end before the others start.
+/// Adds an init container.
 fn before_the_others(real: &Real, container: &str) {
     real.project.replace(
         TEMPLATE,
@@ -69,24 +70,24 @@ fn before_the_others(real: &Real, container: &str) {
 }
 
 #[test]
-fn an_image_that_is_never_pulled() {
-    is_told_soon("never", "ErrImageNeverPull", |real| {
+fn missing_image_is_reported_soon() {
+    assert_reported_soon("never", "ErrImageNeverPull", |real| {
         let container = "          image: never-there:1\n          imagePullPolicy: Never\n";
         before_the_others(real, container);
     });
 }
 
 #[test]
-fn an_image_that_cannot_be_pulled() {
-    is_told_soon("pull", "never-there", |real| {
+fn failed_pull_is_reported_soon() {
+    assert_reported_soon("pull", "never-there", |real| {
         let image = "          image: registry.invalid/never-there:1\n";
         before_the_others(real, &format!("{image}          imagePullPolicy: Always\n"));
     });
 }
 
 #[test]
-fn a_container_that_cannot_be_made() {
-    is_told_soon("key", "mailPassword", |real| {
+fn container_creation_error_is_reported_soon() {
+    assert_reported_soon("key", "mailPassword", |real| {
         real.project.replace(
             TEMPLATE,
             "          env:\n",
@@ -96,8 +97,8 @@ fn a_container_that_cannot_be_made() {
 }
 
 #[test]
-fn a_container_that_is_killed_for_its_memory() {
-    is_told_soon("memory", "OOMKilled", |real| {
+fn oom_kill_is_reported_soon() {
+    assert_reported_soon("memory", "OOMKilled", |real| {
         real.project.write(
             "web/server.py",
             "import time\nheld = []\nwhile True:\n    held.append(b'x' * (2 << 20))\n    time.sleep(0.05)\n",
@@ -106,8 +107,8 @@ fn a_container_that_is_killed_for_its_memory() {
 }
 
 #[test]
-fn a_hook_that_fails() {
-    is_told_soon("hook", "hook Job/import failed", |real| {
+fn failed_hook_is_reported_soon() {
+    assert_reported_soon("hook", "hook Job/import failed", |real| {
         real.project.write(
             "chart/templates/job.yaml",
             "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: import\n  annotations:\n    helm.sh/hook: pre-install\nspec:\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n        - name: import\n          image: \"{{ .Values.image.repository }}:{{ .Values.image.tag }}\"\n          imagePullPolicy: Never\n          command: [python3, -c, \"raise SystemExit('no such file')\"]\n",

@@ -1,4 +1,4 @@
-//! One deploy of a release at a time, on a real cluster: whoever begins second waits, and nobody waits for the dead.
+//! One deploy of a release at a time, on a real cluster: the second one waits, and a killed deploy is taken over.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use todohost_testkit::{Host, Running};
 use todohost_tests::real::Real;
 use todohost_tests::variable;
 
-/// A deploy that holds the lease for as long as its hook takes.
+/// A deploy that holds the lease while its hook runs.
 fn slow(real: &Real, host: Host) -> Running {
     let mut running = host.args(["--set", "migrate=echo on it; sleep 20", "--verbose"]).spawn();
     running.wait_for_output("on it");
     let lease = real.object("lease", "todohost.parcel");
-    assert!(lease["spec"]["holderIdentity"].is_string(), "who deploys holds the lease: {lease:#}");
+    assert!(lease["spec"]["holderIdentity"].is_string(), "the deploy holds the lease: {lease:#}");
     running
 }
 
@@ -22,7 +22,7 @@ fn greeting(real: &Real) -> Value {
 }
 
 #[test]
-fn of_two_deploys_at_once_the_second_waits_and_says_for_whom() {
+fn second_deploy_waits_and_names_the_holder() {
     let real = Real::parcel("lease-two");
     let first = slow(&real, real.deploy_parcel(&[]).variable("USER", "ada"));
     let mut second = real.elsewhere(real.deploy_parcel(&["greeting=bye"])).spawn();
@@ -38,7 +38,7 @@ fn of_two_deploys_at_once_the_second_waits_and_says_for_whom() {
 }
 
 #[test]
-fn a_deploy_that_was_killed_on_another_machine_is_taken_over_once_its_lease_ran_out() {
+fn lease_of_a_killed_remote_deploy_is_taken_over_after_expiry() {
     let real = Real::parcel("lease-killed");
     let first = slow(&real, real.elsewhere(real.deploy_parcel(&[])));
     first.kill();
@@ -53,7 +53,7 @@ fn a_deploy_that_was_killed_on_another_machine_is_taken_over_once_its_lease_ran_
 }
 
 #[test]
-fn a_deploy_that_slept_too_long_finds_itself_replaced() {
+fn suspended_deploy_detects_its_replacement() {
     let real = Real::parcel("lease-slept");
     let first = slow(&real, real.deploy_parcel(&[]).variable("USER", "ada"));
     first.pause();
@@ -66,8 +66,8 @@ fn a_deploy_that_slept_too_long_finds_itself_replaced() {
     assert_eq!(greeting(&real), "bye");
 }
 
-/// A machine's wall clock, that can be set; the time since it began goes on as it is. `TODOHOST_TEST_CLOCK` is the
-/// library (libfaketime) that a program gets it by.
+/// A wall clock that tests can set, without effect on the monotonic clock. `TODOHOST_TEST_CLOCK` is the path of
+/// libfaketime, which is preloaded into the program.
 struct Clock(PathBuf);
 
 impl Clock {
@@ -77,9 +77,9 @@ impl Clock {
         clock
     }
 
-    /// E.g. `-2h`, from the true time.
+    /// Sets the offset from the true time, e.g. `-2h`.
     fn set(&self, offset: &str) {
-        // In one step: nobody reads half of it.
+        // Rename the file, so that readers never see a part of it.
         let new = self.0.with_extension("new");
         std::fs::write(&new, offset).unwrap();
         std::fs::rename(new, &self.0).unwrap();
@@ -110,7 +110,7 @@ fn wall_clocks_that_jump_neither_lose_the_lease_nor_steal_it() {
     let second = real.elsewhere(real.deploy_parcel(&["greeting=bye"]));
     let mut second = steady.given_to(second).spawn();
     second.wait_for_output("waiting for ada@");
-    // One goes back by two hours, the other one forth by three.
+    // Set the first clock back by two hours and the second one ahead by three.
     ahead.set("+0");
     steady.set("+3h");
     let first = first.finish().expect_code(0);

@@ -1,7 +1,7 @@
 //! Constant load on an app's address: a connection for each request, or one that is kept.
 //!
-//! Owns the wire and what counts as failed: anything but the page that is expected, whole. A kept connection that the
-//! server closed before it heard the request is opened again, as every client does.
+//! Owns the requests and the definition of a failure: any response but the complete expected page. A kept connection
+//! that the server closed before a response is opened again, as in every HTTP client.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,35 +10,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Between two requests of a worker.
+/// Pause between two requests of a worker.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Longer than any page may take.
+/// Deadline of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is asked for, and how.
+/// The requested page.
 #[derive(Clone)]
 pub struct Target {
     /// Host and port.
     pub authority: String,
     /// Value of the header `Cookie`.
     pub cookie: String,
-    /// What the page has to hold.
+    /// Text that the page must contain.
     pub expected: String,
 }
 
-/// How it went so far.
+/// The results so far.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Requests that were answered as expected.
+    /// Number of requests with the expected response.
     pub answered: usize,
-    /// Why others were not.
+    /// Causes of failed requests.
     pub failed: Vec<String>,
-    /// Kept connections that had to be opened again.
+    /// Number of kept connections that were opened again.
     pub reopened: usize,
 }
 
-/// Two workers at it until they are stopped: one that opens connections, one that keeps its own.
+/// Two workers that send requests until stopped: one opens a connection for each request, one keeps its connection.
 pub struct Load {
     stop: Arc<AtomicBool>,
     reports: [Arc<Mutex<Report>>; 2],
@@ -63,12 +63,12 @@ impl Load {
         Self { stop, reports, workers }
     }
 
-    /// Of new connections, and of the kept one.
+    /// The reports of new connections and of the kept one.
     pub fn so_far(&self) -> [Report; 2] {
         self.reports.each_ref().map(|it| it.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// Stops, once what was asked is answered.
+    /// Stops after the running requests.
     pub fn end(mut self) -> [Report; 2] {
         self.stop.store(true, Ordering::Relaxed);
         for worker in self.workers.drain(..) {
@@ -91,7 +91,7 @@ struct Worker {
 }
 
 enum Broken {
-    /// It was closed before anything was answered.
+    /// The connection was closed before a response.
     Unheard(io::Error),
     Other(String),
 }
@@ -143,7 +143,7 @@ impl Worker {
         let status = line.trim().to_owned();
         let (body, may_stay) = read_rest(&mut stream)?;
         if !status.contains(" 200 ") || !body.contains(expected) {
-            // What is seen of a page begins where its head ends.
+            // Search only the body of the page, without its `<head>`.
             let seen = body.find("<main").map_or(body.as_str(), |main| &body[main..]);
             let begin: String = seen.chars().take(600).collect();
             return Err(Broken::Other(format!("{status}: {begin}")));
@@ -155,7 +155,7 @@ impl Worker {
     }
 }
 
-/// The body, and whether the connection may be used again.
+/// The body, and whether the connection can be used again.
 fn read_rest(stream: &mut BufReader<TcpStream>) -> Result<(String, bool), Broken> {
     let (mut length, mut is_chunked, mut may_stay) = (None, false, true);
     loop {

@@ -1,5 +1,5 @@
-//! The whole binary on a real cluster, named by `KUBECONFIG`, `DOCKER_HOST`,
-//! `DATABASE_URL` and `TODOHOST_TEST_TARGET`. Without them every test fails and says so.
+//! The whole binary on a real cluster, named by `KUBECONFIG`, `DOCKER_HOST`, `DATABASE_URL` and `TODOHOST_TEST_TARGET`.
+//! Without these variables every test fails and names the missing ones.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 
@@ -13,6 +13,7 @@ mod hooks;
 mod interop;
 #[cfg(unix)]
 mod kills;
+mod latency;
 #[cfg(unix)]
 mod lease;
 mod load;
@@ -20,6 +21,5 @@ mod refusals;
 mod restart;
 mod shop;
 mod todo;
-mod told;
 mod web;
 mod webhook;

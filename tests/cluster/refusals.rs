@@ -1,4 +1,4 @@
-//! What a real kubelet refuses: the cause is on the screen, and nothing is left.
+//! Failures on a real cluster: the cause is printed, and no object is left.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ fn deploy(real: &Real) -> Host {
 }
 
 #[test]
-fn an_image_that_nobody_has() {
+fn missing_image_is_reported() {
     let real = Real::shop("no-image");
     real.project.replace(
         "chart/templates/deployment.yaml",
@@ -26,7 +26,7 @@ fn an_image_that_nobody_has() {
 }
 
 #[test]
-fn a_container_that_exits() {
+fn exiting_container_is_reported() {
     let real = Real::shop("exits");
     real.project.write(
         "web/server.py",
@@ -39,7 +39,7 @@ fn a_container_that_exits() {
     real.assert_nothing_left();
 }
 
-/// A policy of the cluster for one namespace; the test takes it away.
+/// An admission policy for one namespace, deleted when dropped.
 struct Policy<'a>(&'a Real);
 
 impl Policy<'_> {
@@ -58,7 +58,7 @@ impl Policy<'_> {
         let _ = self.0.kubectl(&format!("apply -f {}", path.display()));
     }
 
-    /// The API server takes a moment to know of it.
+    /// Waits until the API server enforces the policy.
     fn wait_until_in_force(&self) {
         let probe = "create deployment probe --image=none --dry-run=server -o name";
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -78,7 +78,7 @@ impl Drop for Policy<'_> {
 }
 
 #[test]
-fn what_a_policy_of_the_cluster_denies() {
+fn denial_by_an_admission_policy_is_reported() {
     let real = Real::shop("denied");
     let policy = Policy(&real);
     policy.put();
@@ -92,10 +92,10 @@ fn what_a_policy_of_the_cluster_denies() {
 }
 
 #[test]
-fn a_namespace_that_is_being_deleted() {
+fn deploy_into_a_terminating_namespace_is_refused() {
     let real = Real::shop("terminating");
     let _ = deploy(&real).run().expect_code(0);
-    // Something in it takes its time to go.
+    // A finalizer keeps the namespace in the state Terminating.
     let finalizer = "patch service shop-web --type=merge -p {\"metadata\":{\"finalizers\":[\"example.org/wait\"]}}";
     let _ = real.kubectl(finalizer);
     let _ = real.kubectl(&format!("delete namespace {} --wait=false", real.namespace()));
@@ -108,7 +108,7 @@ fn a_namespace_that_is_being_deleted() {
 }
 
 #[test]
-fn an_image_that_went_from_the_node_before_a_rollback() {
+fn image_removed_from_the_node_before_a_rollback_is_reported() {
     let real = Real::shop("collected");
     let _ = deploy(&real).run().expect_code(0);
     let container = "/spec/template/spec/containers/0/image";
@@ -140,7 +140,7 @@ fn an_image_that_no_revision_needs_any_more() {
     for number in 2..=10 {
         let _ =
             deploy(&real).args(["--set", &format!("greeting=hello-{number}")]).run().expect_code(0);
-        assert!(real.has_image(&first), "revision 1 may be gone back to");
+        assert!(real.has_image(&first), "revision 1 can still be rolled back to");
     }
     let finished = deploy(&real).args(["--set", "greeting=bye"]).run().expect_code(0);
     let told = format!("images that no revision needs any more are gone: {first}");
@@ -150,7 +150,7 @@ fn an_image_that_no_revision_needs_any_more() {
 }
 
 #[test]
-fn an_image_that_does_not_build() {
+fn build_failure_is_reported() {
     let real = Real::shop("no-build");
     real.project.append("web/Dockerfile", "RUN echo about to fail && exit 4\n");
     let finished = deploy(&real).run().expect_code(7);

@@ -1,7 +1,7 @@
-//! An API server that dies in the middle of a deploy, and comes back.
+//! An API server that is killed during a deploy and starts again.
 //!
-//! `TODOHOST_TEST_RESTART` is a command that does this, and ends when the server answers again. Everything else on the
-//! cluster is disturbed by it, so that this runs by itself.
+//! `TODOHOST_TEST_RESTART` is a command that kills the server and ends when the new one answers. It disturbs every
+//! other test on the cluster, so this test runs alone.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ fn restart_the_api_server() {
 fn a_deploy_outlives_the_api_server() {
     let real = Real::parcel("restart");
     let _ = real.deploy_parcel(&["greeting=zero"]).run().expect_code(0);
-    // While its hook runs, and as soon as it begins to apply.
+    // Kill the server while a hook runs, and at the beginning of apply.
     for (greeting, moment) in [("one", "\"event\":\"hook\""), ("two", "apply to namespace")] {
         let value = format!("greeting={greeting}");
         let mut running =
@@ -29,7 +29,7 @@ fn a_deploy_outlives_the_api_server() {
         let told = || format!("{moment}\n{}\n{:#?}", finished.output(), real.revisions());
         let settings = real.object("configmap", "parcel-settings");
         let is_new = settings["data"]["greeting"] == greeting;
-        // It ends well, or takes everything back and says what was the cause.
+        // The deploy succeeds, or it rolls back and reports the cause.
         assert_eq!(is_new, finished.code() == Some(0), "{}", told());
         assert_eq!(
             real.object("deployment", "parcel")["status"]["availableReplicas"],

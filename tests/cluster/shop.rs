@@ -1,4 +1,4 @@
-//! A small app on the real cluster: interrupted, upgraded, and put back.
+//! A small app on the real cluster: interrupted, upgraded, and rolled back.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,10 +19,10 @@ fn assert_no_leak(real: &Real, finished: &Finished) {
     assert_eq!(leak::find(finished.output().as_bytes(), SECRET), None, "{}", finished.output());
     assert_eq!(leak::find_in_files(real.project.folder(), SECRET), []);
     let kept = real.kubectl("get all,configmaps,events -o json");
-    assert_eq!(leak::find(kept.as_bytes(), SECRET), None, "in an object that is no Secret");
+    assert_eq!(leak::find(kept.as_bytes(), SECRET), None, "in an object that is not a Secret");
 }
 
-/// What is known of revision 2 can be looked into, and no secret of it.
+/// Asserts that the failure report of revision 2 has the diagnostics and no secret.
 fn assert_has_evidence(real: &Real, finished: &Finished) {
     let folder = real.project.home().join(".local/state/todohost/failed");
     let bundles: Vec<PathBuf> =
@@ -60,7 +60,7 @@ fn assert_has_evidence(real: &Real, finished: &Finished) {
 }
 
 #[test]
-fn a_failed_upgrade_goes_back_to_what_ran() {
+fn failed_upgrade_is_rolled_back() {
     let real = Real::shop("upgrade");
     let first = deploy(&real).run().expect_code(0);
     assert_no_leak(&real, &first);
@@ -75,7 +75,7 @@ fn a_failed_upgrade_goes_back_to_what_ran() {
     assert_eq!(after["status"]["unavailableReplicas"], Value::Null);
     assert_has_evidence(&real, &second);
 
-    // The way is free: the next deploy ends well without hand work.
+    // The next deploy succeeds without manual work.
     real.project.append("web/server.py", "");
     real.project.write("web/server.py", "import http.server\nclass H(http.server.SimpleHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200)\n        self.end_headers()\nhttp.server.HTTPServer(('', 8000), H).serve_forever()\n");
     let third = deploy(&real).run().expect_code(0);
@@ -84,7 +84,7 @@ fn a_failed_upgrade_goes_back_to_what_ran() {
 
 #[test]
 #[cfg(unix)]
-fn interrupted_while_it_builds() {
+fn interrupt_during_build_leaves_nothing() {
     let real = Real::shop("stop-build");
     real.project.write(
         "web/Dockerfile",
@@ -100,7 +100,7 @@ fn interrupted_while_it_builds() {
 
 #[test]
 #[cfg(unix)]
-fn interrupted_while_it_applies() {
+fn interrupt_during_apply_leaves_nothing() {
     let real = Real::shop("stop-apply");
     let mut running = deploy(&real).args(["--output", "json"]).spawn();
     running.wait_for_output("object-changed");
@@ -110,7 +110,7 @@ fn interrupted_while_it_applies() {
     real.assert_nothing_left();
 }
 
-/// Its pods never become ready, so that there is time to stop it.
+/// A deploy with pods that never become ready, to have time for an interrupt.
 #[cfg(unix)]
 fn interrupted_while_it_waits(real: &Real, options: &[&str]) -> Finished {
     real.project.replace(
@@ -130,7 +130,7 @@ fn interrupted_while_it_waits(real: &Real, options: &[&str]) -> Finished {
 
 #[test]
 #[cfg(unix)]
-fn interrupted_while_it_waits_takes_everything_away() {
+fn interrupt_during_verify_rolls_back() {
     let real = Real::shop("stop-verify");
     interrupted_while_it_waits(&real, &[]);
     real.assert_nothing_left();
@@ -138,14 +138,14 @@ fn interrupted_while_it_waits_takes_everything_away() {
 
 #[test]
 #[cfg(unix)]
-fn interrupted_while_it_waits_keeps_what_it_made_where_the_user_wants_that() {
+fn interrupt_during_verify_with_keep_keeps_the_objects() {
     let real = Real::shop("stop-keep");
     let finished = interrupted_while_it_waits(&real, &["--keep"]);
     let told = "what revision 1 made is left as it is";
     assert!(finished.output().contains(told), "{}", finished.output());
     assert_eq!(real.revisions(), ["1 failed"]);
     assert!(real.object("deployment", "shop-web").is_object());
-    // The next one goes on from there.
+    // The next deploy continues from the kept revision.
     real.project.replace(
         "chart/templates/deployment.yaml",
         "port: 8001\n            periodSeconds",

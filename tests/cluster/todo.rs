@@ -1,6 +1,6 @@
-//! The Todo app goes the whole road: deployed, used, deployed again, changed; and changed under load, and put back.
+//! The Todo app from end to end: deployed, used, deployed again and changed; and upgraded and rolled back under load.
 //!
-//! Two tests, since the parts of each build on each other and the images take their time.
+//! Only two tests, because their steps depend on each other and the images take long to build.
 
 use serde_json::Value;
 use todohost_testkit::{Finished, Host, leak};
@@ -11,7 +11,7 @@ use super::web::Visitor;
 
 const JWT_SECRET: &str = "canary-9c2e6d17-signs-the-log-ins-of-this-test";
 
-/// The app in a namespace of its own.
+/// The app in its own namespace.
 fn todo(namespace: &str) -> Real {
     let project = todo_project();
     let named = format!("namespace = \"{namespace}\"");
@@ -19,12 +19,12 @@ fn todo(namespace: &str) -> Real {
     Real::new(project, namespace)
 }
 
-/// A deploy whose frontend is at a port of this machine.
+/// A deploy that exposes the frontend at a port of this machine.
 fn deploy(real: &Real, port: u16) -> Host {
     real.deploy()
         .args(["--secret", "secrets.databaseUrl=env:DATABASE_URL"])
         .args(["--set", &format!("secrets.jwtSecret={JWT_SECRET}")])
-        // Beside an app that is deployed already.
+        // Another node port than that of an already deployed app.
         .args(["--set", &format!("frontend.service.nodePort={port}")])
         .variable("DATABASE_URL", todohost_tests::variable("DATABASE_URL").unwrap())
         .args(["--output", "json"])
@@ -40,21 +40,21 @@ fn image(real: &Real, name: &str) -> String {
     container["image"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The value may be in Secret objects, and nowhere else in what the cluster or this machine keeps.
+/// Asserts that the secret is only in Secret objects, and not elsewhere in the cluster or on this machine.
 fn assert_no_leak(real: &Real, finished: &Finished, secret: &str) {
     assert_eq!(leak::find(finished.output().as_bytes(), secret), None);
     assert_eq!(leak::find_in_files(real.project.folder(), secret), []);
     let kept = real.kubectl("get all,configmaps,events,endpointslices,leases -o json");
-    assert_eq!(leak::find(kept.as_bytes(), secret), None, "in an object that is no Secret");
+    assert_eq!(leak::find(kept.as_bytes(), secret), None, "in an object that is not a Secret");
 }
 
 #[test]
-fn the_whole_road() {
+fn todo_app_is_deployed_used_and_updated() {
     let real = todo("todo-test");
     let deploy = |real: &Real| deploy(real, 30917);
     let database = todohost_tests::variable("DATABASE_URL").unwrap();
 
-    // From nothing to an app that is used.
+    // Deploy the app and use it.
     let first = deploy(&real).run().expect_code(0);
     assert_eq!(last(&first)["revision"], 1, "{}", first.stdout);
     for secret in [JWT_SECRET, &database] {
@@ -72,13 +72,13 @@ fn the_whole_road() {
     returned.submit("/login", "password", &person);
     assert!(returned.page("/").contains("carry water"));
 
-    // Again: nothing to do, and nothing done.
+    // A second deploy changes nothing.
     let (backend, frontend) = (real.pods("backend"), real.pods("frontend"));
     let second = deploy(&real).run().expect_code(0);
     assert_eq!(real.revisions(), ["1 deployed"], "{}", second.stdout);
     assert_eq!((&backend, &frontend), (&real.pods("backend"), &real.pods("frontend")));
 
-    // A changed backend: it alone is built and replaced.
+    // A changed backend: only the backend is built and replaced.
     let before = image(&real, "todo-app-backend");
     let health = "backend/src/todo/health.py";
     real.project.append(health, "\n# changed by a test\n");
@@ -94,7 +94,7 @@ fn the_whole_road() {
     assert!(returned.page("/").contains("carry water"));
 }
 
-/// What a page is asked for with, as the visitor's browser would say it.
+/// The visitor's cookies as the value of a `Cookie` header.
 fn cookie(folder: &std::path::Path) -> String {
     let jar = std::fs::read_to_string(folder.join("cookies")).unwrap();
     let lines = jar.lines().map(|line| line.trim_start_matches("#HttpOnly_"));
@@ -105,8 +105,8 @@ fn cookie(folder: &std::path::Path) -> String {
     pairs.collect::<Vec<_>>().join("; ")
 }
 
-#[expect(clippy::print_stdout, reason = "the figures are what is wanted of this test")]
-/// Both kinds of connection were in use all the time, and every request was answered.
+#[expect(clippy::print_stdout, reason = "the figures are a result of this test")]
+/// Asserts that both kinds of connection were used and that every request was answered.
 fn assert_served(before: &[Report; 2], after: &[Report; 2], what: &str) {
     for (kind, (before, after)) in ["new", "kept"].iter().zip(before.iter().zip(after)) {
         println!(
@@ -121,7 +121,7 @@ fn assert_served(before: &[Report; 2], after: &[Report; 2], what: &str) {
 }
 
 #[test]
-fn no_request_fails_while_it_is_upgraded_and_put_back_and_no_data_goes() {
+fn upgrade_and_rollback_under_load_lose_no_request_and_no_data() {
     let real = todo("todo-load");
     let first = deploy(&real, 30918).run().expect_code(0);
     let addresses = last(&first)["addresses"].clone();
@@ -137,7 +137,7 @@ fn no_request_fails_while_it_is_upgraded_and_put_back_and_no_data_goes() {
     let cookie = cookie(real.project.folder());
     let load = Load::begin(&Target { authority, cookie, expected: "written before".into() });
 
-    // Another backend, and the pods of the frontend anew.
+    // Upgrade the backend and replace the frontend's pods.
     real.project.append("backend/src/todo/health.py", "\n# changed by a test\n");
     let begun = load.so_far();
     let upgrade = deploy(&real, 30918).args(["--set", "frontend.resources.requests.cpu=60m"]).run();

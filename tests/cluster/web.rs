@@ -1,12 +1,12 @@
-//! The Todo app used as a browser without scripts uses it: pages, forms, a cookie.
+//! A browser without scripts for the Todo app: pages, forms, a cookie.
 //!
-//! Owns reading forms out of pages. `curl` is the wire.
+//! Owns the parsing of forms in pages. `curl` sends the requests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Somebody at the app's address.
+/// A visitor of the app's address.
 pub struct Visitor {
     address: String,
     cookies: PathBuf,
@@ -19,7 +19,7 @@ impl Visitor {
         Self { address, cookies: folder.join("cookies") }
     }
 
-    /// A page, once its address answers.
+    /// A page, after waiting for its address to answer.
     pub fn page(&self, path: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -33,15 +33,15 @@ impl Visitor {
         }
     }
 
-    /// A page, or why it does not answer right now.
+    /// A page, without waiting.
     ///
     /// # Errors
-    /// What curl says, and what came back.
+    /// The error of curl with the response.
     pub fn look(&self, path: &str) -> Result<String, String> {
         self.curl(path, &[])
     }
 
-    /// Fills in the form of a page that has the field `known`, sends it, and gives what comes back.
+    /// Fills in the form with the field `known` on a page, sends it, and returns the response.
     /// Tries again for a while: between Services, a cluster's routes follow readiness by up to a second.
     pub fn submit(&self, path: &str, known: &str, fields: &[(&str, &str)]) -> String {
         let deadline = Instant::now() + Duration::from_secs(10);

@@ -1,11 +1,11 @@
-//! A real admission webhook, served from a pod of the cluster: what it denies, when it denies it, and its absence.
+//! A real admission webhook in a pod of the cluster: denials in the dry run and after it, and an outage.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use todohost_tests::real::Real;
 
-/// The API server calls it with the objects; it reads the verdict off their environment.
+/// The webhook's server, which decides by the value of `GREETING` in the object.
 const SERVER: &str = r#"import http.server, json, ssl
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
@@ -30,7 +30,7 @@ server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 "#;
 
-/// Guards the Deployments of the project's namespace; lives in one of its own. Gone when dropped.
+/// A webhook for the Deployments of the project's namespace, in its own namespace. Deleted when dropped.
 struct Warden<'a> {
     real: &'a Real,
     namespace: String,
@@ -113,7 +113,7 @@ impl<'a> Warden<'a> {
         assert!(said.contains(wanted), "{line}: {said}");
     }
 
-    /// Whether the API server, with this webhook asked, would take a Deployment that greets so.
+    /// Whether the API server with this webhook accepts a Deployment with this greeting.
     fn lets_pass(&self, greeting: &str) -> bool {
         let container = json!({
             "name": "probe", "image": "none", "env": [{ "name": "GREETING", "value": greeting }],
@@ -131,11 +131,12 @@ impl<'a> Warden<'a> {
         !self.real.kubectl(&line).is_empty()
     }
 
-    /// The API server takes a moment to know of it, and to find the way to it; until `polite` ones pass, or do not.
+    /// Waits until the API server calls the webhook, and until polite greetings are accepted or not, as `polite`
+    /// demands.
     fn wait_until(&self, polite: bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.lets_pass("rude") || self.lets_pass("hello") != polite {
-            assert!(Instant::now() < deadline, "{} never guards", self.namespace);
+            assert!(Instant::now() < deadline, "{} is never called", self.namespace);
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -154,7 +155,7 @@ impl Drop for Warden<'_> {
     }
 }
 
-/// Revision 1 runs, untouched or restored.
+/// Asserts that revision 1 is the current one, untouched or restored.
 fn assert_as_before(real: &Real, told: &str) {
     let deployment = real.object("deployment", "parcel");
     assert_eq!(deployment["status"]["availableReplicas"], 1, "{told}");
@@ -167,13 +168,13 @@ fn assert_as_before(real: &Real, told: &str) {
 }
 
 #[test]
-fn what_a_webhook_denies() {
+fn webhook_denials_and_outage_are_reported_and_rolled_back() {
     let real = Real::parcel("webhook");
     let _ = real.deploy_parcel(&[]).run().expect_code(0);
     let warden = Warden::over(&real);
     warden.wait_until(true);
 
-    // At the dry run already: nothing was applied, and no revision was made.
+    // A denial in the dry run: nothing is applied, and no revision is created.
     let refused = real.deploy_parcel(&["greeting=rude"]).run().expect_code(10);
     for part in ["warden.example.org", "no parcel may be rude", "help:"] {
         assert!(refused.stderr.contains(part), "no {part} in:\n{}", refused.output());
@@ -181,14 +182,14 @@ fn what_a_webhook_denies() {
     assert_eq!(real.revisions(), ["1 deployed"], "{}", refused.output());
     assert_as_before(&real, &refused.output());
 
-    // Only when it is meant: what was applied by then is taken back.
+    // A denial after the dry run: the objects applied so far are rolled back.
     let refused = real.deploy_parcel(&["greeting=rude-at-last"]).run().expect_code(10);
     for part in ["warden.example.org", "no parcel may be rude-at-last", "rolled back"] {
         assert!(refused.stderr.contains(part), "no {part} in:\n{}", refused.output());
     }
     assert_as_before(&real, &refused.output());
 
-    // Nobody answers the API server, which then lets nothing pass.
+    // Without the webhook's pod the API server rejects every write.
     warden.wait_for("scale deployment/warden --replicas=0", "scaled");
     warden.wait_until(false);
     let refused = real.deploy_parcel(&["greeting=bye"]).run().expect_code(5);
