@@ -1,4 +1,4 @@
-//! Clusters of kind's that tests make and take away: with several nodes, stopped, and not made to their end.
+//! kind clusters that tests create and delete: with several nodes, stopped, and half-created.
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use todohost_tests::real::{Real, shop_project};
 use super::node::{Node, docker, is_running, is_there};
 use super::{delivered, deploy, listed, require_kind};
 
-/// How long something outside of the host may take to happen.
+/// Deadline for events outside of the host.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 const TWO_NODES: &str = "kind: Cluster
@@ -19,14 +19,14 @@ nodes:
 - role: worker
 ";
 
-/// The app `shop` on a cluster of the test's own; both go with it.
+/// The app `shop` on a cluster of the test; both are deleted when dropped.
 struct Own {
     real: Real,
     name: String,
 }
 
 impl Own {
-    /// Nothing of the cluster is there yet, not even what a killed run left.
+    /// Prepares the project and removes a cluster that a killed run left.
     fn new(name: &str) -> Self {
         require_kind();
         let cluster = format!("todohost-{name}");
@@ -34,7 +34,8 @@ impl Own {
         let target =
             format!("\n[targets.{name}]\nplugin = \"kind\"\noptions.cluster = \"{cluster}\"\n");
         project.append("todohost.toml", &target);
-        // Where pods of several nodes do not see each other, the API server sees those beside it.
+        // The API server can always reach pods on its own node, even if pods of different nodes cannot reach each
+        // other.
         project.replace(
             "chart/templates/deployment.yaml",
             "    spec:\n      containers:\n",
@@ -48,7 +49,7 @@ impl Own {
         own
     }
 
-    /// kind itself, by hand.
+    /// Runs the kind command.
     fn kind(&self, words: &[&str]) -> Output {
         let mut kind = Command::new("kind");
         kind.args(words).args(["--name", &self.name]);
@@ -68,7 +69,7 @@ impl Own {
         self.node("control-plane")
     }
 
-    /// A deploy that starts and creates what it needs.
+    /// A deploy with consent to start and create the cluster.
     fn deploy(&self) -> Host {
         deploy(&self.real).args(["--yes"])
     }
@@ -89,7 +90,7 @@ impl Drop for Own {
     }
 }
 
-/// Waits for what happens outside of the host.
+/// Waits for an event outside of the host.
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
@@ -98,13 +99,13 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Ctrl-C, and what was said of what is left.
+/// Interrupts the deploy; returns its output.
 fn stop(running: Running) -> Finished {
     running.interrupt();
     running.finish().expect_code(130)
 }
 
-/// The nodes to which a deploy brought something.
+/// The nodes to which a deploy delivered an image.
 fn places(finished: &Finished) -> Vec<String> {
     let lines = finished.events_of("step-progress").into_iter();
     let mut places: Vec<String> = lines
@@ -118,7 +119,7 @@ fn places(finished: &Finished) -> Vec<String> {
     places
 }
 
-/// A deploy that is in the middle of bringing the image to this node.
+/// A deploy during the delivery of the image to this node.
 fn bringing(own: &Own, node: &Node) -> Running {
     let mut running = own.deploy().spawn();
     wait_until("an import", || {
@@ -129,7 +130,7 @@ fn bringing(own: &Own, node: &Node) -> Running {
 }
 
 #[test]
-fn two_nodes_get_what_each_lacks_and_are_started_again() {
+fn images_are_delivered_per_node_and_stopped_nodes_are_started() {
     let own = Own::new("pair");
     let nodes = [own.control_plane(), own.node("worker")];
     let file = own.real.project.folder().join("two-nodes.yaml");
@@ -138,7 +139,7 @@ fn two_nodes_get_what_each_lacks_and_are_started_again() {
     assert!(made.status.success(), "{made:?}");
     assert_eq!(own.state(), "ready");
 
-    // Stopped and killed in the middle, nothing half-made is taken for an image.
+    // After an interrupt and after a kill, a partial import does not count as an image.
     let finished = stop(bringing(&own, &nodes[1]));
     assert!(finished.output().contains("nothing was left behind"), "{}", finished.output());
     own.assert_not_begun();
@@ -155,7 +156,7 @@ fn two_nodes_get_what_each_lacks_and_are_started_again() {
     assert!(nodes.iter().all(|node| node.has_image(&reference)));
     assert_eq!(places(&first), [format!("{}, {}", nodes[0].0, nodes[1].0)]);
 
-    // A node that has it is sent nothing.
+    // Nothing is sent to a node that has the image.
     nodes[0].remove_image(&reference);
     let again = own.deploy().run().expect_code(0);
     assert_eq!(places(&again), [nodes[0].0.clone()]);
@@ -168,7 +169,7 @@ fn two_nodes_get_what_each_lacks_and_are_started_again() {
     assert_eq!(own.state(), "absent");
 }
 
-/// Stopped nodes are told, and a deploy starts them once the user agreed, however often it is stopped at that.
+/// Stopped nodes are reported, and a deploy with consent starts them, even after an interrupted start.
 fn are_started_again(own: &Own, nodes: &[Node; 2]) {
     let [control_plane, worker] = nodes;
     worker.stop();
@@ -193,7 +194,7 @@ fn are_started_again(own: &Own, nodes: &[Node; 2]) {
     assert_eq!(own.real.object("deployment", "shop-web")["status"]["availableReplicas"], 1);
 }
 
-/// A deploy that creates the cluster, as far as Kubernetes is being set up in a node that was not there `before`.
+/// A deploy that creates the cluster, at the moment when kubeadm runs in a node other than `before`.
 fn creating(own: &Own, before: &str) -> Running {
     let mut running = own.deploy().spawn();
     let node = own.control_plane();
@@ -205,21 +206,21 @@ fn creating(own: &Own, before: &str) -> Running {
     running
 }
 
-/// When a node's container was made; nothing where there is none.
+/// Creation time of a node's container; empty without a container.
 fn created_at(node: &Node) -> String {
     let created = docker(&["inspect", "--format", "{{.Created}}", &node.0]);
     String::from_utf8_lossy(&created.stdout).trim().to_owned()
 }
 
 #[test]
-fn a_cluster_that_was_not_made_to_its_end_is_made_again() {
+fn half_created_cluster_is_created_again_with_consent() {
     let own = Own::new("part");
     assert_eq!(own.state(), "absent");
     let running = creating(&own, "");
     running.kill();
     let _ = running.finish();
     assert_eq!(own.state(), "degraded");
-    // Who did not agree to it gets nothing created or taken away.
+    // Without consent nothing is created or deleted.
     let began = created_at(&own.control_plane());
     let refused = deploy(&own.real).run().expect_code(5);
     assert!(refused.stdout.contains("if you agree"), "{}", refused.stdout);

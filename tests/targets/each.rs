@@ -1,4 +1,4 @@
-//! What every target does for a project that knows nothing of it: only `--target` differs.
+//! The same project on every target, by changing only `--target`.
 
 use serde_json::Value;
 use todohost_testkit::Finished;
@@ -7,22 +7,24 @@ use todohost_tests::real::Real;
 
 use super::{deploy, listed, targets};
 
-/// The app answers where the deploy said that it does: at an address, or by the command in the place of one.
+/// Asserts that the app answers at the printed address, or through the printed command.
 fn assert_answers(real: &Real, deployed: &Finished) {
     let end = deployed.events().pop().unwrap();
     let told = end["addresses"][0].as_str().unwrap_or_default();
     let answers = |address: &str| {
-        // The app says its pod's name: it is this cluster's, and this deploy's.
+        // The response has the pod's name, which proves that it comes from this cluster and this deploy.
         let answer = address::get(address);
         assert!(real.pods("shop-web").contains(&answer), "{address}: {answer}\n{end:#}");
     };
     if told.starts_with("http://") {
         return answers(told);
     }
-    // The node of such a cluster is a container, and opens the ports that it was made with.
+    // The node of such a cluster is a container with the ports it was created with.
     assert_ne!(real.target(), "docker-desktop", "{end:#}");
     let words: Vec<&str> = told.split_whitespace().collect();
-    let [_, command @ ..] = words.as_slice() else { panic!("nowhere to go: {end:#}") };
+    let [_, command @ ..] = words.as_slice() else {
+        panic!("neither address nor command: {end:#}")
+    };
     let port = address::free_port().to_string();
     let mut running = real.host().args(command).args(["--port", &port]).spawn();
     let there = format!("http://127.0.0.1:{port}");
@@ -57,7 +59,7 @@ fn goes_to(real: &Real) {
 }
 
 #[test]
-fn the_same_project_goes_to_each_and_away_again() {
+fn same_project_is_deployed_to_and_deleted_from_each_target() {
     let all = Real::shop_on(targets(), "each");
     let project = &all[0].project;
     project.replace("chart/values.yaml", "ClusterIP", "NodePort");
@@ -70,13 +72,13 @@ fn the_same_project_goes_to_each_and_away_again() {
 }
 
 #[test]
-fn the_list_tells_how_each_one_is() {
+fn target_list_has_the_state_of_each_target() {
     for real in Real::shop_on(targets(), "listed") {
         let entry = listed(&real.host(), real.target());
         assert_eq!((&entry["state"], &entry["local"]), (&"ready".into(), &true.into()), "{entry}");
         assert_eq!(entry["offer"], Value::Null, "{entry}");
 
-        // The first event of each is how long it took to say so.
+        // The first event of each target has the time of its detection.
         let asked = ["deploy", "--dry-run", "--target", "auto", "--output", "json"];
         let told = real.host().args(asked).args(super::SECRET).run().expect_code(0);
         let detected = told

@@ -1,4 +1,4 @@
-//! kind's nodes have a store of their own: what gets there, and how much of it.
+//! Delivery to the image stores of kind's nodes: which images, and how many bytes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use todohost_tests::real::Real;
 use super::node::{Node, docker};
 use super::{delivered, deploy, require_kind, targets};
 
-/// Size of the layer that changes: compressing it gains nothing.
+/// Size of the changing layer, which is incompressible.
 const LAYER: u64 = 1 << 20;
 
 /// The app `shop` with a layer of [`LAYER`] bytes.
@@ -22,7 +22,7 @@ fn shop(name: &str) -> Real {
     real
 }
 
-/// Other bytes, never seen before.
+/// Writes new random bytes.
 fn make_noise(project: &Project) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let mut state = u64::try_from(now % u128::from(u64::MAX)).unwrap() | 1;
@@ -37,7 +37,7 @@ fn make_noise(project: &Project) {
     std::fs::write(project.root().join("web/noise"), noise).unwrap();
 }
 
-/// Takes what earlier runs built away from the engine.
+/// Removes the images of earlier runs from the engine.
 fn forget_images(name: &str) {
     let listed = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name]);
     for reference in String::from_utf8(listed.stdout).unwrap().lines() {
@@ -52,20 +52,20 @@ fn size_of(reference: &str) -> u64 {
 }
 
 #[test]
-fn only_the_layer_that_changed_is_sent() {
+fn only_the_changed_layer_is_sent() {
     let real = shop("layers");
     let (_, first) = delivered(&deploy(&real).run().expect_code(0));
     make_noise(&real.project);
     let (reference, second) = delivered(&deploy(&real).run().expect_code(0));
     let image = size_of(&reference);
     println!("{first} bytes, then {second} of an image of {image}, for a layer of {LAYER}");
-    assert!(image > 20 * LAYER, "the rest of the image is what need not be sent");
+    assert!(image > 20 * LAYER, "the unchanged part of the image is much larger than the layer");
     assert!((LAYER..LAYER + LAYER / 4).contains(&second), "{second} bytes for {LAYER}");
     assert_eq!(real.revisions(), ["1 superseded", "2 deployed"]);
 }
 
 #[test]
-fn what_the_node_lost_is_brought_again_by_the_next_deploy_and_by_a_rollback() {
+fn image_lost_from_a_node_is_delivered_again_by_deploy_and_rollback() {
     let real = shop("lost");
     let node = Node("todohost-control-plane".to_owned());
     let (old, _) = delivered(&deploy(&real).run().expect_code(0));

@@ -1,8 +1,8 @@
 //! One project on the real products behind the targets that `TODOHOST_TEST_TARGETS` names.
 //!
-//! The clusters are the user's own where they run; one that is not there is made, as a deploy with `--yes` does.
-//! `clusters` makes and takes away some of its own. Where no target is named every test fails and says so, and so does
-//! what is about a target that is not among those: leave it out by its module's name.
+//! The tests use the user's running clusters; a missing one is created, as by a deploy with `--yes`. The module
+//! `clusters` creates and deletes its own. Tests of a target that is not named fail with a message that says so: skip
+//! them by the name of their module.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests by panicking")]
 
@@ -19,11 +19,11 @@ use serde_json::Value;
 use todohost_testkit::{Finished, Host};
 use todohost_tests::real::{Real, named_targets};
 
-/// What every deploy of the app `shop` needs.
+/// The secret of the app `shop`.
 const SECRET: [&str; 2] =
     ["--set", "secrets.databaseUrl=postgresql://shop:pass-of-test@db.example/shop"];
 
-/// The targets that are named, once all of them run.
+/// The named targets, after waiting until all of them run.
 fn targets() -> &'static [String] {
     static RUNNING: OnceLock<Vec<String>> = OnceLock::new();
     RUNNING.get_or_init(|| {
@@ -38,13 +38,13 @@ fn targets() -> &'static [String] {
     })
 }
 
-/// What is about kind's nodes needs kind.
+/// Tests of kind's nodes need the target kind.
 fn require_kind() {
     let named = named_targets();
     assert!(named.iter().any(|target| target == "kind"), "kind is not among {named:?}");
 }
 
-/// What `target list` says of a target.
+/// The entry of a target in `target list`.
 fn listed(host: &Host, target: &str) -> Value {
     let told = host.clone().args(["target", "list", "--output", "json"]).run().expect_code(0);
     let list: Value = serde_json::from_str(&told.stdout).unwrap();
@@ -52,12 +52,12 @@ fn listed(host: &Host, target: &str) -> Value {
     entry.unwrap_or_else(|| panic!("{target} is not listed: {list}")).clone()
 }
 
-/// A deploy whose events are told.
+/// A deploy that prints its events.
 fn deploy(real: &Real) -> Host {
     real.deploy().args(SECRET).args(["--output", "json"])
 }
 
-/// The image that a deploy or a rollback brought, and how many bytes that took.
+/// The image that a deploy or a rollback delivered, and the bytes sent.
 fn delivered(finished: &Finished) -> (String, u64) {
     let events = finished.events_of("image-delivered");
     let [event] = events.as_slice() else { panic!("{events:?}\n{}", finished.output()) };

@@ -1,4 +1,4 @@
-//! The nodes of kind's clusters, seen from outside of the host: their containers, and the images in them.
+//! The nodes of kind clusters, inspected without the host: their containers, and the images in them.
 
 use std::process::{Command, Output};
 
@@ -7,17 +7,17 @@ use std::process::{Command, Output};
 pub struct Node(pub String);
 
 impl Node {
-    /// Runs a program in it.
+    /// Runs a program in the node.
     fn run(&self, words: &[&str]) -> Output {
         docker(&[&["exec", &self.0], words].concat())
     }
 
-    /// Whether a process runs in it whose command line has this in it.
+    /// Whether the node runs a process with this text in its command line.
     pub fn runs(&self, text: &str) -> bool {
         self.run(&["pgrep", "-f", text]).status.success()
     }
 
-    /// Whether its store has an image that was built here.
+    /// Whether the node's store has an image that was built on this machine.
     pub fn has_image(&self, reference: &str) -> bool {
         let images = self.run(&["ctr", "--namespace=k8s.io", "images", "list", "--quiet"]);
         assert!(images.status.success(), "{images:?}");
@@ -25,7 +25,7 @@ impl Node {
         String::from_utf8(images.stdout).unwrap().lines().any(|name| name == full)
     }
 
-    /// Takes an image out of its store, with what only this image needs.
+    /// Removes an image from the node's store, with the layers that no other image uses.
     pub fn remove_image(&self, reference: &str) {
         let full = full_name(reference);
         let removed = self.run(&["ctr", "--namespace=k8s.io", "images", "rm", "--sync", &full]);
@@ -33,14 +33,14 @@ impl Node {
         assert!(!self.has_image(reference));
     }
 
-    /// Ends it at once.
+    /// Kills the node's container.
     pub fn stop(&self) {
         let stopped = docker(&["stop", "--time", "0", &self.0]);
         assert!(stopped.status.success(), "{stopped:?}");
     }
 }
 
-/// Whether the engine has a container of this name that runs.
+/// Whether the engine has a running container of this name.
 pub fn is_running(name: &str) -> bool {
     let state = docker(&["inspect", "--format", "{{.State.Running}}", name]);
     String::from_utf8_lossy(&state.stdout).trim() == "true"

@@ -1,4 +1,4 @@
-//! Several targets in one deploy: each has a lease, events and an end of its own.
+//! Several targets in one deploy, each with its own lease, events and outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use todohost_tests::real::Real;
 
 use super::{SECRET, targets};
 
-/// The app on all of them.
+/// The app `shop` on all named targets.
 fn shop(name: &str) -> Vec<Real> {
     let named = targets();
     assert!(named.len() > 1, "two targets are needed, not only {named:?}");
@@ -21,7 +21,7 @@ fn deploy(all: &[Real]) -> Host {
     all[0].host().args(["deploy"]).args(named).args(SECRET).args(["--output", "json"])
 }
 
-/// The steps for one of the targets, each with its outcome and what was said of it; sorted by name.
+/// The steps for one target with outcome and message, sorted by name.
 fn steps(finished: &Finished, real: &Real) -> Vec<[String; 3]> {
     let over = finished.events_of("step-finished").into_iter();
     let mut steps: Vec<[String; 3]> = over
@@ -34,7 +34,7 @@ fn steps(finished: &Finished, real: &Real) -> Vec<[String; 3]> {
     steps
 }
 
-/// It went well there, and this is deployed.
+/// Asserts a successful deploy on a target.
 fn assert_deployed(finished: &Finished, real: &Real) {
     let steps = steps(finished, real);
     assert!(steps.iter().any(|[step, outcome, _]| step == "verify" && outcome == "done"));
@@ -43,11 +43,11 @@ fn assert_deployed(finished: &Finished, real: &Real) {
     assert_eq!(real.object("deployment", "shop-web")["status"]["availableReplicas"], 1);
 }
 
-/// The lease on each of them, seen while the deploy has it.
+/// The lease on each target while the deploy holds it.
 fn leases(all: &[Real], running: &mut Running) -> Vec<Value> {
     let mut seen = vec![Value::Null; all.len()];
     while seen.contains(&Value::Null) {
-        assert!(running.runs(), "it ended without a lease: {seen:?}");
+        assert!(running.runs(), "the deploy ended without a lease: {seen:?}");
         for (real, seen) in all.iter().zip(&mut seen) {
             let lease = real.object("lease", "todohost.shop");
             if lease["spec"]["holderIdentity"].is_string() {
@@ -60,9 +60,9 @@ fn leases(all: &[Real], running: &mut Running) -> Vec<Value> {
 }
 
 #[test]
-fn each_has_its_own_lease_events_and_end() {
+fn each_target_has_its_own_lease_events_and_outcome() {
     let all = shop("together");
-    // Time to see the leases.
+    // A slow start gives time to read the leases.
     all[0].project.replace(
         "chart/templates/deployment.yaml",
         "periodSeconds: 1\n",
@@ -71,7 +71,7 @@ fn each_has_its_own_lease_events_and_end() {
     let mut running = deploy(&all).spawn();
     let leases = leases(&all, &mut running);
     let id = |lease: &Value| lease["metadata"]["uid"].clone();
-    assert_ne!(id(&leases[0]), id(&leases[1]), "one is not the other");
+    assert_ne!(id(&leases[0]), id(&leases[1]), "two targets lead to the same cluster");
     let finished = running.finish().expect_code(0);
 
     let named: Vec<&str> = all.iter().map(Real::target).collect();
@@ -91,7 +91,7 @@ fn each_has_its_own_lease_events_and_end() {
 }
 
 #[test]
-fn one_that_fails_leaves_the_others_alone() {
+fn failure_on_one_target_does_not_affect_the_others() {
     let all = shop("apart");
     let (failing, others) = all.split_first().unwrap();
     failing.project.replace("chart/values.yaml", "ClusterIP", "NodePort");
@@ -119,7 +119,7 @@ fn one_that_fails_leaves_the_others_alone() {
         assert_deployed(&finished, real);
     }
 
-    // Once the cause is gone the same command ends well: what is done already is not done again.
+    // After removal of the cause the same command succeeds, without repeating the finished targets.
     somebody.kubectl("delete service other");
     let finished = deploy(&all).run().expect_code(0);
     assert_deployed(&finished, failing);
