@@ -140,7 +140,7 @@ fn assert_kept(
 
 /// Kills operations on one release at these points; returns how often each kind was hit while running, and the number
 /// of rows.
-#[expect(clippy::print_stdout, reason = "a long run shows where it is")]
+#[expect(clippy::print_stdout, reason = "a long run shows its progress")]
 fn kill(points: RangeInclusive<u64>, seed: u64) -> ([u64; 3], usize) {
     let real = Real::parcel(&format!("kills-{}", points.start()));
     let mut moments = Moments(seed + points.start());

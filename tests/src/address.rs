@@ -1,13 +1,13 @@
-//! What answers at an address of this machine.
+//! HTTP requests to addresses of this machine.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long an address may take to answer: a port-forward waits for a pod, a cluster's routes follow readiness.
+/// Deadline of a response: a port-forward waits for a pod, and a cluster's routes follow readiness with a delay.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A port that nothing of this machine has.
+/// A free port of this machine.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
     listener.local_addr().expect("it has a number").port()
@@ -16,7 +16,7 @@ pub fn free_port() -> u16 {
 /// The last line of the page at `http://HOST:PORT`, once it answers.
 ///
 /// # Panics
-/// Where it does not in time.
+/// If it does not answer in time.
 pub fn get(address: &str) -> String {
     let place = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
     let until = Instant::now() + PATIENCE;

@@ -1,6 +1,6 @@
-//! Stock Helm of both majors: what todohost must get along with, release by release.
+//! Stock Helm 3 and 4, which todohost must be compatible with.
 //!
-//! Owns how the programs come about (built from their Go modules, once, into the cache) and calling them.
+//! Owns their build (from their Go modules, once, into the cache) and calls of them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,29 +9,29 @@ use serde_json::Value;
 
 use super::real::Real;
 
-/// The last version of the third major. `tests/scripts/environment.sh` reads it here.
+/// The last version of Helm 3, also read by `tests/scripts/environment.sh`.
 const THREE: &str = "v3.22.0";
 
-/// One of the programs.
+/// A program of stock Helm.
 #[derive(Clone, Debug)]
 pub struct Helm {
     binary: PathBuf,
-    /// Arguments that every upgrade and install gets.
+    /// Arguments of every `install` and `upgrade`.
     applies: &'static [&'static str],
-    /// How its records say that objects were applied.
+    /// The apply method in its release records.
     pub method: &'static str,
-    /// For people: which one it is.
+    /// Name in messages of failed tests.
     pub name: &'static str,
 }
 
-/// What it said.
+/// The result of a Helm command.
 #[derive(Clone, Debug)]
 pub struct Said {
-    /// It ended well.
+    /// Whether it succeeded.
     pub ok: bool,
-    /// For programs.
+    /// Standard output.
     pub stdout: String,
-    /// For people.
+    /// Standard error.
     pub stderr: String,
 }
 
@@ -41,7 +41,7 @@ impl Helm {
         Self { binary: built("helm.sh/helm/v3", THREE), applies: &[], method: "", name: "helm 3" }
     }
 
-    /// Helm 4 as it is by default: server-side apply.
+    /// Helm 4 with its default, server-side apply.
     pub fn four() -> Self {
         Self {
             binary: built("helm.sh/helm/v4", &four()),
@@ -51,7 +51,7 @@ impl Helm {
         }
     }
 
-    /// Helm 4 as it treats releases of Helm 3.
+    /// Helm 4 with client-side apply, as for releases of Helm 3.
     pub fn four_on_the_client() -> Self {
         Self {
             applies: &["--server-side=false"],
@@ -61,7 +61,7 @@ impl Helm {
         }
     }
 
-    /// Runs it in the project, in its namespace.
+    /// Runs a command line in the folder and the namespace of the project.
     pub fn run(&self, real: &Real, line: &str) -> Said {
         let home = real.project.home();
         let mut command = Command::new(&self.binary);
@@ -84,27 +84,27 @@ impl Helm {
         }
     }
 
-    /// Runs it and gives what it printed.
+    /// Runs a command line and returns its standard output.
     ///
     /// # Panics
-    /// Where it failed.
+    /// If the command fails.
     pub fn ok(&self, real: &Real, line: &str) -> String {
         let said = self.run(real, line);
         assert!(said.ok, "{} {line}\n{}\n{}", self.name, said.stdout, said.stderr);
         said.stdout
     }
 
-    /// The same with `-o json`, read.
+    /// Runs a command line with `-o json` and returns its document.
     ///
     /// # Panics
-    /// Where it failed, or printed no JSON.
+    /// If the command fails or does not print JSON.
     pub fn json(&self, real: &Real, line: &str) -> Value {
         let text = self.ok(real, &format!("{line} -o json"));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{line}: {error}\n{text}"))
     }
 }
 
-/// The version that the renderer is made of.
+/// The Helm version in the renderer.
 fn four() -> String {
     let manifest = include_str!("../../plugins/steps/helm/engine/go.mod");
     manifest

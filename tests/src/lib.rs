@@ -1,6 +1,6 @@
 //! Whole-program tests of todohost: `cli` against scripted worlds, `cluster` and `targets` on real ones.
 //!
-//! Owns what they share: which binary is under test, and the real world's surroundings.
+//! Owns their shared parts: the binary under test, and its environment on real clusters.
 
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ pub mod real;
 
 use std::path::{Path, PathBuf};
 
-/// Variables of the test run itself; the binary under test never sees them.
+/// Reads a variable of the test run, which is not passed on to the binary under test.
 #[expect(
     clippy::disallowed_methods,
     reason = "the host reads its own in one place; tests are not the host"
@@ -26,7 +26,7 @@ pub fn workspace() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
-/// Where cargo builds: two folders above this test's executable.
+/// Cargo's target folder: two levels above the executable of this test.
 pub fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a test has an executable");
     let folder = test.ancestors().nth(3).expect("cargo's layout");
@@ -59,7 +59,7 @@ pub fn plugins() -> PathBuf {
     place
 }
 
-/// Compiled components, kept from one test to the next and from one run to the next.
+/// The cache of compiled components, shared by all tests and test runs.
 pub fn compiled_cache() -> PathBuf {
     let place = target_folder().join("test-cache");
     std::fs::create_dir_all(&place).expect("a folder can be made");

@@ -1,6 +1,6 @@
-//! The app `parcel`: no image to build, nothing to wait long for, and one of everything that a release can have.
+//! The app `parcel`: without an image build and long waits, and with every kind of object that a release can have.
 //!
-//! Owns its files. A test that asks what becomes of a release needs no more than this.
+//! Owns its files. It is sufficient for tests of releases.
 
 use std::process::Command;
 
@@ -8,11 +8,11 @@ use todohost_testkit::Project;
 
 use super::real::Real;
 
-/// The secret that every deploy of it needs.
+/// The required secret of the app.
 pub const TOKEN: &str = "canary-5e1f33d0";
 
-/// A Python program that looks after its data, in the database that `DATABASE_URL` names: `write`, `read`, `forget`.
-/// With a database, the hook that migrates writes a row for the greeting that is deployed.
+/// A Python program for the app's data in the database of `DATABASE_URL`: `write`, `read`, `forget`. With a database,
+/// the migration hook writes a row for the deployed greeting.
 const ROWS: &str = include_str!("rows.py");
 
 const PROJECT: &str = r#"[app]
@@ -198,10 +198,10 @@ impl Real {
         host
     }
 
-    /// Does something with the data of the app `parcel`, in a pod of it; gives what is printed.
+    /// Runs a command of [`ROWS`] in a pod of the app; returns the printed rows.
     ///
     /// # Panics
-    /// Where that fails.
+    /// If the command fails.
     pub fn parcel_rows(&self, command: &str) -> Vec<String> {
         let pods = self.pods("parcel-");
         let is_app =

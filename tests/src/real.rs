@@ -1,8 +1,7 @@
 //! A real cluster, engine and database, named by the environment.
 //!
-//! Owns how tests reach them: the binary under test with the user's own surroundings but a home of
-//! its own, `kubectl` and `docker` beside it. Nothing is skipped where something is missing: the
-//! test fails and says what to set.
+//! Owns the access of tests: the binary under test with the user's environment but its own home, and `kubectl` and
+//! `docker`. A missing variable never skips a test; the test fails and names the variable.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,20 +11,20 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use todohost_testkit::{Host, Project};
 
-/// What the test run must be given, and what it is for.
+/// The required variables and their purpose.
 const REQUIRED: [(&str, &str); 3] = [
     ("TODOHOST_TEST_TARGET", "the target plugin to test with: docker-desktop, kind or minikube"),
     ("KUBECONFIG", "a kubeconfig with that target's context"),
     ("DATABASE_URL", "a PostgreSQL that pods of that cluster can reach"),
 ];
 
-/// What the tests of several targets must be given.
+/// The required variables of tests with several targets.
 const REQUIRED_OF_SEVERAL: [(&str, &str); 2] = [
     ("TODOHOST_TEST_TARGETS", "the targets to test with, e.g. `docker-desktop kind`"),
     ("KUBECONFIG", "a kubeconfig with their contexts"),
 ];
 
-/// Variables of the user's that the binary under test gets.
+/// The user's variables that are passed on to the binary under test.
 const PASSED_ON: [&str; 9] = [
     "PATH",
     "KUBECONFIG",
@@ -38,23 +37,23 @@ const PASSED_ON: [&str; 9] = [
     "TMPDIR",
 ];
 
-/// One test's share of the real world: a project, and a namespace that goes with it.
+/// The resources of a test: a project, and a namespace that is deleted when dropped.
 #[derive(Debug)]
 pub struct Real {
-    /// The project that is deployed.
+    /// The deployed project.
     pub project: Arc<Project>,
     target: String,
     context: String,
     namespace: String,
-    /// The kubeconfig that leads there; the user's own where there is none.
+    /// The test's kubeconfig; `None` for the user's.
     kubeconfig: Option<PathBuf>,
 }
 
 impl Real {
-    /// The project in a namespace.
+    /// The project in a namespace of the cluster that the environment names.
     ///
     /// # Panics
-    /// Where the environment does not name a real world.
+    /// If a required variable is missing.
     pub fn new(project: Project, namespace: &str) -> Self {
         require(&REQUIRED);
         let target = super::variable("TODOHOST_TEST_TARGET").unwrap_or_default();
@@ -65,12 +64,12 @@ impl Real {
     /// A project in a namespace of a target's cluster.
     pub fn on(project: Arc<Project>, target: &str, context: &str, namespace: &str) -> Self {
         let real = Self::with(project, target, context, namespace, None);
-        // The leftover of a killed run.
+        // Delete the namespace of a killed run.
         real.delete_namespace("--wait=true");
         real
     }
 
-    /// A project in a namespace of a cluster that is the test's own: nothing of it gets into the user's kubeconfig.
+    /// A project in a namespace of a cluster that the test creates, with its own kubeconfig.
     pub fn apart(project: Project, target: &str, context: &str, namespace: &str) -> Self {
         let kubeconfig = Some(project.kubeconfig());
         Self::with(Arc::new(project), target, context, namespace, kubeconfig)
@@ -93,7 +92,7 @@ impl Real {
         Self::new(shop_project(name), &shop_namespace(name))
     }
 
-    /// The app `shop` on each of these targets: one project, the same namespace on all of them.
+    /// The app `shop` on several targets, with one project and one namespace name.
     pub fn shop_on(targets: &[String], name: &str) -> Vec<Self> {
         let project = Arc::new(shop_project(name));
         let on = |target: &String| {
@@ -102,12 +101,12 @@ impl Real {
         targets.iter().map(on).collect()
     }
 
-    /// The target's plugin.
+    /// Name of the target.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The context of that target's cluster.
+    /// Kubeconfig context of the target's cluster.
     pub fn context(&self) -> &str {
         &self.context
     }
@@ -133,15 +132,15 @@ impl Real {
         }
     }
 
-    /// `deploy` with this target; the secrets are the caller's.
+    /// `deploy` with this target, without secrets.
     pub fn deploy(&self) -> Host {
         self.host().args(["deploy", "--target", &self.target])
     }
 
-    /// The same command on another machine, as another person: nothing is shared but the project and the cluster.
+    /// The same command of another user on another machine, which shares only the project and the cluster.
     ///
     /// # Panics
-    /// Where no folder can be made.
+    /// If the folder cannot be created.
     #[must_use]
     pub fn elsewhere(&self, host: Host) -> Host {
         let home = self.project.folder().join("elsewhere");
@@ -152,7 +151,7 @@ impl Real {
             .variable("USER", "bob")
     }
 
-    /// What `kubectl` answers; empty where what is asked for is not there.
+    /// Standard output of a `kubectl` command; empty if it fails.
     pub fn kubectl(&self, line: &str) -> String {
         let output = Command::new("kubectl")
             .envs(self.kubeconfig.iter().map(|file| ("KUBECONFIG", file)))
@@ -163,13 +162,13 @@ impl Real {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// One object; null where it is not there.
+    /// An object, or null if it does not exist.
     pub fn object(&self, kind: &str, name: &str) -> Value {
         let text = self.kubectl(&format!("get {kind} {name} --ignore-not-found -o json"));
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    /// Names of the pods that are not going away, sorted.
+    /// Sorted names of the pods that are not terminating.
     pub fn pods(&self, part: &str) -> Vec<String> {
         let list: Value =
             serde_json::from_str(&self.kubectl("get pods -o json")).unwrap_or_default();
@@ -202,10 +201,10 @@ impl Real {
         revisions
     }
 
-    /// Whether the namespace is gone or going, with everything in it.
+    /// Asserts that the namespace is deleted, with everything in it, within 30 s.
     ///
     /// # Panics
-    /// Where it stays.
+    /// If it still exists.
     pub fn assert_nothing_left(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -229,10 +228,10 @@ impl Real {
         output.expect("docker is in PATH").status.success()
     }
 
-    /// Takes an image away from the engine, as its garbage collection would.
+    /// Removes an image from the engine, like its garbage collection.
     ///
     /// # Panics
-    /// Where it stays.
+    /// If it still exists.
     pub fn remove_image(&self, reference: &str) {
         let output = Command::new("docker").args(["image", "rm", "--force", reference]).output();
         let output = output.expect("docker is in PATH");
@@ -250,17 +249,17 @@ impl Drop for Real {
     }
 }
 
-/// The targets that the tests of several are run with.
+/// The targets of `TODOHOST_TEST_TARGETS`.
 ///
 /// # Panics
-/// Where the environment names none.
+/// If the variable is missing.
 pub fn named_targets() -> Vec<String> {
     require(&REQUIRED_OF_SEVERAL);
     let named = super::variable("TODOHOST_TEST_TARGETS").unwrap_or_default();
     named.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The context that a target plugin uses unless told otherwise.
+/// The default context of a target plugin.
 fn context_of(target: &str) -> String {
     if target == "kind" { "kind-todohost".to_owned() } else { target.to_owned() }
 }
@@ -304,7 +303,7 @@ pub fn shop_project(name: &str) -> Project {
     project
 }
 
-/// Compiling a component takes seconds: all homes share what is compiled, and nothing else.
+/// Links the cache of compiled components, which all homes share because compiling takes seconds.
 fn share_compiled(home: &Path) {
     let cache = home.join(".cache").join("todohost");
     std::fs::create_dir_all(&cache).expect("a folder can be made");
@@ -317,7 +316,7 @@ fn share_compiled(home: &Path) {
 
 const SHOP_DOCKERFILE: &str = "FROM python:3.13-slim-bookworm\nCOPY server.py /server.py\nCMD [\"python3\", \"/server.py\"]\n";
 
-/// Answers every path; says which secrets it has without saying them.
+/// Answers every path, with the names of its secrets but not their values.
 const SHOP_SERVER: &str = r#"import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -332,7 +331,7 @@ print("serving", file=sys.stderr, flush=True)
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 "#;
 
-/// A copy of the Todo app of this workspace, without what its tools leave behind.
+/// A copy of the Todo app of this workspace, without build output.
 pub fn todo_project() -> Project {
     let project = Project::empty();
     let workspace = super::workspace();
@@ -344,10 +343,10 @@ pub fn todo_project() -> Project {
     project
 }
 
-/// A copy of a project that the gate's own tests judge.
+/// A copy of a project from the unit tests of the gate.
 ///
 /// # Panics
-/// Where there is none of this name.
+/// If no project has this name.
 pub fn gate_project(name: &str) -> Project {
     let project = Project::empty();
     let fixtures = super::workspace().join("plugins/checks/constitution/tests/fixtures");

@@ -1,6 +1,6 @@
-"""What the app `parcel` keeps in PostgreSQL: a row for each greeting, in the order in which they came.
+"""The data of the app `parcel` in PostgreSQL: a row for each greeting, in the order of the deploys.
 
-Its image has no driver, so this speaks the protocol: TLS where the server has it, SCRAM, and simple queries.
+Its image has no driver, so this implements the protocol: TLS if the server offers it, SCRAM, and simple queries.
 """
 
 import base64
@@ -24,15 +24,15 @@ STATEMENTS = {
 
 
 class Connection:
-    """A connection of the user and to the database that a URL names."""
+    """A connection with the user and the database of a URL."""
 
     def __init__(self, url: str) -> None:
-        """Opens it and logs in."""
+        """Open the connection and log in."""
         parts = urlsplit(url)
         opened = socket.create_connection((parts.hostname, parts.port or 5432), timeout=20)
         opened.sendall(struct.pack("!ii", 8, 80877103))
         if opened.recv(1) == b"S":
-            # As `sslmode=require` has it: nobody vouches for the server.
+            # As with `sslmode=require`, the certificate is not verified.
             context = ssl.create_default_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -46,11 +46,11 @@ class Connection:
         self.until_ready()
 
     def send(self, kind: bytes, body: bytes) -> None:
-        """Sends one message."""
+        """Send one message."""
         self.socket.sendall(kind + struct.pack("!i", len(body) + 4) + body)
 
     def receive(self) -> tuple[bytes, bytes]:
-        """The next message; ends the program where it is an error."""
+        """Return the next message; exit if it is an error."""
         kind, size = struct.unpack("!ci", self.incoming.read(5))
         body = self.incoming.read(size - 4)
         if kind == b"E":
@@ -58,7 +58,7 @@ class Connection:
         return kind, body
 
     def challenge(self, wanted: int) -> str:
-        """What the server says at a step of the log-in."""
+        """Return the server's data in a step of the log-in."""
         kind, body = self.receive()
         (step,) = struct.unpack("!i", body[:4])
         if (kind, step) != (b"R", wanted):
@@ -83,7 +83,7 @@ class Connection:
         self.challenge(0)
 
     def until_ready(self) -> list[str]:
-        """Rows of one column, up to where the server waits for the next query."""
+        """Return the rows of one column, up to the end of the query."""
         rows = []
         while True:
             kind, body = self.receive()
@@ -93,7 +93,7 @@ class Connection:
                 rows.append(body[6:].decode())
 
     def query(self, statement: str) -> list[str]:
-        """The rows of a statement."""
+        """Return the rows of a statement."""
         self.send(b"Q", statement.encode() + b"\0")
         return self.until_ready()
 

@@ -101,9 +101,9 @@ fn failure_on_one_target_does_not_affect_the_others() {
         "      targetPort: http\n      nodePort: 30942\n",
     );
     let (project, target) = (Arc::clone(&failing.project), failing.target());
-    let somebody = Real::on(project, target, failing.context(), "shop-somebody");
-    somebody.kubectl("create namespace shop-somebody");
-    somebody.kubectl("create service nodeport other --tcp=80:80 --node-port=30942");
+    let other = Real::on(project, target, failing.context(), "shop-other");
+    other.kubectl("create namespace shop-other");
+    other.kubectl("create service nodeport other --tcp=80:80 --node-port=30942");
 
     let finished = deploy(&all).run().expect_code(10);
     let failed: Vec<[String; 3]> = steps(&finished, failing)
@@ -120,7 +120,7 @@ fn failure_on_one_target_does_not_affect_the_others() {
     }
 
     // After removal of the cause the same command succeeds, without repeating the finished targets.
-    somebody.kubectl("delete service other");
+    other.kubectl("delete service other");
     let finished = deploy(&all).run().expect_code(0);
     assert_deployed(&finished, failing);
     let end = finished.events().pop().unwrap();
