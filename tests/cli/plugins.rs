@@ -155,13 +155,13 @@ fn consent_is_bound_to_the_digest_of_a_component() {
 fn new_build_with_more_grants_lists_the_new_ones() {
     let world = with_check("labels-check");
     let _ = world.run("plugin allow checks/labels-check.wasm").expect_code(0);
-    // The next build of the same plugin, made here by hand: its manifest has another text of the same length.
+    // The next build of the same plugin, simulated by a manifest of the same length with more grants.
     let place = world.project.root().join("checks/labels-check.wasm");
     let manifest = todohost_tests::workspace().join("tests/plugins/labels-check/plugin.toml");
     let before = std::fs::read_to_string(manifest).unwrap();
     let after = before
         .replace(r#"["labels.txt"]"#, r#"["labels.txt","chart/**"]"#)
-        .replace("Every Deployment", "Each");
+        .replace("every Deployment", "each");
     let after = format!("{after}{}", "#".repeat(before.len() - after.len()));
     let mut component = std::fs::read(&place).unwrap();
     let at = |component: &[u8]| {

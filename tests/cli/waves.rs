@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::world::{World, assert_refusal};
 
-/// Names of the chart's ConfigMaps in the order of their first writes.
+/// Names of every `ConfigMap` of the chart in the order of their first writes.
 fn order(world: &World) -> Vec<String> {
     let writes = world.cluster.writes().into_iter();
     let names = writes.filter_map(|write| {

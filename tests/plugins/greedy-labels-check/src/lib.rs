@@ -1,5 +1,5 @@
-//! The check of `labels-check`, by an author who also wants to see what runs on the user's machine: it imports
-//! `process`, so a host must refuse it until its user consented.
+//! The check of `labels-check`, which also tries to list the user's containers: it imports `process`, so a host must
+//! refuse it until its user consents.
 
 #[path = "../../labels-check/src/labels.rs"]
 mod labels;

@@ -1,4 +1,4 @@
-//! The target `k3s`: the cluster of this machine's own k3s, whose containerd keeps its images.
+//! The target `k3s`: the cluster of k3s on this machine, with its images in its containerd.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ impl Target for K3s {
             Ok(output) if output.success() => {
                 Ok(Status::new(State::Ready, "the k3s of this machine").local(true))
             }
-            // Starting a service is the administrator's: without an offer the host never asks for it.
+            // Only an administrator can start the service: without an offer the host does not ask for it.
             Ok(_) => Ok(Status::new(State::Stopped, "k3s does not answer").local(true)),
             Err(error) if error.kind == ErrorKind::NotFound => {
                 Ok(Status::new(State::Absent, "k3s is not installed"))
@@ -33,7 +33,7 @@ impl Target for K3s {
         }
     }
 
-    /// What the command prints is a kubeconfig with keys: the host reads it, this plugin never does.
+    /// The command prints a kubeconfig with keys, which the host reads but not this plugin.
     fn connect(_options: NoOptions) -> Result<Connection> {
         Ok(Connection::Command(
             Command::new("k3s").args(["kubectl", "config", "view", "--raw"]).into(),
@@ -44,11 +44,11 @@ impl Target for K3s {
         Ok(ImageRoute::SideLoad)
     }
 
-    /// A tag is named after its image's content: having the name is having the image.
+    /// A tag is a digest of the image's content, so that an equal name means an equal image.
     fn missing_images(_options: NoOptions, images: Vec<Image>) -> Result<Vec<Image>> {
         let output = k3s(&["ctr", "images", "list", "--quiet"])?;
         if !output.success() {
-            return Err(output.to_error("k3s.images-unknown", "k3s cannot say which images it has"));
+            return Err(output.to_error("k3s.images-unknown", "k3s cannot list its images"));
         }
         let text = output.stdout_text();
         let has = |image: &Image| {
@@ -58,7 +58,7 @@ impl Target for K3s {
         Ok(images.into_iter().filter(|image| !has(image)).collect())
     }
 
-    /// From Docker's store into k3s': the bytes flow inside the host.
+    /// Copies images from Docker's store into that of k3s; the bytes stay in the host.
     fn deliver_images(_options: NoOptions, images: Vec<Image>) -> Result<Vec<Delivered>> {
         let references = images.iter().map(|image| image.reference.clone());
         let save = Command::new("docker").arg("save").args(references);

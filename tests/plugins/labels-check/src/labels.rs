@@ -1,9 +1,9 @@
-//! The judgement itself: objects in, findings out.
+//! The rule of the check: objects in, findings out.
 
 use serde_json::Value;
 use todohost_plugin::{Finding, ObjectRef};
 
-/// The label that tools group objects by.
+/// The label by which tools group objects.
 pub const LABEL: &str = "app.kubernetes.io/name";
 
 /// A finding for each Deployment and each label that it lacks.
@@ -33,7 +33,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_deployments_without_the_label_are_found() {
+    fn only_deployments_without_the_label_are_reported() {
         let objects = [
             json!({"kind": "Deployment", "metadata": {"name": "good", "labels": {LABEL: "good"}}}),
             json!({"kind": "Deployment", "metadata": {"name": "bad", "labels": {"app": "bad"}}}),

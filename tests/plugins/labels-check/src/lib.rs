@@ -1,5 +1,5 @@
-//! A check from outside: every Deployment must carry the labels that the project's `labels.txt`
-//! names, one per line; without that file, `app.kubernetes.io/name`. It asks to read that file and nothing else.
+//! A third-party check: every Deployment must have the labels in the project's `labels.txt`, one per line; without that
+//! file, `app.kubernetes.io/name`. It requests to read only that file.
 
 mod labels;
 

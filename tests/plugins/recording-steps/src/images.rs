@@ -1,4 +1,4 @@
-//! Where images come from and go to: nothing is built, and what was once built is everywhere.
+//! Build and delivery of images: nothing is built, and every image counts as delivered.
 
 use serde_json::Value;
 use todohost_plugin::build::{ImageSpec, InputSet};

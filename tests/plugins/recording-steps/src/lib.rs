@@ -1,5 +1,4 @@
-//! All steps and a target by an author who wants to know everything: each does its work as simply as can be, and hands
-//! out all that it was given.
+//! All steps and a target, each with a minimal implementation that logs everything it receives.
 
 mod images;
 mod record;

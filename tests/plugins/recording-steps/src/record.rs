@@ -1,18 +1,18 @@
-//! Handing out what a plugin received, written so that no redaction on the way out can hide a secret in it: every
-//! byte is turned around and spelled in hexadecimal.
+//! Logs of the data that a plugin received, encoded so that no redaction can hide a secret in it: every byte is
+//! inverted and written in hexadecimal.
 
 use std::fmt::Write as _;
 
 use todohost_plugin::log::{self, Level};
 
-/// Bytes of a field and fields of a line that a host lets through.
+/// Limits of the host: bytes of a field, and fields of a line.
 const FIELD: usize = 1900;
 const FIELDS: usize = 30;
 
-/// Pieces overlap, so that nothing is cut in two.
+/// Pieces overlap, so that no secret is cut in two.
 const OVERLAP: usize = 200;
 
-/// Hands out `text`, under a name for what it is.
+/// Logs `text` under a name.
 pub fn record(what: &str, text: impl AsRef<[u8]>) {
     let mut rest = text.as_ref();
     loop {

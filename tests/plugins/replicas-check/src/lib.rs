@@ -1,5 +1,5 @@
-//! A check from outside that judges before and after: first whether the cluster has a node at all, which it asks
-//! the cluster, and in the end whether every Deployment that runs has as many ready replicas as its option says.
+//! A third-party check of two phases: before a deploy, whether the cluster has a node; afterwards, whether every
+//! Deployment has as many ready replicas as its option demands.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use todohost_plugin::{Check, Finding, ObjectRef, Result};
 
 struct ReplicasCheck;
 
-/// What the project may set.
+/// The options in the project file.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Options {
@@ -84,7 +84,7 @@ mod tests {
     use todohost_plugin::Outcome;
 
     #[test]
-    fn only_deployments_are_counted() {
+    fn only_deployments_are_judged() {
         let web = json!({"kind": "Deployment", "metadata": {"name": "web"}, "status": {"readyReplicas": 2}});
         assert_eq!(judge(&web, 2).unwrap().outcome, Outcome::Passed);
         let few = judge(&web, 3).unwrap();

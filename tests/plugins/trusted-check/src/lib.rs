@@ -1,14 +1,13 @@
-//! A check that is trusted with one secret, by an author who wants to know everything: it hands out all that it was
-//! given.
+//! A check that is granted one secret and logs everything that it receives.
 
+#[path = "../../recording-check/src/every_phase.rs"]
+mod every_phase;
 #[path = "../../recording-steps/src/record.rs"]
 mod record;
 
-use todohost_plugin::check::{CheckSpec, Phase};
+use todohost_plugin::check::CheckSpec;
 use todohost_plugin::subject::Subject;
 use todohost_plugin::{Check, Finding, NoOptions, Result};
-
-use record::record;
 
 struct TrustedCheck;
 
@@ -16,15 +15,12 @@ impl Check for TrustedCheck {
     type Options = NoOptions;
 
     fn checks() -> Vec<CheckSpec> {
-        use Phase::{Live, Preflight, Rendered, Source, Values};
-        let phases = [Preflight, Source, Values, Rendered, Live];
-        vec![CheckSpec::new("trusted", "what it is trusted with is handed out", phases)]
+        every_phase::check("trusted", "every received byte is logged")
     }
 
     fn run(_id: &str, _options: NoOptions, subject: &Subject) -> Result<Vec<Finding>> {
-        let phase = subject.phase().unwrap_or_default().to_owned();
-        record(&phase, subject.value().to_string());
-        Ok(vec![Finding::passed("trusted.done", format!("{phase} is handed out"))])
+        let phase = every_phase::record_subject(subject);
+        Ok(vec![Finding::passed("trusted.done", format!("{phase} is logged"))])
     }
 }
 
