@@ -1,4 +1,4 @@
-"""What a machine without Docker, image registry or cluster needs to run the real thing.
+"""An engine, clusters and a database for a machine without Docker, image registry or cluster.
 
-Nothing outside this folder knows of it. `tests/machine/machine --help` shows what it can do.
+Nothing outside of this folder depends on it. `tests/machine/machine --help` lists the commands.
 """

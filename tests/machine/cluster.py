@@ -1,7 +1,7 @@
 """A one-node Kubernetes with Docker Desktop's shape, run as plain daemons.
 
-Node, context, cluster and user are called docker-desktop, NodePorts answer on localhost, and the kubelet runs what
-`docker build` made.
+Node, context, cluster and user are called docker-desktop, NodePorts answer on localhost, and the kubelet runs the
+images of `docker build`.
 """
 
 import re
@@ -34,7 +34,7 @@ DAEMONS = (KUBELET, PROXY, SCHEDULER, CONTROLLERS, API_SERVER, ETCD)
 
 
 def address() -> str:
-    """The address that this machine would send from: the node's, reachable from pods."""
+    """Returns the source address of this machine's traffic, which is the node's address and reachable from pods."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # A datagram socket only asks the routing table; nothing is sent.
@@ -58,25 +58,25 @@ def _credentials(kubeconfig: Path | None) -> dict[str, str]:
 
 
 def _processes() -> str:
-    """Which processes the daemons are: a text that changes when one starts again."""
+    """Returns the process ids of the daemons as a text that changes when one of them restarts."""
     return "\n".join(f"{daemon.name} {daemon.pid()}" for daemon in DAEMONS)
 
 
 def is_up() -> bool:
-    """Whether its daemons are those that a whole `up` left, and its API answers."""
+    """Returns whether the daemons of a completed `up` run and the API server answers."""
     complete = COMPLETE.exists() and COMPLETE.read_text() == _processes()
     return complete and all(daemon.pid() for daemon in DAEMONS) and _answers("get", "--raw", "/readyz")
 
 
 def restart_api_server() -> None:
-    """Ends it without a word, as a crash does, and starts it and what went with it."""
+    """Kills the API server like a crash, and starts it again with the daemons that ended with it."""
     if not API_SERVER.stop(first=signal.SIGKILL):
         raise MachineError("the API server does not run")
     up()
 
 
 def up() -> None:
-    """Starts what does not run and waits until the node takes pods."""
+    """Starts the stopped daemons and waits until the node accepts pods."""
     if is_up():
         _publish()
         return
@@ -97,7 +97,7 @@ def up() -> None:
 
 
 def _publish() -> None:
-    """Puts the context into the kubeconfig that users are given, beside those of others (kind adds its own)."""
+    """Adds the context to the users' kubeconfig, beside other contexts (kind adds its own)."""
     separate = CONFIGURATIONS / "admin.conf"
     if KUBECONFIG.exists():
         merged = run(
@@ -192,7 +192,7 @@ def _start_control_plane(folder: Path, ip: str) -> None:
         API_SERVER.must_live()
 
     wait_until(ready, "the API server to be ready", 120, alive)
-    # admin.conf is in the group kubeadm:cluster-admins, which nothing binds until somebody does.
+    # admin.conf is in the group kubeadm:cluster-admins, which has no role binding yet.
     binding = "kubeadm:cluster-admins"
     if not _answers("get", "clusterrolebinding", binding, kubeconfig=super_admin):
         kubectl(
@@ -222,7 +222,7 @@ def _start_control_plane(folder: Path, ip: str) -> None:
 
 
 def _start_node(folder: Path, ip: str, environment: dict[str, str]) -> None:
-    # Without a stub, the cluster's DNS would forward to itself where the machine's resolver is on loopback.
+    # Without this file the cluster's DNS would forward to itself if the machine's resolver is on loopback.
     nameservers = [line for line in Path("/etc/resolv.conf").read_text().splitlines() if line.startswith("nameserver")]
     write(RUN / "resolv.conf", "\n".join(nameservers) + "\n")
     write(
@@ -291,8 +291,8 @@ def _start_dns() -> None:
 
 
 def down() -> None:
-    """Stops the daemons; what they keep stays for the next start."""
+    """Stops the daemons; their data is kept for the next start."""
     for daemon in DAEMONS:
-        # The API server would wait for its watchers, who are about to go as well.
+        # A clean shutdown of the API server would wait for its watchers, which are stopped as well.
         if daemon.stop(seconds=3):
             say(f"stopped {daemon.name}")

@@ -18,26 +18,31 @@ from machine.place import RUN, STATE, remove
 from machine.process import MachineError, say
 
 TARGETS = ("docker-desktop", "kind", "minikube")
-# The engine's questions for the nodes that are its containers.
+# Arguments of `docker ps` that list the nodes of each cluster.
 NODES = (kind.MADE, minikube.MADE)
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one verb; gives the exit code."""
+    """Runs one command; returns its exit code."""
     parser = argparse.ArgumentParser(
-        prog="machine", description="An engine, clusters and a database for a machine without."
+        prog="machine", description="An engine, clusters and a database for a machine that has none."
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("up", help="start what does not run and make what is missing")
+    verb = verbs.add_parser("up", help="start the engine, the database and a cluster, and create missing parts")
     verb.add_argument("--target", choices=TARGETS, default=TARGETS[0])
     verb.add_argument("--engine-only", action="store_true", help="only the engine and the base images")
-    verb = verbs.add_parser("down", help="stop everything that up started, also what a killed run left")
-    verb.add_argument("--wipe", action="store_true", help="forget all data as well; the cache stays")
-    verb = verbs.add_parser("env", help="print the exports that make docker, kubectl, kind and minikube see it")
-    verb.add_argument("--target", choices=TARGETS, action="append", help="taken for granted: all share one environment")
-    verb = verbs.add_parser("status", help="what runs; exit code 1 when nothing does")
+    verb = verbs.add_parser("down", help="stop everything that up started, including leftovers of a killed run")
+    verb.add_argument("--wipe", action="store_true", help="delete all data as well, but not the cache")
+    verb = verbs.add_parser("env", help="print exports for docker, kubectl, kind and minikube")
+    verb.add_argument(
+        "--target",
+        choices=TARGETS,
+        action="append",
+        help="accepted and ignored, since all targets share one environment",
+    )
+    verb = verbs.add_parser("status", help="list running parts; exit code 1 if none runs")
     verb.add_argument("--json", action="store_true")
-    verbs.add_parser("bare", help="exit code 0 if this machine has no engine and no cluster of its own")
+    verbs.add_parser("bare", help="exit code 0 if this machine has neither engine nor cluster")
     verb = verbs.add_parser("restart", help="kill a part of the docker-desktop cluster and start it again")
     verb.add_argument("part", choices=["kube-apiserver"])
     given = parser.parse_args(arguments)
@@ -65,14 +70,14 @@ def main(arguments: list[str]) -> int:
         say(f"failed: {error}")
         return 1
     except KeyboardInterrupt:
-        say("stopped; run it again to go on")
+        say("stopped; run the command again to continue")
         return 130
     return 0
 
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """One at a time."""
+    """Holds the lock that prevents parallel runs."""
     STATE.mkdir(parents=True, exist_ok=True)
     with (STATE / "lock").open("w") as lock:
         try:
@@ -84,10 +89,10 @@ def locked() -> Iterator[None]:
 
 
 def up(target: str, engine_only: bool) -> None:
-    """Brings up what a target needs."""
+    """Starts everything that a target needs."""
     if os.geteuid() != 0:
         raise MachineError("only root can start an engine and a cluster; install Docker Desktop instead")
-    # Addresses of pods are kept here: not private, but nothing in it is for others to write.
+    # The folder has the pods' addresses: readable by every user, but writable only by root.
     STATE.mkdir(parents=True, exist_ok=True)
     engine.up()
     base_images.up()
@@ -106,7 +111,7 @@ def up(target: str, engine_only: bool) -> None:
 
 
 def down(wipe: bool) -> None:
-    """Stops everything, in the order that lets it end well."""
+    """Stops everything in an order that allows a clean end."""
     minikube.down()
     kind.down()
     cluster.down()
@@ -117,7 +122,7 @@ def down(wipe: bool) -> None:
 
 
 def remove_state() -> None:
-    """Forgets all data but the lock that is held."""
+    """Deletes all data except the held lock."""
     engine.unmount_below(STATE)
     for entry in STATE.iterdir():
         if entry.name != "lock":
@@ -125,14 +130,14 @@ def remove_state() -> None:
 
 
 def exports() -> str:
-    """Shell lines for `eval`."""
+    """Returns shell lines for `eval`."""
     known = engine.environment()
     own = f"{STATE}/kubernetes:{kind.folder()}:{minikube.folder()}:"
     path = own + known.pop("PATH").removesuffix(":" + os.environ.get("PATH", ""))
     lines = {**known, "KUBECONFIG": str(cluster.KUBECONFIG), **minikube.environment()}
     if not os.environ.get("DATABASE_URL") and postgres.PASSWORD.exists():
         lines["DATABASE_URL"] = postgres.url(cluster.address())
-    # What a program is given another wall clock by.
+    # The library that gives a program another wall clock.
     for clock in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"):
         lines["TODOHOST_TEST_CLOCK"] = str(clock)
     text = [f"export {name}={shlex.quote(value)}" for name, value in lines.items()]
@@ -141,7 +146,7 @@ def exports() -> str:
 
 
 def status(as_json: bool) -> int:
-    """Shows which daemons and which nodes run."""
+    """Prints the running daemons and nodes."""
     names = sorted(path.stem for path in (RUN / "daemons").glob("*.json"))
     running = {name: pid for name in names if (pid := Daemon(name).pid())}
     if "dockerd" in running:
@@ -157,7 +162,7 @@ def status(as_json: bool) -> int:
 
 
 def not_bare() -> str | None:
-    """What this machine has of its own; `None` if it has neither engine nor cluster."""
+    """Returns the engine or cluster that this machine already has, or `None`."""
     own = os.environ.get("DOCKER_HOST") == f"unix://{engine.DOCKER_SOCKET}"
     if not own and shutil.which("docker"):
         try:
@@ -176,5 +181,5 @@ def not_bare() -> str | None:
 
 
 def names_clusters(kubeconfig: str) -> bool:
-    """Whether a kubeconfig has any context; tools that remove the last one leave an empty list or `null`."""
+    """Returns whether a kubeconfig has a context; tools that remove the last one leave an empty list or `null`."""
     return re.search(r"^contexts:[ \t]*\n\s*- ", kubeconfig, re.M) is not None

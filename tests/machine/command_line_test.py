@@ -1,4 +1,4 @@
-"""Tests of `command_line`: what counts as a cluster of the machine's own."""
+"""Tests of `command_line`: detection of clusters in kubeconfig files."""
 
 import unittest
 
@@ -16,7 +16,7 @@ class NamesClustersTest(unittest.TestCase):
                 self.assertTrue(names_clusters(text))
 
     def test_no_context(self) -> None:
-        """What is left when the last one was deleted."""
+        """Files after deletion of the last context."""
         users = "users:\n- name: a\n"
         for nothing in (f"contexts: null\n{users}", "contexts: []\n", f"contexts:\n{users}"):
             with self.subTest(nothing=nothing):

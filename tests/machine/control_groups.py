@@ -1,7 +1,7 @@
-"""Control group hierarchies of version 1: all that the kernel has are mounted.
+"""Control group hierarchies of version 1: mounts all that the kernel has.
 
-The init of a node mounts what it finds in the kernel. Where that is more than is mounted here, every process is from
-then on in a group that containerd finds no mount for, and it reports no kill for memory any more.
+The init of a node mounts every hierarchy of the kernel. If some of them are not mounted on this machine, each process
+is then in a group without a mount, and containerd no longer reports OOM kills.
 """
 
 from pathlib import Path
@@ -10,12 +10,12 @@ from machine.process import run
 
 ROOT = Path("/sys/fs/cgroup")
 
-# Controllers that an init puts into one hierarchy.
+# Controllers that an init mounts as one hierarchy.
 JOINED = ("net_cls", "net_prio")
 
 
 def up() -> None:
-    """Mounts what is not; nothing where the machine has version 2 only."""
+    """Mounts the missing hierarchies; does nothing if the machine has only version 2."""
     if not (ROOT / "memory").is_dir():
         return
     for controllers in unmounted(Path("/proc/cgroups").read_text(), Path("/proc/self/mountinfo").read_text()):
@@ -25,7 +25,7 @@ def up() -> None:
 
 
 def unmounted(known: str, mounts: str) -> list[str]:
-    """Hierarchies that are not mounted, each as its controllers; from the texts of the kernel."""
+    """Returns the controllers of each hierarchy that is not mounted, from the kernel's tables."""
     mounted: set[str] = set()
     for line in mounts.splitlines():
         kind, _, options = line.partition(" - ")[2].split(" ")[:3]

@@ -1,4 +1,4 @@
-"""Which hierarchies are missing, by what the kernel says."""
+"""Tests of `control_groups`: missing hierarchies in the kernel's tables."""
 
 import unittest
 
@@ -13,11 +13,11 @@ MOUNTS = (
 
 
 class Unmounted(unittest.TestCase):
-    def test_what_nobody_mounted_yet_is_joined_as_an_init_does(self) -> None:
+    def test_controllers_without_a_hierarchy_are_joined_like_by_an_init(self) -> None:
         known = HEAD + "memory\t4\t1\t1\nnet_cls\t0\t1\t1\nperf_event\t0\t1\t1\nnet_prio\t0\t1\t1\nhugetlb\t0\t1\t0\n"
         self.assertEqual(unmounted(known, MOUNTS), ["net_cls,net_prio", "perf_event"])
 
-    def test_what_a_node_mounted_elsewhere_is_mounted_as_it_is(self) -> None:
+    def test_hierarchies_mounted_in_a_node_keep_their_controllers(self) -> None:
         known = HEAD + "memory\t4\t1\t1\nnet_cls\t13\t1\t1\nhugetlb\t10\t1\t1\nnet_prio\t13\t1\t1\n"
         self.assertEqual(unmounted(known, MOUNTS), ["net_cls,net_prio", "hugetlb"])
 

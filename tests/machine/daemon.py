@@ -1,7 +1,7 @@
-"""Daemons that go on after this program: started once, found again, stopped.
+"""Daemons that outlive this program: started once, found again, stopped.
 
-There is no init to do it. A daemon is known by its process id *and* start time, so that a recycled id is never
-taken for it; a zombie (PID 1 may reap late) counts as dead.
+The machine lacks an init for this. A daemon is identified by its process id *and* start time, so that a recycled id is
+never mistaken for it; a zombie (PID 1 may reap late) counts as dead.
 """
 
 import json
@@ -16,8 +16,8 @@ from pathlib import Path
 from machine.place import LOGS, RUN
 from machine.process import MachineError, wait_until
 
-# The process writes itself down before it becomes the daemon: however early this program is killed, no daemon runs that
-# the next one does not know.
+# The process records itself before it becomes the daemon: even if this program is killed early, the next one knows
+# every running daemon.
 WRITE_DOWN = """\
 started=$(sed 's/.*) //' "/proc/$$/stat" | cut -d ' ' -f 20) &&
 printf '{"pid": %s, "started": %s}' "$$" "$started" >"$0.partial" && mv "$0.partial" "$0" && exec "$@"
@@ -25,14 +25,14 @@ printf '{"pid": %s, "started": %s}' "$$" "$started" >"$0.partial" && mv "$0.part
 
 
 def process_state(stat: str) -> tuple[str, int]:
-    """State letter and start time (clock ticks since boot) from a line of /proc/PID/stat."""
-    # The name in parentheses may itself hold blanks and parentheses: fields are counted from its end.
+    """Returns state letter and start time (clock ticks since boot) from a line of /proc/PID/stat."""
+    # The name in parentheses can contain blanks and parentheses, so the fields are counted from its end.
     fields = stat.rpartition(")")[2].split()
     return fields[0], int(fields[19])
 
 
 def started_at(pid: int) -> int | None:
-    """Start time of a living process; `None` for one that is gone or a zombie."""
+    """Returns the start time of a living process; `None` for an ended one or a zombie."""
     try:
         state, start = process_state(Path(f"/proc/{pid}/stat").read_text())
     except (FileNotFoundError, ProcessLookupError):
@@ -42,22 +42,22 @@ def started_at(pid: int) -> int | None:
 
 @dataclass(frozen=True)
 class Daemon:
-    """One daemon by its name."""
+    """A daemon, identified by its name."""
 
     name: str
 
     @property
     def record(self) -> Path:
-        """Where its process is written down."""
+        """Path of the record of its process."""
         return RUN / "daemons" / f"{self.name}.json"
 
     @property
     def log(self) -> Path:
-        """What it prints."""
+        """Path of its output."""
         return LOGS / f"{self.name}.log"
 
     def pid(self) -> int | None:
-        """Its process, while it lives."""
+        """Returns its process id, or `None` if it does not run."""
         try:
             known = json.loads(self.record.read_text())
         except (FileNotFoundError, ValueError):
@@ -66,7 +66,7 @@ class Daemon:
         return int(known["pid"]) if alive else None
 
     def start(self, *command: str | Path, env: Mapping[str, str] | None = None, user: str | None = None) -> bool:
-        """Starts it unless it runs; tells whether it did."""
+        """Starts the daemon unless it runs; returns whether it was started."""
         if self.pid() is not None:
             return False
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -88,13 +88,13 @@ class Daemon:
         return True
 
     def must_live(self) -> None:
-        """Raises with its last words if it is dead."""
+        """Raises an error with its last output if it does not run."""
         if self.pid() is None:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
-            raise MachineError(f"{self.name} ended by itself:\n{tail}")
+            raise MachineError(f"{self.name} ended unexpectedly:\n{tail}")
 
     def stop(self, seconds: float = 15, first: signal.Signals = signal.SIGTERM) -> bool:
-        """Asks it to end, insists after `seconds`; tells whether it ran."""
+        """Stops the daemon, by SIGKILL after `seconds`; returns whether it ran."""
         pid = self.pid()
         if pid is not None:
             os.kill(pid, first)

@@ -1,4 +1,4 @@
-"""Tests of `daemon`: whose process it is, and that it ends."""
+"""Tests of `daemon`: identification and end of processes."""
 
 import os
 import subprocess
@@ -16,13 +16,13 @@ class ProcessStateTest(unittest.TestCase):
     """The line of /proc/PID/stat."""
 
     def test_name_with_blanks_and_parentheses(self) -> None:
-        """The name may look like fields."""
+        """The name can look like fields."""
         fields = " ".join(str(number) for number in range(4, 53))
         state, start = daemon.process_state(f"17 (a) S (b) R {fields}")
         self.assertEqual((state, start), ("R", 22))
 
     def test_own_process_lives(self) -> None:
-        """This very process."""
+        """The process of this test."""
         self.assertIsNotNone(daemon.started_at(os.getpid()))
 
     def test_zombie_is_dead(self) -> None:
@@ -40,7 +40,7 @@ class DaemonTest(unittest.TestCase):
     """Start, find again, stop."""
 
     def setUp(self) -> None:
-        """A scratch place."""
+        """Uses temporary folders."""
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         for name in ("RUN", "LOGS"):
@@ -49,7 +49,7 @@ class DaemonTest(unittest.TestCase):
             self.addCleanup(patched.stop)
 
     def test_started_once_and_stopped(self) -> None:
-        """A second start finds it; after a stop it is gone."""
+        """A second start finds the running daemon; after a stop it is gone."""
         sleeper = daemon.Daemon("sleeper")
         self.assertTrue(sleeper.start("sleep", "60"))
         pid = sleeper.pid()
@@ -60,7 +60,7 @@ class DaemonTest(unittest.TestCase):
         self.assertFalse(sleeper.stop())
 
     def test_known_even_if_the_starter_is_killed(self) -> None:
-        """The record is made by the process itself: here nobody else is there to make it."""
+        """The process writes its own record, so the record exists even without its starter."""
         sleeper = daemon.Daemon("sleeper")
         sleeper.record.parent.mkdir(parents=True)
         child = subprocess.Popen(["sh", "-c", daemon.WRITE_DOWN, sleeper.record, "sleep", "60"])
@@ -69,9 +69,9 @@ class DaemonTest(unittest.TestCase):
         wait_until(sleeper.record.exists, "the record", 5)
         self.assertEqual(sleeper.pid(), child.pid)
 
-    def test_a_program_that_is_missing(self) -> None:
-        """Says so."""
-        with self.assertRaisesRegex(MachineError, "ended by itself(.|\n)*not found"):
+    def test_missing_program_is_reported(self) -> None:
+        """The error has the shell's message."""
+        with self.assertRaisesRegex(MachineError, "ended unexpectedly(.|\n)*not found"):
             daemon.Daemon("missing").start("/nonexistent/daemon")
 
     def test_recycled_process_id_is_not_taken_for_it(self) -> None:
@@ -81,8 +81,8 @@ class DaemonTest(unittest.TestCase):
         sleeper.record.write_text(f'{{"pid": {os.getpid()}, "started": 1}}')
         self.assertIsNone(sleeper.pid())
 
-    def test_last_words_of_one_that_ends(self) -> None:
-        """They are in the error."""
+    def test_error_has_the_last_output_of_an_ended_daemon(self) -> None:
+        """The message has the end of the log."""
         failing = daemon.Daemon("failing")
         failing.log.parent.mkdir(parents=True, exist_ok=True)
         failing.log.write_text("cannot bind\n")

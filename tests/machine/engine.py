@@ -1,6 +1,6 @@
-"""A Docker engine whose images the kubelet sees: dockerd in the kubelet's own containerd and namespace.
+"""A Docker engine that shares its images with the kubelet: dockerd uses the kubelet's containerd and its namespace.
 
-That is what Docker Desktop does, so `docker build` makes what a Pod with `imagePullPolicy: Never` runs.
+Docker Desktop does the same, so that a Pod with `imagePullPolicy: Never` can run an image of `docker build`.
 """
 
 import json
@@ -24,13 +24,13 @@ BRIDGE_ADDRESS = "172.30.0.1/24"
 
 
 def path() -> str:
-    """Where programs are looked for: ours first."""
+    """Returns the search path of programs, beginning with those of this package."""
     root = packages.docker_programs()
     return ":".join([f"{root}/usr/bin", f"{root}/usr/sbin", "/usr/sbin", "/sbin", os.environ.get("PATH", "/usr/bin")])
 
 
 def environment() -> dict[str, str]:
-    """What a docker client needs to find this engine and its build plugin."""
+    """Returns the variables by which a docker client finds this engine and its build plugin."""
     return {
         "DOCKER_HOST": f"unix://{DOCKER_SOCKET}",
         "DOCKER_CONFIG": str(STATE / "docker-client"),
@@ -44,12 +44,12 @@ def docker(*arguments: str | Path, timeout: float = 600, text: str | None = None
 
 
 def image_exists(reference: str) -> bool:
-    """Whether the engine has an image."""
+    """Returns whether the engine has an image."""
     return succeeds("docker", "image", "inspect", reference, env=environment())
 
 
 def containers(filters: Sequence[str]) -> dict[str, int]:
-    """The containers that run, by name, each with its first process."""
+    """Returns the running containers by name, with their first process."""
     found = docker("ps", "-q", *filters).split()
     form = "{{.Name}} {{.State.Pid}}"
     lines = docker("inspect", "--format", form, *found).splitlines() if found else []
@@ -57,7 +57,7 @@ def containers(filters: Sequence[str]) -> dict[str, int]:
 
 
 def up() -> None:
-    """Starts what does not run."""
+    """Starts the stopped daemons."""
     packages.install(packages.INSTALLED)
     programs = packages.docker_programs()
     write(
@@ -104,7 +104,7 @@ def _start_dockerd() -> None:
     }
     write(configuration, json.dumps(settings, indent=2))
     if DOCKERD.pid() is None:
-        # A killed engine leaves its process id behind, and a recycled one would keep it from starting.
+        # A killed engine leaves its pid file, and a recycled process id would prevent its start.
         (RUN / "dockerd.pid").unlink(missing_ok=True)
     if DOCKERD.start("dockerd", "--config-file", configuration, env={"PATH": path()}):
         say("starting dockerd")
@@ -152,9 +152,9 @@ state = "{RUN}/containerd"
 
 
 def down() -> None:
-    """Stops containers, daemons and mounts, and takes back what was set in the network."""
+    """Stops containers, daemons and mounts, and reverts the network settings."""
     if not (RUN / "containerd.toml").exists():
-        # Never up here: docker0 and the rest would be somebody else's.
+        # The engine was never started: docker0 and the rest belong to another one.
         return
     if CONTAINERD.pid() is not None:
         _remove_containers()
@@ -180,7 +180,7 @@ def _remove_containers() -> None:
 
 
 def _kill_containers() -> None:
-    """Ends what outlives a containerd that was killed: its shims, and what runs on its snapshots."""
+    """Kills processes that outlived a killed containerd: its shims, and processes on its snapshots."""
     left = _left_processes()
     if left:
         say(f"killing {len(left)} processes of containers that a killed run left")
@@ -207,7 +207,7 @@ def _left_processes() -> list[int]:
 
 
 def is_on_snapshot(mounts: str, state: Path) -> bool:
-    """Whether the root in a /proc/PID/mountinfo is a container's, kept below `state`."""
+    """Returns whether the root in a /proc/PID/mountinfo is a container's snapshot below `state`."""
     for line in mounts.splitlines():
         fields = line.split()
         if fields[4] == "/" and f",upperdir={state}/containerd/" in fields[-1]:

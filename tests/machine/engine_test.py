@@ -1,4 +1,4 @@
-"""Tests of `engine`: which processes are a container's."""
+"""Tests of `engine`: detection of containers' processes."""
 
 import unittest
 from pathlib import Path
@@ -18,17 +18,17 @@ class IsOnSnapshotTest(unittest.TestCase):
         self.assertTrue(is_on_snapshot("102 64 0:50 / / rw,relatime " + OVERLAY.format(state=STATE), STATE))
 
     def test_a_process_outside_sees_the_mount_elsewhere(self) -> None:
-        """As every process of the machine does while a container runs."""
+        """Like every process of the machine while a container runs."""
         mounts = DISK + "\n102 64 0:50 / /run/x/rootfs rw,relatime " + OVERLAY.format(state=STATE)
         self.assertFalse(is_on_snapshot(mounts, STATE))
 
     def test_a_container_of_another_engine(self) -> None:
-        """It is left alone."""
+        """Its processes are not killed."""
         other = "102 64 0:50 / / rw,relatime " + OVERLAY.format(state="/var/lib/other")
         self.assertFalse(is_on_snapshot(other, STATE))
 
     def test_a_zombie(self) -> None:
-        """It has no mounts any more."""
+        """A zombie has no mounts."""
         self.assertFalse(is_on_snapshot("", STATE))
 
 

@@ -7,5 +7,5 @@ from machine.process import run
 
 
 def fetched(module: str, version: str) -> Path:
-    """The folder with a module's sources; nobody may write into it."""
+    """Returns the read-only folder with a module's sources."""
     return Path(json.loads(run("go", "mod", "download", "-json", f"{module}@{version}"))["Dir"])

@@ -1,4 +1,4 @@
-"""The image of kind's nodes: the parts that nodes have in common, and kind's own files."""
+"""The image of kind's nodes: the shared parts of nodes, and kind's own files."""
 
 import shutil
 
@@ -14,12 +14,12 @@ FILES = HERE / "kind-node"
 
 
 def reference() -> str:
-    """Named as the published ones are, with the version that is in it and what it is made from."""
+    """Returns the image's name: the published name with the Kubernetes version and a digest of the sources."""
     return f"kindest/node:{kubernetes.version()}-{node_parts.made_from(HERE / 'kind_node.py', FILES)}"
 
 
 def up() -> str:
-    """Gives the engine the image if it lacks it; returns its name."""
+    """Builds the image if the engine lacks it; returns its name."""
     image = reference()
     if not image_exists(image):
         _build(image)
@@ -30,7 +30,7 @@ def _build(image: str) -> None:
     context = node_parts.node_context("kind-node", FILES)
     say("making the kind node image")
     write(context / "version", kubernetes.version())
-    # kind's own files come from its module at build time; nothing of them is kept here.
+    # kind's own files come from its Go module at build time and are not stored here.
     run("cp", "-r", "--no-preserve=mode", fetched(MODULE, VERSION) / "images/base/files", context / "base-files")
     write(context / "base-files/kind/version.pause", node_parts.pause_name())
     node_parts.build(context, image)

@@ -21,7 +21,7 @@ PROGRAMS = (
 
 
 def version() -> str:
-    """The Kubernetes version that go.mod pins, e.g. `v1.35.4`."""
+    """Returns the Kubernetes version that go.mod pins, e.g. `v1.35.4`."""
     found = re.search(r"^\s*(?:require )?k8s\.io/kubernetes (v[0-9.]+)$", (SOURCE / "go.mod").read_text(), re.M)
     if not found:
         raise MachineError(f"{SOURCE}/go.mod does not require k8s.io/kubernetes")
@@ -29,7 +29,7 @@ def version() -> str:
 
 
 def binary() -> Path:
-    """The binary, built once for what go.sum and its sources say."""
+    """Returns the binary, built once for each content of go.sum and the sources."""
 
     def build(output: Path) -> None:
         say(f"compiling Kubernetes {version()} (minutes, once)")
@@ -50,7 +50,7 @@ def binary() -> Path:
 
 
 def programs() -> Path:
-    """A folder with each program under its own name."""
+    """Returns a folder with a link for each program."""
     folder = STATE / "kubernetes"
     link_programs(folder, PROGRAMS, binary())
     return folder

@@ -1,4 +1,4 @@
-"""minikube: the program, and the cluster of the profile that it is named after."""
+"""minikube: the program, and the cluster of its default profile."""
 
 import json
 import platform
@@ -13,24 +13,24 @@ from machine.process import logged, run, say, succeeds
 
 NAME = "minikube"
 HOME = STATE / "minikube-home"
-# The engine's question for what minikube made of itself.
+# Arguments of docker that list everything minikube created.
 MADE = ("--filter", "label=created_by.minikube.sigs.k8s.io=true")
-# What minikube brings to its nodes.
+# Programs that minikube copies to its nodes.
 BINARIES = ("kubeadm", "kubelet", "kubectl")
 
 
 def environment() -> dict[str, str]:
-    """What the program needs besides the engine."""
+    """Returns the variables of the program, without those of the engine."""
     return {"MINIKUBE_HOME": str(HOME), "KUBECONFIG": str(cluster.KUBECONFIG)}
 
 
 def up() -> None:
-    """Makes the program, the node image and the cluster, and starts it where it is stopped."""
+    """Builds the program and the node image, and creates or starts the cluster."""
     write(folder() / "minikube", script(_program(), minikube_node.up()), 0o755)
     processor = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     cache = HOME / ".minikube" / "cache" / "linux" / processor / kubernetes.version()
     link_programs(cache, BINARIES, kubernetes.binary())
-    # It would ask the network for a newer one.
+    # Without this setting minikube would search the network for a newer version.
     write(HOME / ".minikube" / "config" / "config.json", json.dumps({"WantUpdateNotification": False}))
     if not is_up():
         say("starting minikube")
@@ -38,18 +38,18 @@ def up() -> None:
 
 
 def script(program: Path, image: str) -> str:
-    """What users call: the program, with what a cluster needs that is made on this machine."""
+    """Returns the script for users: the program with the options for a cluster on this machine."""
     text = (FILES / "minikube").read_text().replace("@IMAGE@", image)
     return text.replace("@KUBERNETES@", kubernetes.version()).replace("@MINIKUBE@", str(program))
 
 
 def folder() -> Path:
-    """The folder with the program that users call."""
+    """Returns the folder with the program for users."""
     return STATE / "minikube"
 
 
 def is_up() -> bool:
-    """Whether its node is ready."""
+    """Returns whether its node is ready."""
     kubectl = (kubernetes.programs() / "kubectl", "--context", NAME)
     ready = ("wait", f"node/{NAME}", "--for=condition=Ready", "--timeout=5s")
     return cluster.KUBECONFIG.exists() and succeeds(*kubectl, *ready, env=_all())
@@ -74,14 +74,14 @@ def _program() -> Path:
 
 
 def down() -> None:
-    """Removes the clusters of every profile: their engine is about to stop."""
+    """Removes the clusters of all profiles before their engine is stopped."""
     if not succeeds("docker", "version", env=engine.environment()):
         return
     program = folder() / "minikube"
     if program.exists() and docker("ps", "-aq", *MADE) and succeeds(program, "version", env=_all()):
         say("removing minikube")
         run(program, "delete", "--all", env=_all())
-    # The program is called out of the cache: where that was cleared, the engine removes what it made.
+    # The program is in the cache; if the cache was cleared, the engine removes the nodes, volumes and networks.
     for node in docker("ps", "-aq", *MADE).split():
         docker("rm", "--force", "--volumes", node)
     for kind in ("volume", "network"):

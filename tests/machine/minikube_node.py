@@ -1,4 +1,4 @@
-"""The image of minikube's nodes: the parts that nodes have in common, and minikube's own files."""
+"""The image of minikube's nodes: the shared parts of nodes, and minikube's own files."""
 
 import shutil
 
@@ -14,12 +14,12 @@ FILES = HERE / "minikube-node"
 
 
 def reference() -> str:
-    """Named after what it is made from."""
+    """Returns the image's name, with a digest of its sources."""
     return f"todohost.test/kicbase:{VERSION}-{node_parts.made_from(HERE / 'minikube_node.py', FILES)}"
 
 
 def up() -> str:
-    """Gives the engine the image if it lacks it; returns its name."""
+    """Builds the image if the engine lacks it; returns its name."""
     image = reference()
     if not image_exists(image):
         _build(image)
@@ -29,7 +29,7 @@ def up() -> str:
 def _build(image: str) -> None:
     context = node_parts.node_context("minikube-node", FILES)
     say("making the minikube node image")
-    # minikube's own files come from its module at build time; nothing of them is kept here.
+    # minikube's own files come from its Go module at build time and are not stored here.
     run("cp", "-r", "--no-preserve=mode", fetched(MODULE, VERSION) / "deploy/kicbase", context / "kicbase")
     write(context / "version", kubernetes.version())
     node_parts.build(context, image)

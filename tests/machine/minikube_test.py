@@ -1,4 +1,4 @@
-"""Tests of `minikube`: what its program is called with."""
+"""Tests of `minikube`: the arguments of its program."""
 
 import subprocess
 import unittest
@@ -8,28 +8,28 @@ from machine.minikube import script
 
 
 class ScriptTest(unittest.TestCase):
-    """The words that the real program sees."""
+    """Arguments of the real program."""
 
     def words(self, *given: str) -> list[str]:
-        """What it is called with when a user types these."""
+        """Returns the arguments of the real program for those of a user."""
         text = script(Path("/bin/echo"), "kicbase:1")
         return subprocess.run(["sh", "-c", text, "minikube", *given], capture_output=True, text=True).stdout.split()
 
-    def test_a_start_is_given_what_this_machine_has(self) -> None:
-        """Also one that names the profile first."""
+    def test_start_has_the_options_of_this_machine(self) -> None:
+        """Even if the profile comes first."""
         for given in (["start", "--output", "json"], ["--profile", "other", "start"]):
             with self.subTest(given=given):
                 words = self.words(*given)
                 self.assertIn("--base-image=kicbase:1", words)
                 self.assertEqual(words[-len(given) :], given)
 
-    def test_what_is_given_wins(self) -> None:
-        """Of two values minikube takes the last."""
+    def test_explicit_options_take_precedence(self) -> None:
+        """minikube uses the last value of an option."""
         drivers = [word for word in self.words("start", "--driver=kvm2") if word.startswith("--driver")]
         self.assertEqual(drivers, ["--driver=docker", "--driver=kvm2"])
 
-    def test_other_commands_are_left_alone(self) -> None:
-        """A profile may be called as it likes."""
+    def test_other_commands_are_unchanged(self) -> None:
+        """Even if the name of a profile contains `start`."""
         for given in (["delete", "--all"], ["status", "--profile", "started"]):
             with self.subTest(given=given):
                 self.assertEqual(self.words(*given), given)

@@ -1,7 +1,7 @@
-"""What the engine and the pods need of the machine's network, and taking it back.
+"""Network settings of the machine for the engine and the pods, and their removal.
 
 Owns the pods' CNI configuration, forwarding, and the removal of bridges, network namespaces and packet filter rules,
-also of those that a killed run left. Makes none of Docker's or Kubernetes' own rules: their daemons do.
+including leftovers of a killed run. Docker's and Kubernetes' own rules are made by their daemons.
 """
 
 import json
@@ -25,9 +25,9 @@ _OURS = re.compile(
 
 
 def up() -> None:
-    """Switches forwarding on and writes the pods' network down.
+    """Enables forwarding and writes the configuration of the pods' network.
 
-    Forwarding has to be on before dockerd starts: one that switches it on itself drops what is not its own.
+    Forwarding has to be enabled before dockerd starts: if dockerd enables it, it drops all other forwarded packets.
     """
     for setting in ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables"):
         file = Path("/proc/sys") / setting.replace(".", "/")
@@ -46,7 +46,7 @@ def up() -> None:
 
 
 def let_pods_through() -> None:
-    """Accepts pods' packets whatever the policy of FORWARD is."""
+    """Accepts the pods' packets even if the policy of FORWARD is DROP."""
     for direction in ("-s", "-d"):
         rule = ("FORWARD", direction, POD_RANGE, "-j", "ACCEPT")
         if not succeeds("iptables", "-C", *rule, env=PATH):
@@ -54,12 +54,12 @@ def let_pods_through() -> None:
 
 
 def without_ours(rules: str) -> str:
-    """The output of iptables-save less the chains and rules that engine and cluster made."""
+    """Returns the output of iptables-save without the chains and rules of engine and cluster."""
     return "".join(line for line in rules.splitlines(keepends=True) if not _OURS.search(line))
 
 
 def down() -> None:
-    """Takes back rules, bridges and pods' namespaces; call it when no container runs any more."""
+    """Removes rules, bridges and network namespaces of pods; requires that all containers have ended."""
     for family in ("iptables", "ip6tables"):
         if not Path(f"/usr/sbin/{family}-save").exists():
             continue
@@ -73,6 +73,6 @@ def down() -> None:
             namespace.unlink(missing_ok=True)
     remove(RUN / "cni-addresses")
     for interface in sorted(path.name for path in Path("/sys/class/net").iterdir()):
-        # A killed engine leaves its ends of the containers' cables, named with as many digits as dockerd and CNI use.
+        # A killed engine leaves its ends of the containers' veth pairs, with names of dockerd's and CNI's length.
         if re.fullmatch(rf"{_BRIDGE}|veth[0-9a-f]{{7,8}}", interface):
             succeeds("ip", "link", "delete", interface, env=PATH)

@@ -1,4 +1,4 @@
-"""Tests of `network`: whose packet filter rules are taken back."""
+"""Tests of `network`: the packet filter rules that are removed."""
 
 import unittest
 
@@ -31,14 +31,14 @@ OTHERS = """\
 
 
 class WithoutOursTest(unittest.TestCase):
-    """What is kept of iptables-save's output."""
+    """The kept rules of iptables-save's output."""
 
-    def test_the_machines_own_rules_stay(self) -> None:
-        """Byte for byte, the policy of FORWARD too."""
+    def test_rules_of_the_machine_are_kept(self) -> None:
+        """Byte for byte, including the policy of FORWARD."""
         self.assertEqual(without_ours(OWN), OWN)
 
-    def test_each_rule_of_engine_and_cluster_goes(self) -> None:
-        """Each alone, so that none rides on another's mark."""
+    def test_each_rule_of_engine_and_cluster_is_removed(self) -> None:
+        """Each rule alone, so that none depends on another one's mark."""
         for line in OTHERS.splitlines(keepends=True):
             with self.subTest(line):
                 self.assertEqual(without_ours(OWN + line), OWN)

@@ -1,6 +1,6 @@
-"""What the nodes of kind and of minikube are made from: a root of Debian packages, and the images of a control plane.
+"""Shared parts of kind's and minikube's nodes: a root of Debian packages, and the images of a control plane.
 
-Owns neither product's own files: see `kind_node` and `minikube_node`.
+The products' own files are in `kind_node` and `minikube_node`.
 """
 
 import shutil
@@ -15,7 +15,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "containerd", "runc", "conntrack", "iptables", "nftables", "iproute2"),
     *("ethtool", "kmod", "jq", "procps", "socat", "containernetworking-plugins", "mount", "util-linux", "bash"),
     *("ca-certificates", "libseccomp2"),
-    # By these minikube works on its nodes.
+    # Programs that minikube runs on its nodes.
     *("openssh-server", "sudo", "curl"),
 )
 CONTROL_PLANE = HERE / "control-plane"
@@ -38,7 +38,7 @@ def _root_archive() -> Path:
 
 
 def root() -> str:
-    """The image of the root; gives the engine it if it lacks it."""
+    """Returns the image of the root, after building it if the engine lacks it."""
     image = f"todohost.test/node-root:{key(*PACKAGES)}"
     if not image_exists(image):
         docker("import", _root_archive(), image)
@@ -46,7 +46,7 @@ def root() -> str:
 
 
 def control_plane() -> Path:
-    """An archive of the images that kubeadm wants, all of them made from the one binary."""
+    """Returns an archive of the images that kubeadm requires, all made from the one binary."""
 
     def make(output: Path) -> None:
         say("making the images of the control plane")
@@ -66,18 +66,18 @@ def control_plane() -> Path:
 
 
 def image_names() -> list[str]:
-    """The images that kubeadm wants."""
+    """Returns the images that kubeadm requires."""
     kubeadm = kubernetes.programs() / "kubeadm"
     return run(kubeadm, "config", "images", "list", "--kubernetes-version", kubernetes.version()).split()
 
 
 def pause_name() -> str:
-    """The one among them that does nothing."""
+    """Returns the name of the pause image."""
     return next(name for name in image_names() if "/pause:" in name)
 
 
 def made_from(*sources: Path) -> str:
-    """The key of an image that has the root and the one binary in it, and what these files and folders say."""
+    """Returns the cache key of an image with the root, the binary, and these files and folders."""
     own = (HERE / "node_parts.py", HERE / "runc-without-resource", CONTROL_PLANE)
     files = [
         file for source in (*own, *sources) for file in (sorted(source.iterdir()) if source.is_dir() else [source])
@@ -86,7 +86,7 @@ def made_from(*sources: Path) -> str:
 
 
 def fresh_context(name: str, files: Path) -> Path:
-    """A folder to build in, with a copy of these files."""
+    """Returns a build context with a copy of these files."""
     context = STATE / f"{name}-context"
     remove(context)
     shutil.copytree(files, context)
@@ -94,7 +94,7 @@ def fresh_context(name: str, files: Path) -> Path:
 
 
 def node_context(name: str, files: Path) -> Path:
-    """The same for a node: with the binary, the runtime and the images of the control plane as well."""
+    """Returns a build context of a node: these files with the binary, the runtime and the control plane's images."""
     archive = control_plane()
     context = fresh_context(name, files)
     shutil.copy(HERE / "runc-without-resource", context)
@@ -110,7 +110,7 @@ def build(context: Path, image: str) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """The same file at another place, by a copy only where it has to be."""
+    """Links a file to another path; copies it if a hard link is not possible."""
     try:
         target.hardlink_to(source)
     except OSError:

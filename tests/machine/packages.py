@@ -1,4 +1,4 @@
-"""Debian packages: those that are installed, and Docker's own from the next release, which are only unpacked."""
+"""Debian packages: installed ones, and Docker's from the next release, which are only unpacked."""
 
 import os
 import re
@@ -22,7 +22,7 @@ INSTALLED = {
     "libfaketime": "/usr/share/doc/libfaketime",
 }
 
-# bookworm's Docker (20.10) has no containerd image store; trixie's runs on bookworm as it is, but for its runc.
+# bookworm's Docker (20.10) has no containerd image store; trixie's runs unchanged on bookworm, except for its runc.
 UNPACKED = ("docker.io", "containerd", "docker-buildx", "docker-cli")
 
 
@@ -34,7 +34,7 @@ def install(wanted: dict[str, str]) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise MachineError(f"install these first: {' '.join(missing)}")
     say(f"installing {' '.join(missing)}")
-    # A session elsewhere may hold the lock of the package manager: wait for it.
+    # Another session may hold the package manager's lock: wait for it.
     lock = ("-o", "DPkg::Lock::Timeout=600")
     logged("apt-update", "apt-get", "update", "-q", *lock)
     logged(
@@ -50,7 +50,7 @@ def install(wanted: dict[str, str]) -> None:
 
 
 def mirror() -> str:
-    """The Debian mirror that this machine's own sources name."""
+    """Returns the Debian mirror in this machine's apt sources."""
     for source in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
         if source.is_file():
             found = re.search(
@@ -62,12 +62,12 @@ def mirror() -> str:
 
 
 def keyring() -> Path:
-    """The keys that sign Debian's archive."""
+    """Returns the keys that sign Debian's archive."""
     return Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def docker_programs() -> Path:
-    """The folder with dockerd, containerd, docker and their helpers; buildx is a plugin of docker beside them."""
+    """Returns the folder with dockerd, containerd, docker, their helpers and the buildx plugin."""
 
     def unpack(folder: Path) -> None:
         say("fetching Docker's programs")

@@ -1,7 +1,7 @@
-"""Where things are kept, and the keys of the cache.
+"""Folders, and the keys of the cache.
 
-`CACHE` holds what is expensive and the same everywhere, keyed by the content that it is made from.
-`STATE` holds what this machine runs: data of daemons, certificates, passwords. Removing either loses only time.
+`CACHE` holds expensive, machine-independent files under a digest of their sources. `STATE` holds data of this machine:
+daemons, certificates, passwords. Removing either costs only time.
 """
 
 import hashlib
@@ -12,14 +12,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "todohost" / "machine"
-# Not in a home folder: the database's own user has to get there, and paths of sockets have to be short.
+# Not in a home folder: the database's user needs access, and socket paths must be short.
 STATE = Path(os.environ.get("TODOHOST_MACHINE_STATE", "/var/lib/todohost-machine"))
 RUN = STATE / "run"
 LOGS = STATE / "log"
 
 
 def key(*parts: str | bytes | Path) -> str:
-    """A short digest of texts and of files' contents, in order."""
+    """Returns a short digest of texts and contents of files, in order."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
@@ -28,7 +28,7 @@ def key(*parts: str | bytes | Path) -> str:
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
-    """The file or folder `name` of the cache, made once: a killed run leaves nothing that looks finished."""
+    """Returns the cached file or folder `name`, made once: a killed run leaves no entry that looks complete."""
     final = CACHE / name
     if final.exists():
         return final
@@ -44,7 +44,7 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a whole folder, if it is there."""
+    """Removes a file or a whole folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -52,7 +52,7 @@ def remove(path: Path) -> None:
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text)
@@ -61,7 +61,7 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def link_programs(folder: Path, programs: Iterable[str], target: Path) -> None:
-    """Names under which one binary answers."""
+    """Links the names of a multi-call binary."""
     folder.mkdir(parents=True, exist_ok=True)
     for program in programs:
         link = folder / program

@@ -1,4 +1,4 @@
-"""Tests of `place`: keys follow content, and nothing half-made looks finished."""
+"""Tests of `place`: keys depend on content, and partial entries never look complete."""
 
 import tempfile
 import unittest
@@ -12,7 +12,7 @@ class CacheTest(unittest.TestCase):
     """The cache."""
 
     def setUp(self) -> None:
-        """A scratch cache."""
+        """Uses a temporary cache."""
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         patched = mock.patch.object(place, "CACHE", Path(self.folder.name))
@@ -20,12 +20,12 @@ class CacheTest(unittest.TestCase):
         self.addCleanup(patched.stop)
 
     def test_key_follows_content_and_boundaries(self) -> None:
-        """The same bytes cut elsewhere are another key."""
+        """The same bytes with another boundary give another key."""
         self.assertEqual(place.key("ab", "c"), place.key("ab", "c"))
         self.assertNotEqual(place.key("ab", "c"), place.key("a", "bc"))
 
     def test_made_once(self) -> None:
-        """The second time it is there."""
+        """The second call finds the entry."""
         made: list[Path] = []
 
         def make(path: Path) -> None:
@@ -36,7 +36,7 @@ class CacheTest(unittest.TestCase):
         self.assertEqual(len(made), 1)
 
     def test_failure_leaves_nothing(self) -> None:
-        """What fails half-way is not there afterwards."""
+        """A partial entry does not exist afterwards."""
 
         def make(path: Path) -> None:
             path.mkdir()

@@ -1,4 +1,4 @@
-"""The external database: a real PostgreSQL with TLS and passwords, listening where pods reach it."""
+"""The external database: a real PostgreSQL with TLS and passwords at an address that pods can reach."""
 
 import secrets
 import shutil
@@ -13,7 +13,7 @@ from machine.process import MachineError, run, say, succeeds, wait_until
 
 SERVER = Daemon("postgres")
 DATA = STATE / "postgres"
-# In the data: whoever removes them removes the mark.
+# The mark is in the data folder, so that removal of the data removes the mark.
 DATABASE_MADE = DATA / "database-made"
 PASSWORD = STATE / "postgres-password"
 PORT = 15432
@@ -21,7 +21,7 @@ USER = "postgres"
 
 
 def programs() -> Path:
-    """The folder of the newest server that is installed."""
+    """Returns the folder of the newest installed server."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
         packages.install({"postgresql": "/usr/share/doc/postgresql"})
@@ -32,7 +32,7 @@ def programs() -> Path:
 
 
 def up(address: str) -> None:
-    """Starts it on localhost and `address`, with the database and its user."""
+    """Starts the server on localhost and `address`, with the database and its user."""
     folder = programs()
     if SERVER.pid() is not None and DATABASE_MADE.exists():
         return
@@ -40,7 +40,7 @@ def up(address: str) -> None:
     if not (DATA / "ready").exists():
         _create(folder, address)
     _forget_killed_server()
-    # The address may have changed since the cluster was made.
+    # The address may have changed since the data was created.
     SERVER.start(
         folder / "postgres",
         "-D",
@@ -61,9 +61,9 @@ def up(address: str) -> None:
 
 
 def _forget_killed_server() -> None:
-    """Lets a new server start where one was killed: it takes even a zombie for a rival.
+    """Removes the locks of a killed server, since a new one respects even the lock of a zombie.
 
-    Safe once nothing works in the data any more, and the killed one's children end by themselves.
+    This is safe after the last process in the data folder ended; children of a killed server end automatically.
     """
     if SERVER.pid() is None:
         wait_until(lambda: not _is_used(DATA), "the killed PostgreSQL's children to end", 30)
@@ -80,7 +80,7 @@ def _is_used(folder: Path) -> bool:
 
 
 def url(address: str) -> str:
-    """What DATABASE_URL is for this server."""
+    """Returns the DATABASE_URL of this server."""
     return f"postgresql://todo:{PASSWORD.read_text().strip()}@{address}:{PORT}/todo?sslmode=require"
 
 
@@ -108,7 +108,7 @@ def _create(folder: Path, address: str) -> None:
             f"\nport = {PORT}\nssl = on\nunix_socket_directories = '{DATA}'\n"
             "fsync = off\npassword_encryption = 'scram-sha-256'\n"
         )
-    # Passwords over TLS from private addresses, and nothing else: the server is for pods and tests.
+    # Only passwords over TLS from private addresses: the server is for pods and tests.
     private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", f"{address}/32", "127.0.0.1/32", "::1/128")
     rules = ["local all postgres peer"] + [f"hostssl all all {network} scram-sha-256" for network in private]
     (DATA / "pg_hba.conf").write_text("\n".join(rules) + "\n")
@@ -131,6 +131,6 @@ def _create_database(folder: Path) -> None:
 
 
 def down() -> None:
-    """Stops it at once but cleanly."""
+    """Stops the server at once but cleanly."""
     if SERVER.stop(first=signal.SIGINT):
         say("stopped postgres")

@@ -1,4 +1,4 @@
-"""Commands that end, and conditions that are waited for."""
+"""Commands with an end, and waiting for conditions."""
 
 import os
 import subprocess
@@ -13,11 +13,11 @@ BEGAN = time.monotonic()
 
 
 class MachineError(Exception):
-    """Something that the user is told in one line."""
+    """An error that is printed in one line."""
 
 
 def say(text: str) -> None:
-    """One line of progress, with the seconds since the program began."""
+    """Prints a line of progress, with the seconds since the start of the program."""
     print(f"[{time.monotonic() - BEGAN:6.1f}s] {text}", file=sys.stderr, flush=True)
 
 
@@ -28,7 +28,7 @@ def run(
     text: str | None = None,
     timeout: float = 600,
 ) -> str:
-    """Runs a command to its end and gives its output; its last lines are in the error if it fails."""
+    """Runs a command to its end and returns its output; an error has its last lines."""
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
@@ -73,7 +73,7 @@ def logged(name: str, *command: str | Path, env: Mapping[str, str] | None = None
 
 
 def succeeds(*command: str | Path, env: Mapping[str, str] | None = None, timeout: float = 20) -> bool:
-    """Whether a command ends well."""
+    """Returns whether a command succeeds."""
     try:
         run(*command, env=env, timeout=timeout)
     except MachineError:
@@ -84,7 +84,7 @@ def succeeds(*command: str | Path, env: Mapping[str, str] | None = None, timeout
 def wait_until(
     condition: Callable[[], bool], what: str, seconds: float, alive: Callable[[], None] | None = None
 ) -> None:
-    """Waits for a condition that nothing announces; `alive` may raise what makes waiting pointless."""
+    """Polls a condition; `alive` can raise an error to end the wait early."""
     deadline = time.monotonic() + seconds
     while not condition():
         if alive:
