@@ -1,7 +1,7 @@
-"""Whole commands, paired: ours and the peer's take turns, so that both meet the same machine.
+"""Whole commands in pairs: ours and the peer's take turns, so that both run under the same conditions.
 
-Prints the shortest and the median time of each and the ratio of the medians (below 1: ours is quicker). A command
-that fails ends the run: a figure of a failure is none.
+Prints the shortest and the median time of each and the ratio of the medians (below 1: ours is quicker). A command that
+fails ends the run.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Rounds that are run and not counted: files are read from the disk once.
+# Rounds that are not counted, to fill the file cache.
 WARM_UP = 1
 
 Command = Callable[[int], list[str]]
 
 
 def seconds(command: list[str]) -> float:
-    """How long a command takes, from its start to its end."""
+    """Return the seconds from a command's start to its end."""
     began = time.perf_counter()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     elapsed = time.perf_counter() - began
@@ -33,12 +33,12 @@ def seconds(command: list[str]) -> float:
 
 
 def figure(times: list[float]) -> str:
-    """The least and the median of some times, in milliseconds."""
+    """Return the minimum and the median of some times, in milliseconds."""
     return f"{min(times) * 1000:8.0f} {statistics.median(times) * 1000:8.0f}"
 
 
 def pair(title: str, ours: Command, peer: Command | None, rounds: int) -> None:
-    """Times both in turn; the one that begins changes from round to round."""
+    """Time both commands in turn; the first one changes from round to round."""
     times: dict[str, list[float]] = {"ours": [], "peer": []}
     for number in range(WARM_UP + rounds):
         sides = [("ours", ours), ("peer", peer)]
@@ -55,7 +55,7 @@ def pair(title: str, ours: Command, peer: Command | None, rounds: int) -> None:
 
 
 def project(folder: Path, chart: Path) -> Path:
-    """A project around a chart, with nothing to build and no secrets."""
+    """Create a project around a chart, without images and secrets."""
     shutil.copytree(chart, folder / "chart")
     (folder / "todohost.toml").write_text(
         '[app]\nname = "bench"\nnamespace = "bench"\nchart = "chart"\n', encoding="utf-8"
@@ -64,7 +64,7 @@ def project(folder: Path, chart: Path) -> Path:
 
 
 def main() -> None:
-    """Prints each command's figures beside its peer's."""
+    """Print each command's figures beside those of its peer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--todohost", required=True)
     parser.add_argument("--helm", required=True)

@@ -1,8 +1,8 @@
-"""From a changed line of the backend to its new pod, on each target; what that sends to a node; detecting targets.
+"""Times from a changed line of the backend to its new pod on each target, bytes sent to a node, and target detection.
 
-Ours and the peer's take turns, each with a copy of the app, a namespace and images of its own, so that neither finds
-in a cache what the other left. The peer is what one types by hand: `docker build`, `kind load docker-image`,
-`helm upgrade --wait`. Both end when the new pod is ready.
+Ours and the peer take turns, each with its own copy of the app, namespace and images, so that neither uses the other's
+cache. The peer is the manual way: `docker build`, `kind load docker-image`, `helm upgrade --wait`. Both end when the
+new pod is ready.
 """
 
 import argparse
@@ -21,14 +21,14 @@ from typing import Any
 
 from commands import ROOT, WARM_UP, figure
 
-# Where each side's app answers on the node; the app itself has 30000.
+# Node ports of each side's app; the Todo app uses 30000.
 NODE_PORTS = {"ours": 30977, "peer": 30978}
 SOURCE = Path("backend/src/todo/__main__.py")
 CLUSTER = "todohost"
 
 
 def run(command: list[str], folder: Path = ROOT) -> str:
-    """What a command prints; one that fails ends the run."""
+    """Return the output of a command; exit if it fails."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command[:4])} ... failed ({done.returncode}):\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -36,21 +36,21 @@ def run(command: list[str], folder: Path = ROOT) -> str:
 
 
 def forget(command: list[str], folder: Path = ROOT) -> None:
-    """Takes something away; where it never came to be, the cause of that is what is told."""
+    """Run a cleanup command, and ignore its failure, which must not hide the first error."""
     subprocess.run(command, cwd=folder, capture_output=True, check=False)
 
 
 def events(text: str, kind: str) -> list[dict[str, Any]]:
-    """The events of one kind that a command told."""
+    """Return the events of one kind in the output of a command."""
     lines = (json.loads(line) for line in text.splitlines() if line.startswith("{"))
     return [event for event in lines if event.get("event") == kind]
 
 
 class Side:
-    """One side's copy of the app, on one target."""
+    """One side's copy of the app on one target."""
 
     def __init__(self, folder: Path, name: str, target: str) -> None:
-        """Copies the app."""
+        """Copy the app."""
         self.folder, self.name, self.target = folder / f"{name}-{target}", name, target
         self.namespace = f"todo-loop-{name}"
         self.context = f"kind-{CLUSTER}" if target == "kind" else target
@@ -59,16 +59,16 @@ class Side:
             shutil.copytree(ROOT / part, self.folder / part, ignore=ignored)
 
     def change(self) -> None:
-        """Another line of the backend's source, never seen before."""
+        """Add a new line to the backend's source."""
         with (self.folder / SOURCE).open("a", encoding="utf-8") as file:
             file.write(f"# {time.time_ns()}\n")
 
     def deploy(self) -> str:
-        """Brings it there; the text that was printed."""
+        """Deploy the app; return the output."""
         raise NotImplementedError
 
     def timed(self) -> float:
-        """Seconds from the change to the pod."""
+        """Return the seconds from the change to the pod."""
         self.change()
         began = time.perf_counter()
         self.printed = self.deploy()
@@ -76,13 +76,13 @@ class Side:
 
 
 class Ours(Side):
-    """One command."""
+    """Deploys with todohost."""
 
     def __init__(self, folder: Path, target: str, program: str, key: Path) -> None:
-        """Names images, namespace and port of its own."""
+        """Set separate names of images and namespace, and a separate port."""
         super().__init__(folder, "ours", target)
         text = (ROOT / "todohost.toml").read_text(encoding="utf-8")
-        # Images of its own, beside those of the app that may run here.
+        # Other image names than those of an app that is already deployed.
         text = text.replace("todo-backend", "bench-backend").replace("todo-frontend", "bench-frontend")
         named = text.replace('namespace = "todo-app"', f'namespace = "{self.namespace}"\nvalues = ["bench.yaml"]')
         (self.folder / "todohost.toml").write_text(named, encoding="utf-8")
@@ -91,34 +91,34 @@ class Ours(Side):
         self.program, self.key = program, key
 
     def deploy(self) -> str:
-        """One command; its events."""
+        """Deploy the app; return the events."""
         secrets = ["--secret", "secrets.databaseUrl=env:DATABASE_URL"]
         secrets += ["--secret", f"secrets.jwtSecret=file:{self.key}"]
         command = [self.program, "deploy", "--target", self.target, "--yes", "--output", "json", *secrets]
         return run(command, self.folder)
 
     def delete(self) -> None:
-        """Takes away what there is of it."""
+        """Delete the app and its namespace."""
         forget([self.program, "delete", "--target", self.target, "--yes", "--with-namespace"], self.folder)
 
 
 class Peer(Side):
-    """What one types by hand."""
+    """Deploys with docker, kind and helm."""
 
     def __init__(self, folder: Path, target: str, helm: str, key: Path) -> None:
-        """Brings the frontend, which does not change."""
+        """Deliver the frontend's image, which does not change."""
         super().__init__(folder, "peer", target)
         self.helm, self.key = helm, key
         self.bring("frontend", "peer-frontend:1")
 
     def bring(self, part: str, image: str) -> None:
-        """An image, built and where the nodes find it."""
+        """Build an image and load it into the nodes."""
         run(["docker", "build", "--quiet", "--tag", image, part], self.folder)
         if self.target == "kind":
             run(["kind", "load", "docker-image", image, "--name", CLUSTER], self.folder)
 
     def deploy(self) -> str:
-        """Two or three commands."""
+        """Deploy the app by two or three commands."""
         tag = str(time.time_ns())
         self.bring("backend", f"peer-backend:{tag}")
         values = {
@@ -135,17 +135,17 @@ class Peer(Side):
         return run([self.helm, "upgrade", "--install", "--wait", "loop", "helm/todo-app", *place, *sets], self.folder)
 
     def delete(self) -> None:
-        """Takes away what there is of it."""
+        """Delete the app and its namespace."""
         place = ["--kube-context", self.context, "--namespace", self.namespace]
         forget([self.helm, "uninstall", "loop", *place])
         forget(["kubectl", "--context", self.context, "delete", "namespace", self.namespace, "--wait=false"])
 
 
 class Archive:
-    """An image as `docker save` gives it out."""
+    """An image as an archive of `docker save`."""
 
     def __init__(self, reference: str) -> None:
-        """Reads the sizes of its layers."""
+        """Read the sizes of its layers."""
         saved = subprocess.run(["docker", "save", reference], capture_output=True, check=True).stdout
         self.size = len(saved)
         with tarfile.open(fileobj=io.BytesIO(saved)) as tar:
@@ -155,7 +155,7 @@ class Archive:
 
 
 def loop(target: str, ours: Ours, peer: Peer, rounds: int) -> None:
-    """Times both sides, and prints what ours sent in the last round."""
+    """Time both sides; print the bytes that ours sent in the last round."""
     times: dict[str, list[float]] = {"ours": [], "peer": []}
     images: list[str] = []
     for number in range(WARM_UP + rounds):
@@ -177,14 +177,14 @@ def loop(target: str, ours: Ours, peer: Peer, rounds: int) -> None:
 
 
 def image_of(ours: Ours) -> str:
-    """The backend's image of the last deploy."""
+    """Return the backend's image of the last deploy."""
     steps = events(ours.printed, "step-finished")
     detail = next(step["detail"] for step in steps if step["step"] == "build:bench-backend")
     return str(detail).split(" ", maxsplit=1)[0]
 
 
 def detect(program: str, folder: Path, key: Path, rounds: int) -> None:
-    """How long each target takes to say how it is, of a whole `--target auto` that does no more."""
+    """Time the detection of each target, as part of a dry run with `--target auto`."""
     secrets = ["--set", "secrets.databaseUrl=postgresql://a:b@c.example/d", "--secret", f"secrets.jwtSecret=file:{key}"]
     auto = [program, "deploy", "--dry-run", "--target", "auto", "--output", "json", *secrets]
     whole: list[float] = []
@@ -204,7 +204,7 @@ def detect(program: str, folder: Path, key: Path, rounds: int) -> None:
 
 
 def forget_images() -> None:
-    """Takes the images of both sides away from the engine."""
+    """Remove the images of both sides from the engine."""
     for name in ("bench-backend", "bench-frontend", "peer-backend", "peer-frontend"):
         listed = run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name]).split()
         if listed:
@@ -212,7 +212,7 @@ def forget_images() -> None:
 
 
 def main() -> None:
-    """Prints the figures of every target."""
+    """Print the figures of every target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--todohost", required=True)
     parser.add_argument("--helm", required=True)

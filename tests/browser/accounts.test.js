@@ -1,4 +1,4 @@
-/** Coming in, staying in, going out, and what keeps others out. */
+/** Log in, sessions, log out, and protection against other users and sites. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -25,7 +25,7 @@ async function tokens(context) {
 test("register, log out, log in again", async () => {
   await inWindow(async (page, context) => {
     const email = newEmail();
-    // Who is not logged in is shown the way in.
+    // Without a session the log-in page is shown.
     await page.goto("/");
     await page.getByRole("heading", { name: "Log in" }).waitFor();
     await page.getByRole("link", { name: "Register" }).click();
@@ -47,7 +47,7 @@ test("register, log out, log in again", async () => {
   });
 });
 
-test("what is wrong is said, and what was typed stays", async () => {
+test("errors are shown, and the typed text stays", async () => {
   await inWindow(async (page) => {
     const email = await register(page);
     await page.getByRole("button", { name: "Log out" }).click();
@@ -65,13 +65,13 @@ test("what is wrong is said, and what was typed stays", async () => {
   });
 });
 
-test("a session is renewed without a word", async () => {
+test("an expired session is renewed without a visible change", async () => {
   await inWindow(async (page, context) => {
     await register(page);
     await addTodo(page, "Before");
     const first = await tokens(context);
 
-    // As when its time has come. A page renews the session ...
+    // Simulates expiry. A page renews the session ...
     await context.clearCookies({ name: ACCESS });
     await page.reload();
     await waitForTitles(page, "Before");
@@ -79,13 +79,13 @@ test("a session is renewed without a word", async () => {
     assert.notEqual(second[REFRESH], first[REFRESH]);
     assert.ok(second[ACCESS]);
 
-    // ... and so does a form, which does what it was sent for.
+    // ... and so does a form, which still takes effect.
     await context.clearCookies({ name: ACCESS });
     await addTodo(page, "After");
     const third = await tokens(context);
     assert.notEqual(third[REFRESH], second[REFRESH]);
 
-    // A log-out at that moment is still a log-out.
+    // A log-out with an expired session still logs out.
     await context.clearCookies({ name: ACCESS });
     await page.getByRole("button", { name: "Log out" }).click();
     await page.getByRole("heading", { name: "Log in" }).waitFor();
@@ -93,7 +93,7 @@ test("a session is renewed without a word", async () => {
   });
 });
 
-test("who is logged out is logged out, whatever tokens were kept", async () => {
+test("kept tokens are invalid after a log-out", async () => {
   await inWindow(async (page, context) => {
     await register(page);
     const kept = await context.cookies();
@@ -107,14 +107,14 @@ test("who is logged out is logged out, whatever tokens were kept", async () => {
   });
 });
 
-test("a session that has ended is said, and one comes back to where one was", async () => {
+test("an ended session is reported, and a log-in returns to the same page", async () => {
   await inWindow(async (page, context) => {
     const email = await register(page);
     await addTodo(page, "Water the plants");
     await page.getByRole("link", { name: "Open", exact: true }).click();
     await page.waitForURL("/?status=open");
 
-    // The form meets a session that cannot be renewed either.
+    // Sends the form with a session that cannot be renewed.
     await context.clearCookies();
     await context.addCookies([{ name: REFRESH, value: "worthless", url: address }]);
     await page.getByLabel("What is to be done?").fill("Lost?");
@@ -123,7 +123,7 @@ test("a session that has ended is said, and one comes back to where one was", as
     await logIn(page, email);
     assert.equal(new URL(page.url()).search, "?status=open");
 
-    // So does a page, with a token that the backend does not know.
+    // Loads a page with a token that the backend does not know.
     await context.addCookies([{ name: ACCESS, value: "worthless", url: address }]);
     await page.goto("/?due=none");
     await page.getByText("Your session has ended").waitFor();
@@ -132,7 +132,7 @@ test("a session that has ended is said, and one comes back to where one was", as
   });
 });
 
-test("no log-in leads to another site", async () => {
+test("a log-in never redirects to another site", async () => {
   await inWindow(async (page) => {
     const email = await register(page);
     await page.getByRole("button", { name: "Log out" }).click();
@@ -143,7 +143,7 @@ test("no log-in leads to another site", async () => {
   });
 });
 
-test("no script in the browser can read a token, and the backend's address is not told", async () => {
+test("scripts cannot read tokens, and the backend's address is not exposed", async () => {
   await inWindow(async (page, context) => {
     const requested = new Set();
     page.on("request", (request) => requested.add(new URL(request.url()).origin));
@@ -155,14 +155,14 @@ test("no script in the browser can read a token, and the backend's address is no
     for (const { httpOnly, sameSite, value } of cookies) {
       assert.equal(httpOnly, true);
       assert.equal(sameSite, "Lax");
-      assert.ok(!(await page.content()).includes(value), "the page holds a token");
+      assert.ok(!(await page.content()).includes(value), "the page contains a token");
     }
     assert.equal(await page.evaluate(() => document.cookie), "");
     assert.deepEqual([...requested], [new URL(address).origin]);
   });
 });
 
-test("a script that gets into a page is not run", async () => {
+test("an injected script does not run", async () => {
   await inWindow(
     async (page) => {
       await register(page);
@@ -170,7 +170,7 @@ test("a script that gets into a page is not run", async () => {
         const violation = new Promise((resolve) => {
           addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
         });
-        // An event handler, as markup that slipped in would bring it.
+        // An event handler, as in injected markup.
         document.body.insertAdjacentHTML("beforeend", "<img src=/nowhere onerror='window.ran = 1'>");
         return violation;
       });
@@ -181,7 +181,7 @@ test("a script that gets into a page is not run", async () => {
   );
 });
 
-test("what another site sends changes nothing", async () => {
+test("requests from another site change nothing", async () => {
   await inWindow(async (page, context) => {
     await register(page);
     const cookie = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
@@ -199,7 +199,7 @@ test("what another site sends changes nothing", async () => {
   });
 });
 
-test("every answer says what a browser may make of it", async () => {
+test("every response has the security headers", async () => {
   for (const path of ["/login", "/nowhere", "/api/health", "/icon.svg"]) {
     const { headers } = await fetch(new URL(path, address), { redirect: "manual" });
     assert.equal(headers.get("x-content-type-options"), "nosniff", path);
@@ -212,7 +212,7 @@ test("every answer says what a browser may make of it", async () => {
   assert.match(headers.get("cache-control"), /no-store/);
 });
 
-test("a person's todos are her own", async () => {
+test("users see only their own todos", async () => {
   await inWindow(async (page) => {
     await register(page);
     await addTodo(page, "Anna's own");
@@ -224,7 +224,7 @@ test("a person's todos are her own", async () => {
   });
 });
 
-test("the icon is where a browser looks that has not read the page yet", async () => {
+test("the icon is at the default path of browsers", async () => {
   const answer = await fetch(new URL("/favicon.ico", address), { redirect: "manual" });
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get("content-type"), "image/svg+xml");

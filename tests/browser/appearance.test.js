@@ -1,4 +1,4 @@
-/** How the pages look, and whether everybody can use them: light, dark, on a phone. */
+/** Appearance and accessibility of the pages: light, dark, on a phone. */
 import { test } from "node:test";
 
 import {
@@ -11,7 +11,7 @@ import {
   waitForTitles,
 } from "./browser.js";
 
-/** Breaks what only the todos need of a browser, and for `andErrorPage` what only the error page does. */
+/** Breaks a browser feature that only the todos use, and with `andErrorPage` also one that only the error page uses. */
 async function breakPage(page, { andErrorPage }) {
   await page.addInitScript((andErrorPage) => {
     const { DateTimeFormat } = Intl;
@@ -79,7 +79,7 @@ for (const [look, options] of Object.entries(LOOKS)) {
   test(`until the page is there, its shape is (${look})`, async () => {
     await inWindow(async (page) => {
       await register(page);
-      // What is shown while one waits comes beforehand, with the link.
+      // The loading state is prefetched with the link.
       const beforehand = page.waitForResponse(
         (response) =>
           new URL(response.url()).pathname === "/" && response.request().headers()["next-router-prefetch"],

@@ -1,6 +1,6 @@
 /**
- * A real browser at the Todo app, and what people do there. TODO_URL is the app's address, TODO_BROWSER
- * the Chromium to use; TODO_SCREENSHOTS, if given, the folder that keeps what was seen.
+ * A real browser with the Todo app, and common steps of users. TODO_URL is the app's address, TODO_BROWSER
+ * the path of Chromium, and TODO_SCREENSHOTS an optional folder for screenshots.
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -18,7 +18,7 @@ export const PASSWORD = "correct horse battery";
 
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 
-/** The screens on which everything is looked at. */
+/** The screens with which the pages are tested. */
 export const LOOKS = {
   light: { colorScheme: "light" },
   dark: { colorScheme: "dark" },
@@ -48,8 +48,8 @@ before(async () => {
 after(() => browser?.close());
 
 /**
- * Does `use` in a browser window of its own, without cookies, and fails where a page's script fails or
- * breaks the page's policy. What is expected to go wrong is named in `expected`.
+ * Runs `use` in a new browser window without cookies, and fails if a page's script fails or
+ * violates the page's policy. Expected errors are listed in `expected`.
  */
 export async function inWindow(use, { expected = [], ...options } = {}) {
   const context = await browser.newContext({ baseURL: address, ...options });
@@ -81,7 +81,7 @@ export async function logIn(page, email) {
   await page.getByLabel("What is to be done?").waitFor();
 }
 
-/** Registers somebody, who is then at her list, and gives her e-mail address. */
+/** Registers a new user, waits for the empty list, and returns the e-mail address. */
 export async function register(page) {
   const email = newEmail();
   await page.goto("/register");
@@ -110,7 +110,7 @@ export async function waitForTitles(page, ...expected) {
   await waitFor(async () => assert.deepEqual(await shown.allTextContents(), expected));
 }
 
-/** Waits until `check` no longer throws, and else fails as it does. */
+/** Waits until `check` no longer throws; after a timeout fails with its error. */
 export async function waitFor(check, milliseconds = 15_000) {
   const end = Date.now() + milliseconds;
   for (;;) {
@@ -123,7 +123,7 @@ export async function waitFor(check, milliseconds = 15_000) {
   }
 }
 
-/** The day that is so many days from now, as YYYY-MM-DD in the browser's time zone. */
+/** The date in a number of days from now, as YYYY-MM-DD in the browser's time zone. */
 export function day(page, distance) {
   return page.evaluate((days) => {
     const then = new Date();
@@ -133,12 +133,12 @@ export function day(page, distance) {
   }, distance);
 }
 
-/** Looks for what keeps people with disabilities from using the page as it is now. */
+/** Tests the accessibility of the current page. */
 async function expectAccessible(page) {
-  // Evaluated by the debugger, as the page's policy lets no foreign script in.
+  // Evaluated by the debugger, because the page's policy forbids foreign scripts.
   await page.evaluate(axe.source);
   const { violations, passes } = await page.evaluate(() => window.axe.run());
-  assert.ok(passes.length > 10, "axe looked at next to nothing");
+  assert.ok(passes.length > 10, "axe ran almost no rules");
   const found = violations.map(({ id, help, nodes }) => ({
     id,
     help,
@@ -147,7 +147,7 @@ async function expectAccessible(page) {
   assert.deepEqual(found, []);
 }
 
-/** No part of the page is wider than the screen. */
+/** Asserts that no part of the page is wider than the screen. */
 async function expectToFit(page) {
   const [needed, there] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
@@ -156,7 +156,7 @@ async function expectToFit(page) {
   assert.ok(needed <= there, `the page is ${needed} wide on a screen of ${there}`);
 }
 
-/** The page as it is now looks as it should to everybody; it is kept as `name`. */
+/** Tests layout and accessibility of the current page on every screen; stores screenshots as `name`. */
 export async function expectGoodLooks(page, name) {
   await page.evaluate(() => document.fonts.ready);
   await expectAccessible(page);

@@ -1,7 +1,7 @@
 /**
- * Stands in for a language model: speaks OpenAI's protocol as far as the backend uses it, and makes a todo
- * of each line of a text, as `TITLE` or `TITLE | YYYY-MM-DD`. Two lines mean something else: at `(wait)` it
- * says no more, at `(break off)` it is gone.
+ * A fake language model: implements the part of OpenAI's protocol that the backend uses, and makes a todo
+ * of each line of a text, as `TITLE` or `TITLE | YYYY-MM-DD`. Two lines are special: at `(wait)` the response
+ * never continues, at `(break off)` the connection is closed.
  */
 import { createServer } from "node:http";
 

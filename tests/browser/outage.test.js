@@ -1,6 +1,6 @@
 /**
- * What people see while the backend is away. TODO_STOP_BACKEND and TODO_START_BACKEND are the commands that
- * take it away and bring it back.
+ * The app during an outage of the backend. TODO_STOP_BACKEND and TODO_START_BACKEND are the commands that
+ * stop and start the backend.
  */
 import assert from "node:assert/strict";
 import { execSync } from "node:child_process";
@@ -21,14 +21,14 @@ const startBackend = () => execSync(process.env.TODO_START_BACKEND, { stdio: "pi
 
 after(startBackend);
 
-test("while the backend is away it is said, nothing is lost, and one goes on afterwards", async () => {
+test("an outage of the backend is reported, loses nothing, and ends with the backend's return", async () => {
   await inWindow(async (page, context) => {
     await register(page);
     await addTodo(page, "Was there before");
     const session = await context.storageState();
     stopBackend();
 
-    // What was typed stays, with why it was not taken.
+    // The typed text stays, with the reason of the failure.
     await page.getByLabel("What is to be done?").fill("Not lost");
     await page.getByRole("button", { name: "Add", exact: true }).click();
     const said = page.getByRole("alert").filter({ hasText: "does not answer" });
@@ -46,13 +46,13 @@ test("while the backend is away it is said, nothing is lost, and one goes on aft
       }, { ...options, storageState: session });
     }
 
-    // A session that is to be renewed at this moment is not over either.
+    // An expired session does not end either.
     await context.clearCookies({ name: "session" });
     await page.goto("/");
     await said.waitFor();
 
     startBackend();
-    // Between pods, a cluster's routes follow readiness by up to a second.
+    // A cluster's routes follow the readiness of pods with a delay of up to a second.
     await waitFor(async () => {
       await page.getByRole("link", { name: "Try again" }).click();
       await page.locator(".todo").waitFor({ timeout: 1_000 });

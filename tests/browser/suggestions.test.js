@@ -1,4 +1,4 @@
-/** Todos from a text, with the stand-in for a model (model.js) where the backend asks. */
+/** Todos from a text, suggested by the fake language model (model.js). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -28,13 +28,13 @@ async function waitForOffers(page, ...expected) {
   await waitFor(async () => assert.deepEqual(await offers(page).allTextContents(), expected));
 }
 
-test("each suggestion is accepted or discarded by itself", async () => {
+test("suggestions can be accepted and discarded one at a time", async () => {
   await inWindow(async (page) => {
     await register(page);
     await suggest(page, `Book the ferry | ${await day(page, 1)}`, "Pack", "Nonsense");
     await waitForOffers(page, "Book the ferry", "Pack", "Nonsense");
     await page.getByText("3 suggestions").waitFor();
-    // Nothing is a todo before it is accepted.
+    // A suggestion is not a todo before it is accepted.
     await page.getByText("Nothing to do yet").waitFor();
 
     await page.getByRole("button", { name: "Discard: Nonsense" }).click();
@@ -44,13 +44,13 @@ test("each suggestion is accepted or discarded by itself", async () => {
     await waitForTitles(page, "Book the ferry");
     await waitForOffers(page, "Pack");
     assert.match(await page.locator(".todos .due").innerText(), /Tomorrow$/);
-    // The keyboard goes on with the next.
+    // The focus moves to the next suggestion.
     const focused = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
     assert.match(focused, /: Pack$/);
   });
 });
 
-test("all are accepted at once, in the order of the text", async () => {
+test("all suggestions can be accepted at once, in the order of the text", async () => {
   await inWindow(async (page) => {
     await register(page);
     await addTodo(page, "Was there before");
@@ -62,7 +62,7 @@ test("all are accepted at once, in the order of the text", async () => {
   });
 });
 
-test("suggestions are shown while others are still to come, and can be stopped", async () => {
+test("suggestions are shown as they arrive, and can be stopped", async () => {
   await inWindow(async (page) => {
     await register(page);
     await suggest(page, "First", "(wait)", "Never");
@@ -76,20 +76,20 @@ test("suggestions are shown while others are still to come, and can be stopped",
   });
 });
 
-test("a model that breaks off is told, and what it said before stays", async () => {
+test("an aborted response is reported, and earlier suggestions stay", async () => {
   await inWindow(async (page) => {
     await register(page);
     await suggest(page, "First", "(break off)");
     await page.getByRole("alert").filter({ hasText: "The AI service" }).waitFor();
     await waitForOffers(page, "First");
-    // It can be asked again.
+    // A retry is possible.
     await suggest(page, "Second");
     await waitForOffers(page, "Second");
     assert.equal(await page.getByRole("alert").filter({ hasText: "The AI service" }).count(), 0);
   });
 });
 
-test("a session that has ended meanwhile is said", async () => {
+test("a session that ended meanwhile is reported", async () => {
   await inWindow(
     async (page, context) => {
       const email = await register(page);

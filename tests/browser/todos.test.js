@@ -1,4 +1,4 @@
-/** What people do with their todos. */
+/** Work with todos. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -37,7 +37,7 @@ test("edit in place, with the keyboard alone", async () => {
     const edit = page.getByRole("button", { name: "Edit: Water the plants" });
     await edit.focus();
 
-    // Escape leaves everything as it was, and the focus where it came from.
+    // Escape changes nothing and returns the focus.
     await page.keyboard.press("Enter");
     await page.getByLabel("Title").waitFor();
     await page.keyboard.type("Nonsense");
@@ -57,7 +57,7 @@ test("edit in place, with the keyboard alone", async () => {
   });
 });
 
-test("a todo that is deleted with the keyboard leaves the focus at the next one", async () => {
+test("deletion with the keyboard moves the focus to the next todo", async () => {
   await inWindow(async (page) => {
     await register(page);
     for (const title of ["Three", "Two", "One"]) await addTodo(page, title);
@@ -68,7 +68,7 @@ test("a todo that is deleted with the keyboard leaves the focus at the next one"
   });
 });
 
-test("due dates: set, told, changed, taken away", async () => {
+test("due dates: set, shown, changed, removed", async () => {
   await inWindow(async (page) => {
     await register(page);
     await addTodo(page, "Late", await day(page, -1));
@@ -78,7 +78,7 @@ test("due dates: set, told, changed, taken away", async () => {
     assert.match(await todo(page, "Now").locator(".due").innerText(), /Today$/);
     assert.match(await todo(page, "Soon").locator(".due").innerText(), /Tomorrow$/);
 
-    // What is done is not overdue.
+    // A completed todo is not overdue.
     await page.getByRole("checkbox", { name: "Done: Late" }).click();
     await waitFor(async () =>
       assert.equal(await todo(page, "Late").locator(".due.overdue").count(), 0),
@@ -102,7 +102,7 @@ test("due dates: set, told, changed, taken away", async () => {
 });
 
 for (const timezoneId of ["Pacific/Kiritimati", "Pacific/Pago_Pago"]) {
-  // A day apart at any time, so that at least in one of them it is not the server's day.
+  // Time zones that are always a day apart, so that at least one of them differs from the server's day.
   test(`today is the day it is where the user is (${timezoneId})`, async () => {
     await inWindow(
       async (page) => {
@@ -143,7 +143,7 @@ test("search and filters, alone and together, and by address", async () => {
     await waitForTitles(page, "Buy milk");
     await show("Any date");
 
-    // While typing, without a key to send it.
+    // The search runs while typing, without the enter key.
     await page.getByLabel("Search your todos").fill("TEA");
     await waitForTitles(page, "Call 100% Tea Ltd", "Buy green tea");
     await page.getByLabel("Search your todos").fill("0%");
@@ -167,7 +167,7 @@ test("search and filters, alone and together, and by address", async () => {
   });
 });
 
-test("a todo that no longer fits the filter leaves the list", async () => {
+test("a todo that no longer matches the filter leaves the list", async () => {
   await inWindow(async (page) => {
     await register(page);
     await addTodo(page, "Stays");
@@ -191,7 +191,7 @@ test("a long list is shown in parts", async () => {
     await page.getByRole("link", { name: "Show more" }).focus();
     await page.keyboard.press("Enter");
     await waitForTitles(page, ...newest.slice(0, 40));
-    // The keyboard goes on with the first that is new.
+    // The focus moves to the first new todo.
     assert.equal(await focused(page), `Done: ${newest[20]}`);
 
     await page.getByRole("link", { name: "Show more" }).click();
@@ -199,13 +199,13 @@ test("a long list is shown in parts", async () => {
     await page.getByText("43 of 43 to do").waitFor();
     assert.equal(await page.getByRole("link", { name: "Show more" }).count(), 0);
 
-    // What is changed far below changes there.
+    // A change far down the list is shown in place.
     await page.getByRole("checkbox", { name: `Done: ${newest[42]}`, exact: true }).click();
     await page.getByText("42 of 43 to do").waitFor();
   });
 });
 
-test("where the backend has no model, nothing of suggestions is shown", async () => {
+test("without a language model, suggestions are not offered", async () => {
   await inWindow(async (page) => {
     await register(page);
     assert.equal(await page.getByText("Turn a text into todos").count(), 0);
