@@ -1,9 +1,9 @@
-"""Reads a page in Markdown and writes a shell script of the blocks that are marked for a target.
+"""Reads a Markdown page and writes a shell script of the blocks that are marked for a target.
 
-Every block has a mark right above it. `<!-- run: TARGET... -->` above one of sh says for which targets it is run;
-`, exit code N` after them, how it ends where that is not well; `<!-- not run: WHY -->`, that no test can run it.
-`<!-- seen -->` above a block of text says that what ran last printed each of its lines, where `...` stands for
-anything. The script calls `begin`, `expect` and `seen`, and writes to the file `output`.
+Every block has a mark in the line above it. `<!-- run: TARGET... -->` marks a block of sh that is run on these targets,
+with `, exit code N` if it fails; `<!-- not run: WHY -->`, one that no test can run. `<!-- seen -->` marks a block of
+text: the last block printed each of its lines, in which `...` matches anything. The script calls `begin`, `expect` and
+`seen`, and writes to the file `output`.
 """
 
 import re
@@ -18,11 +18,11 @@ WRITTEN_FOR = "docker-desktop"
 
 
 class PageError(Exception):
-    """The page does not say what a test is to do with it."""
+    """The page has a block without a valid mark."""
 
 
 def blocks(page: list[str]) -> list[tuple[int, re.Match[str], list[str]]]:
-    """The blocks: the line where each begins, its mark, its lines."""
+    """Return the blocks: number of the first line, mark, lines."""
     found = []
     above = ""
     lines = enumerate([*page, ""], 1)
@@ -41,7 +41,7 @@ def blocks(page: list[str]) -> list[tuple[int, re.Match[str], list[str]]]:
 
 
 def script(page: list[str], target: str) -> list[str]:
-    """The commands for a target, and after each block what it must have printed."""
+    """Return the commands for a target, with the expected output after each block."""
     commands: list[str] = []
     is_run = False
     for number, mark, lines in blocks(page):
@@ -66,7 +66,7 @@ def script(page: list[str], target: str) -> list[str]:
 
 
 def main() -> None:
-    """The page comes in, the script goes out; the target is the argument."""
+    """Read the page from standard input and print the script for the target in the arguments."""
     try:
         print("\n".join(script(sys.stdin.read().splitlines(), sys.argv[1])))
     except PageError as error:

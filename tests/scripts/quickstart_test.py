@@ -1,4 +1,4 @@
-"""What `quickstart.py` makes of a page, and which pages it refuses."""
+"""Scripts that `quickstart.py` makes of a page, and pages that it refuses."""
 
 import unittest
 
@@ -37,7 +37,7 @@ class Quickstart(unittest.TestCase):
             self.commands(page)
         return str(refusal.exception)
 
-    def test_what_is_marked_for_a_target_is_run_at_its_line(self) -> None:
+    def test_marked_blocks_are_run_at_their_line(self) -> None:
         commands = self.commands(PAGE)
         self.assertIn("begin 8", commands)
         self.assertIn("two", commands)
@@ -45,24 +45,24 @@ class Quickstart(unittest.TestCase):
         self.assertNotIn("three", commands)
         self.assertIn('expect 2 "$code"', commands)
 
-    def test_what_is_seen_is_of_what_ran_right_before(self) -> None:
+    def test_seen_output_belongs_to_the_last_block(self) -> None:
         self.assertIn("seen 12", " ".join(self.commands(PAGE)))
         self.assertIn("on[[:space:]]+kind[[:space:]]+in", " ".join(self.commands(PAGE)))
         self.assertNotIn("seen", " ".join(self.commands(PAGE, "docker-desktop")))
 
-    def test_a_block_that_says_nothing_is_refused(self) -> None:
+    def test_block_without_a_mark_is_refused(self) -> None:
         for fence in ("```sh", "```text", "```", "```bash", "  ```sh"):
             self.assertIn("line 23: a block without a mark", self.refused(f"{PAGE}\n{fence}\nx\n```\n"))
 
-    def test_a_mark_of_another_kind_or_without_its_reason_is_refused(self) -> None:
+    def test_unknown_mark_or_missing_reason_is_refused(self) -> None:
         for mark in ("<!-- seen -->", "<!-- not run: -->", "<!-- not run -->", "<!-- run: -->", "<!-- runs: kind -->"):
             self.assertIn("line 24: a block without a mark", self.refused(f"{PAGE}\n{mark}\n```sh\nx\n```\n"))
 
-    def test_a_mark_that_stands_alone_is_refused(self) -> None:
+    def test_mark_without_a_block_is_refused(self) -> None:
         for page in (f"{PAGE}<!-- run: kind -->\n\n```sh\nx\n```\n", f"{PAGE}<!-- run: kind -->"):
             self.assertIn("line 22: a mark without a block", self.refused(page))
 
-    def test_a_target_for_which_nothing_is_marked_is_refused(self) -> None:
+    def test_target_without_marked_blocks_is_refused(self) -> None:
         with self.assertRaisesRegex(PageError, "no block is marked for minikube"):
             self.commands(PAGE, "minikube")
 
