@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: TEST_DATABASE_URL's, or one that lives as long as they do."""
+"""A real PostgreSQL for the tests: that of TEST_DATABASE_URL, or a temporary one."""
 
 import os
 import secrets
@@ -31,11 +31,11 @@ def find_program(name: str) -> str:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[URL]:
-    """Administrative URL of a server on which the tests may make databases."""
+    """Administrative URL of a server on which the tests can create databases."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield make_url(given).set(drivername="postgresql+psycopg")
         return
-    # PostgreSQL refuses to run as root; Debian's package comes with a user for it.
+    # PostgreSQL refuses to run as root; Debian's package has a user for it.
     user = "postgres" if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="todo-postgres-") as name:
         home = Path(name)
@@ -50,7 +50,7 @@ def server() -> Iterator[URL]:
             )  # fmt: skip
 
         run("initdb", "--pgdata", str(data), "--username", "todo", "--auth", "trust", "--no-sync")
-        # It listens on a socket in its own directory only: no port to collide with another's.
+        # It listens only on a socket in its own directory, so that ports cannot collide.
         options = f"-c listen_addresses='' -c unix_socket_directories='{home}' -c fsync=off"
         run(
             "pg_ctl", "--pgdata", str(data), "--log", str(home / "log"),
@@ -86,16 +86,16 @@ def shared_database(server: URL) -> Iterator[URL]:
 
 @pytest.fixture
 def database(shared_database: URL) -> URL:
-    """URL of a database with its schema, and nobody's data in it."""
+    """URL of a database with its schema, without data."""
     with create_engine(shared_database, poolclass=NullPool).begin() as connection:
-        # All that there is belongs to users.
+        # All data belongs to users.
         connection.execute(text("TRUNCATE users CASCADE"))
     return shared_database
 
 
 @pytest.fixture
 def new_database(server: URL) -> Iterator[URL]:
-    """URL of a database without anything, of this test alone."""
+    """URL of an empty database for a single test."""
     with make_database(server) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's protocol as far as we use it, and plays what a test wants."""
+"""A fake of OpenAI's API, scripted by a test."""
 
 import json
 from collections.abc import Callable, Generator
@@ -6,13 +6,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-# Writes pieces of the answer; what it returns is why the model stopped. "" ends the answer without
-# a reason, and None breaks the connection off.
+# Writes pieces of the response, and returns the finish reason of the model. "" ends the response
+# without a reason, and None closes the connection.
 Play = Callable[[Callable[[str], None]], str | None]
 
 
 class ModelServer:
-    """Answers with what `play` writes, or with `status` where that is an error's."""
+    """Answers with the output of `play`, or with `status` if that is an error."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -21,7 +21,7 @@ class ModelServer:
         self.keys: list[str | None] = []
 
     def run(self) -> Generator[str]:
-        """Serve; gives the address once, for as long as the generator is held."""
+        """Serve while the generator is held; yields the address once."""
         ours = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ class ModelServer:
                 self.end_headers()
                 reason = ours.play(lambda piece: self.write(chunk(piece, None)))
                 if reason is None:
-                    # The connection ends where a further chunk is due.
+                    # The connection ends before the next chunk.
                     self.close_connection = True
                     return
                 if reason:

@@ -1,4 +1,4 @@
-"""The app in a process of its own, as a container runs it."""
+"""The app in a separate process, as in a container."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ import httpx2 as httpx
 
 
 class RunningApp:
-    """`python -m todo`, ready once made; ended for good by `stop`."""
+    """`python -m todo`, which is ready after construction and ended by `stop`."""
 
     def __init__(self, **environment: str) -> None:
         self.log = TemporaryFile()  # noqa: SIM115  open as long as the process
@@ -28,7 +28,7 @@ class RunningApp:
                 "PORT": str(port),
                 **environment,
             },
-            # Not into a pipe: nobody reads it, and once it is full the app would stand still.
+            # Not a pipe, which would block the app when it is full.
             stderr=self.log,
         )
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)

@@ -1,4 +1,4 @@
-"""Register, log in, and what a token is good for."""
+"""Registration, log in, and access tokens."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def test_email_is_one_whatever_its_case(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("change", [{"password": "wrong horse"}, {"email": "nobody@example.com"}])
-def test_wrong_credentials_are_told_apart_by_nobody(
+def test_wrong_credentials_are_indistinguishable(
     client: TestClient, change: dict[str, str]
 ) -> None:
     client.post("/auth/register", json=ANNA)
@@ -91,7 +91,7 @@ def test_expired_forged_and_missing_tokens_are_refused(
     assert client.get("/auth/me").status_code == 401
 
 
-def test_passwords_are_worked_on_beside_the_event_loop_and_two_at_a_time(
+def test_passwords_are_hashed_outside_of_the_event_loop_two_at_a_time(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = Lock()
@@ -120,7 +120,7 @@ def test_passwords_are_worked_on_beside_the_event_loop_and_two_at_a_time(
     assert event_loop not in threads
 
 
-def test_too_many_at_once_are_sent_away(
+def test_too_many_simultaneous_log_ins_are_refused(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(security, "WAITING_AT_MOST", 0)

@@ -1,4 +1,4 @@
-"""Todos out of a text, with a local server in the model's place."""
+"""Suggestions of todos, with a local fake of the model."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ def writes(*pieces: str, reason: str | None = "stop") -> Play:
     return play
 
 
-def test_without_a_key_it_is_off_and_says_so(client: TestClient) -> None:
+def test_suggestions_are_off_without_a_key(client: TestClient) -> None:
     assert client.get("/ai").json() == {"available": False}
     answer = suggest(client)
     assert answer.status_code == 503
@@ -79,11 +79,11 @@ def test_without_a_key_it_is_off_and_says_so(client: TestClient) -> None:
     assert answer.json()["code"] == "ai.not_configured"
 
 
-def test_suggestions_are_what_the_model_wrote_and_nothing_is_created(
+def test_suggestions_equal_the_model_output_and_nothing_is_created(
     ai_client: TestClient, model: ModelServer
 ) -> None:
     assert ai_client.get("/ai").json() == {"available": True}
-    # Cut anywhere, with the fence and the chatter that models add.
+    # Cut anywhere, with a fence and extra words as models add them.
     text = f"Sure!\n```json\n{json.dumps(WATER)},\n\n{json.dumps(TAX)}"
     model.play = writes(*(text[at : at + 7] for at in range(0, len(text), 7)), "\n```")
     answer = suggest(ai_client)
@@ -94,7 +94,7 @@ def test_suggestions_are_what_the_model_wrote_and_nothing_is_created(
     assert ai_client.get("/todos", headers=headers).json()["items"] == []
 
 
-def test_model_is_asked_with_the_day_and_the_note_as_data(
+def test_model_receives_the_date_and_the_note_as_data(
     ai_client: TestClient, model: ModelServer
 ) -> None:
     suggest(ai_client)
@@ -115,12 +115,14 @@ def test_model_is_asked_with_the_day_and_the_note_as_data(
         "[1]", '"x"', "{", "null", "nothing",
     ],
 )  # fmt: skip
-def test_what_is_no_todo_is_left_out(ai_client: TestClient, model: ModelServer, line: str) -> None:
+def test_lines_that_are_not_todos_are_skipped(
+    ai_client: TestClient, model: ModelServer, line: str
+) -> None:
     model.play = writes(line + "\n", json.dumps(WATER))
     assert events(suggest(ai_client).text) == [("todo", WATER), ("done", {})]
 
 
-def test_model_that_does_not_stop_is_stopped(ai_client: TestClient, model: ModelServer) -> None:
+def test_endless_model_output_is_cut_off(ai_client: TestClient, model: ModelServer) -> None:
     model.play = writes((json.dumps(WATER) + "\n") * 100)
     found = events(suggest(ai_client).text)
     assert found == [("todo", WATER)] * suggestions.SUGGESTIONS_AT_MOST + [("done", {})]
@@ -133,7 +135,7 @@ def test_suggestion_arrives_while_the_model_still_writes(
 
     def play(write: Callable[[str], None]) -> str:
         write(json.dumps(WATER) + "\n")
-        # Nothing more is written before the reader has it.
+        # The model continues only after the reader has the first line.
         write(json.dumps(TAX) if seen.wait(30) else "")
         return "stop"
 
@@ -144,7 +146,7 @@ def test_suggestion_arrives_while_the_model_still_writes(
         with app.client.stream("POST", "/ai/todos", json=NOTE, headers=headers) as answer:
             lines = answer.iter_lines()
             assert next(lines) == "event: todo"
-            # Told to stop now, the app lets the answer come to its end.
+            # After SIGTERM the app completes the response.
             app.process.terminate()
             seen.set()
             assert "event: done" in list(lines)
@@ -175,7 +177,7 @@ def run(settings: Settings) -> RunningApp:
         (500, "ai.unavailable"),
     ],
 )
-def test_refusal_is_a_problem_and_tells_no_key(
+def test_refusal_is_a_problem_without_the_key(
     ai_client: TestClient,
     model: ModelServer,
     status: int,
@@ -190,7 +192,7 @@ def test_refusal_is_a_problem_and_tells_no_key(
     assert KEY not in answer.text + caplog.text
 
 
-def test_model_that_is_not_there_is_a_problem(ai_settings: Settings) -> None:
+def test_unreachable_model_is_a_problem(ai_settings: Settings) -> None:
     nowhere = ai_settings.model_copy(update={"openai_base_url": "http://127.0.0.1:1/v1"})
     with TestClient(create_app(nowhere)) as client:
         assert suggest(client).json()["code"] == "ai.unavailable"
@@ -198,7 +200,7 @@ def test_model_that_is_not_there_is_a_problem(ai_settings: Settings) -> None:
 
 @pytest.mark.parametrize("last", ["", json.dumps(TAX)])
 @pytest.mark.parametrize("reason", ["", None])
-def test_answer_that_breaks_off_is_told_at_its_end(
+def test_aborted_response_ends_with_a_problem(
     ai_client: TestClient, model: ModelServer, last: str, reason: str | None
 ) -> None:
     model.play = writes(json.dumps(WATER) + "\n", last, reason=reason)
@@ -208,7 +210,7 @@ def test_answer_that_breaks_off_is_told_at_its_end(
     assert (problem["status"], problem["code"]) == (503, "ai.unavailable")
 
 
-def test_error_in_the_midst_of_an_answer_is_told_at_its_end(
+def test_error_during_a_response_ends_with_a_problem(
     ai_client: TestClient, model: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model_server.chunk", lambda *_: '{"error": {"message": "overloaded"}}')
@@ -218,11 +220,13 @@ def test_error_in_the_midst_of_an_answer_is_told_at_its_end(
 
 
 @pytest.mark.parametrize("note", [{"text": " "}, {"text": "x" * 2001}, {}, {"text": "x", "n": "1"}])
-def test_note_that_is_none_is_refused(ai_client: TestClient, note: dict[str, str]) -> None:
+def test_invalid_note_is_refused(ai_client: TestClient, note: dict[str, str]) -> None:
     assert suggest(ai_client, note).status_code == 422
 
 
-def test_nobody_spends_without_end(ai_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_requests_is_limited(
+    ai_client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     headers = log_in(ai_client, "anna@example.com")
     for _ in range(ai.REQUESTS):
         assert ai_client.post("/ai/todos", json=NOTE, headers=headers).status_code == 200

@@ -1,9 +1,9 @@
-"""How often something may be tried."""
+"""Limits of attempts."""
 
 from todo.attempts import AttemptLimit
 
 
-def test_limit_holds_for_its_time_and_its_key() -> None:
+def test_limit_applies_per_key_and_time() -> None:
     now = 0.0
     limit = AttemptLimit(2, 60, clock=lambda: now)
     assert [limit.take("anna") for _ in range(4)] == [0, 0, 60, 60]

@@ -1,4 +1,4 @@
-"""The database is elsewhere: its URL is obeyed, and its going away survived."""
+"""A remote database: the parameters of its URL, and lost connections."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ async def ask(url: URL, question: str) -> object:
         await engine.dispose()
 
 
-def test_encryption_that_the_url_wants_is_used(database: URL) -> None:
+def test_encryption_of_the_url_is_used(database: URL) -> None:
     wanted = database.query.get("sslmode") == "require"
     question = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     assert asyncio.run(ask(database, question)) is wanted
@@ -40,13 +40,13 @@ def test_encryption_that_the_url_wants_is_used(database: URL) -> None:
         ("sslmode=disable&channel_binding=require", "channel binding required"),
     ],
 )
-def test_server_that_cannot_what_the_url_wants_is_refused(parameters: str, refusal: str) -> None:
+def test_server_without_a_required_feature_is_refused(parameters: str, refusal: str) -> None:
     def refuse_encryption() -> None:
         connection, _ = listener.accept()
         with connection:
             request = connection.recv(1024)
             if b"user" in request:
-                # A start without encryption: "authenticated", without as much as a password.
+                # A handshake without encryption: "authenticated" without a password.
                 connection.sendall(b"R\0\0\0\x08\0\0\0\0")
             else:
                 connection.sendall(b"N")
@@ -59,9 +59,7 @@ def test_server_that_cannot_what_the_url_wants_is_refused(parameters: str, refus
             asyncio.run(ask(parse_database_url(SecretStr(address)), "SELECT 1"))
 
 
-def test_requests_survive_that_every_connection_is_cut(
-    client: TestClient, database: URL, server: URL
-) -> None:
+def test_requests_survive_lost_connections(client: TestClient, database: URL, server: URL) -> None:
     credentials = {"email": "anna@example.com", "password": "correct horse"}
     client.post("/auth/register", json=credentials)
     token = client.post("/auth/login", json=credentials).json()["access_token"]
@@ -79,7 +77,7 @@ def test_requests_survive_that_every_connection_is_cut(
             assert cut, "nothing was connected"
 
 
-def test_request_in_the_midst_of_which_the_connection_is_cut_is_told_so(
+def test_connection_lost_during_a_request_is_reported(
     client: TestClient, server: URL, database: URL
 ) -> None:
     engine = client.app.state.engine  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The API does what its description says: schemathesis tries to prove the opposite."""
+"""The API conforms to its description, as tested by schemathesis."""
 
 import subprocess
 import sys
@@ -10,8 +10,8 @@ from test_todos import log_in
 from todo.settings import Settings
 
 
-def test_api_keeps_its_promises(settings: Settings, tmp_path: Path) -> None:
-    # With a model that has nothing to say: without one, 503 would be the right answer.
+def test_api_conforms_to_its_description(settings: Settings, tmp_path: Path) -> None:
+    # With a model that returns nothing: without a model, 503 would be correct.
     model = ModelServer()
     addresses = model.run()
     app = RunningApp(

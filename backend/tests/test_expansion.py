@@ -1,7 +1,8 @@
-"""Every migration only adds what the last build can do without knowing, or says that it contracts.
+"""Every migration only adds objects that the previous build can ignore, or is marked as
+contracting.
 
-Judged by what a revision asks of Alembic, and not by its text. What is not known to be harmless is
-refused, SQL of one's own included.
+Judged by the Alembic operations of a revision, and not by its text. Only operations known to be
+harmless are accepted; plain SQL is refused.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ REVISIONS = list(ScriptDirectory.from_config(schema.alembic_config()).walk_revis
 
 
 def operations_of(upgrade: Callable[[], None]) -> list[MigrateOperation]:
-    """What it asks for, on no database."""
+    """Return the operations of a script, without a database."""
     asked: list[MigrateOperation] = []
     invoke = AbstractOperations.invoke
 
@@ -51,7 +52,7 @@ def is_expansion(operation: MigrateOperation, new_tables: set[str]) -> bool:
                 operation.modify_name is None
                 and operation.modify_type is None
                 and operation.modify_nullable is not False
-                # None takes the default away; False leaves it.
+                # None removes the default; False keeps it.
                 and operation.modify_server_default is not None
             )
         case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
@@ -61,7 +62,7 @@ def is_expansion(operation: MigrateOperation, new_tables: set[str]) -> bool:
 
 
 def contractions(upgrade: Callable[[], None]) -> list[str]:
-    """The operations that the last build may not survive."""
+    """Return the operations that can break the previous build."""
     asked = operations_of(upgrade)
     new_tables = {
         operation.table_name for operation in asked if isinstance(operation, ops.CreateTableOp)
@@ -72,14 +73,14 @@ def contractions(upgrade: Callable[[], None]) -> list[str]:
 
 
 @pytest.mark.parametrize("script", REVISIONS, ids=lambda script: script.revision)
-def test_a_revision_expands_or_says_that_it_contracts(script: Script) -> None:
+def test_revision_only_expands_or_is_marked_as_contracting(script: Script) -> None:
     found = contractions(script.module.upgrade)
     said = getattr(script.module, "contracts", None)
     if said is None:
-        assert found == [], "add only, or say `contracts = 'WHICH BUILD stopped to use it'`"
+        assert found == [], "only add, or set `contracts = 'THE BUILD that stopped to use it'`"
     else:
-        assert isinstance(said, str) and said.strip(), "say which build stopped to use it"
-        assert found, "it says that it contracts, and does not"
+        assert isinstance(said, str) and said.strip(), "name the build that stopped to use it"
+        assert found, "it is marked as contracting, but is not"
 
 
 def test_no_revision_is_left_out() -> None:
@@ -107,7 +108,7 @@ def batch() -> None:
         (lambda: op.alter_column("todos", "created_at", server_default=None), "AlterColumnOp"),
         (lambda: op.add_column("todos", sa.Column("a", sa.Date(), nullable=False)), "AddColumnOp"),
         (
-            # Python's default is one that only this build knows.
+            # A default in Python is unknown to the previous build.
             lambda: op.add_column("todos", sa.Column("a", sa.Integer(), default=1, nullable=False)),
             "AddColumnOp",
         ),
@@ -117,9 +118,7 @@ def batch() -> None:
         (lambda: op.execute("ALTER TABLE todos DROP COLUMN title"), "ExecuteSQLOp"),
     ],
 )
-def test_what_the_last_build_may_not_survive_is_found(
-    upgrade: Callable[[], None], found: str
-) -> None:
+def test_breaking_operations_are_found(upgrade: Callable[[], None], found: str) -> None:
     assert contractions(upgrade) == [found]
 
 
@@ -135,6 +134,6 @@ def expand() -> None:
     op.alter_column("todos", "title", nullable=True, comment="may be missing")
 
 
-def test_what_only_adds_passes() -> None:
+def test_additions_pass() -> None:
     assert len(operations_of(expand)) == 7
     assert contractions(expand) == []

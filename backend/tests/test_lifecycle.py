@@ -1,4 +1,4 @@
-"""Liveness, readiness, and the beginning and the end of a process."""
+"""Liveness, readiness, start and end of a process."""
 
 import signal
 import time
@@ -52,7 +52,7 @@ def test_readiness_needs_the_schema_or_a_later_one(settings: Settings, new_datab
         assert client.get("/health/ready").status_code == 200
 
 
-def test_readiness_asks_the_database_seldom(client: TestClient) -> None:
+def test_readiness_is_cached(client: TestClient) -> None:
     asked = 0
 
     def count(*_: object) -> None:
@@ -91,7 +91,7 @@ def test_readiness_recovers_with_the_database(
 
         assert client.get("/health/ready").status_code == 200
         close_database()
-        # The last good answer still stands.
+        # The last good result is still cached.
         assert client.get("/health/ready").status_code == 200
         readiness.good_for_seconds = 0.0
         assert client.get("/health/ready").json()["code"] == "database.unavailable"
@@ -99,7 +99,7 @@ def test_readiness_recovers_with_the_database(
         assert client.get("/health/ready").status_code == 200
 
 
-def test_process_migrates_if_told_to_and_stops_at_once(
+def test_process_migrates_if_configured_and_stops_at_once(
     settings: Settings, new_database: URL
 ) -> None:
     app = RunningApp(
@@ -108,7 +108,7 @@ def test_process_migrates_if_told_to_and_stops_at_once(
         MIGRATE_AT_START="true",
     )
     try:
-        # A connection that is kept open and idle must not hold up the end.
+        # An open idle connection must not delay the end.
         app.wait_until_ready()
         began = time.monotonic()
         app.process.terminate()

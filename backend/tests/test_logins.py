@@ -1,4 +1,4 @@
-"""How long one stays logged in, and what ends it."""
+"""Duration and end of log-ins."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -40,7 +40,7 @@ def test_refresh_gives_new_tokens_for_the_same_log_in(client: TestClient) -> Non
     assert third["refresh_expires_in"] <= first["refresh_expires_in"]
 
 
-def test_refresh_token_that_comes_again_ends_the_log_in(
+def test_reuse_of_a_refresh_token_ends_the_log_in(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_device = log_in(client)
@@ -55,7 +55,7 @@ def test_refresh_token_that_comes_again_ends_the_log_in(
     assert is_known(client, other_device)
 
 
-def test_tabs_that_refresh_at_once_stay_logged_in(client: TestClient) -> None:
+def test_simultaneous_refreshes_keep_the_log_in(client: TestClient) -> None:
     tokens = log_in(client)
     with ThreadPoolExecutor(4) as tabs:
         answers = list(tabs.map(lambda _: refresh(client, tokens), range(4)))
@@ -75,21 +75,21 @@ def test_log_out_ends_every_token_and_may_be_repeated(client: TestClient) -> Non
     assert client.post("/auth/logout", json={"refresh_token": "none of ours"}).status_code == 204
 
 
-def test_log_in_that_is_over_is_over(client: TestClient, database: URL) -> None:
+def test_expired_log_in_is_invalid_and_deleted_later(client: TestClient, database: URL) -> None:
     tokens = log_in(client)
     engine = create_engine(database, poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text("UPDATE logins SET expires_at = now()"))
     assert not is_known(client, tokens)
     assert refresh(client, tokens).json()["code"] == "accounts.login_ended"
-    # And the next one sweeps it away, with its tokens.
+    # The next log-in deletes it, with its tokens.
     log_in(client)
     with engine.begin() as connection:
         assert connection.scalar(text("SELECT count(*) FROM logins")) == 1
         assert connection.scalar(text("SELECT count(*) FROM refresh_tokens")) == 1
 
 
-def test_database_holds_no_token_that_works(client: TestClient, database: URL) -> None:
+def test_database_has_no_usable_token(client: TestClient, database: URL) -> None:
     tokens = log_in(client)
     engine = create_engine(database, poolclass=NullPool)
     with engine.begin() as connection:
@@ -99,7 +99,7 @@ def test_database_holds_no_token_that_works(client: TestClient, database: URL) -
     assert tokens["refresh_token"].encode() not in bytes(kept)
 
 
-def test_guessing_is_stopped_for_that_account_only(client: TestClient) -> None:
+def test_guessing_is_blocked_only_for_that_account(client: TestClient) -> None:
     log_in(client)
     wrong = ANNA | {"password": "wrong horse"}
     for _ in range(logins.FAILED_ATTEMPTS):
@@ -113,7 +113,7 @@ def test_guessing_is_stopped_for_that_account_only(client: TestClient) -> None:
     assert client.post("/auth/login", json=bert).status_code == 200
 
 
-def test_who_gets_it_right_starts_anew(client: TestClient) -> None:
+def test_successful_log_in_resets_the_attempts(client: TestClient) -> None:
     log_in(client)
     wrong = ANNA | {"password": "wrong horse"}
     for _ in range(2):

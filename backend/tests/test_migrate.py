@@ -1,4 +1,4 @@
-"""The schema: made once, by one at a time, and never in the way of those who use it."""
+"""Migrations: run once, one process at a time, without blocking the users of the tables."""
 
 import signal
 import subprocess
@@ -31,14 +31,14 @@ def revision_of(url: URL) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def test_migrations_make_what_the_models_say(new_database: URL) -> None:
+def test_migrations_create_the_tables_of_the_models(new_database: URL) -> None:
     migrate(new_database)
     with create_engine(new_database, poolclass=NullPool).begin() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_migrations_lead_back_too(new_database: URL) -> None:
+def test_migrations_can_be_reverted(new_database: URL) -> None:
     migrate(new_database)
     config = schema.alembic_config()
     with create_engine(new_database, poolclass=NullPool).begin() as connection:
@@ -47,14 +47,14 @@ def test_migrations_lead_back_too(new_database: URL) -> None:
     migrate(new_database)
 
 
-def test_migrations_started_together_take_turns(new_database: URL) -> None:
+def test_simultaneous_migrations_take_turns(new_database: URL) -> None:
     with ThreadPoolExecutor(4) as pool:
         for outcome in [pool.submit(migrate, new_database) for _ in range(4)]:
             outcome.result()
     assert revision_of(new_database) == schema.needed_revision()
 
 
-def test_schema_of_a_later_build_is_left_alone(new_database: URL) -> None:
+def test_schema_of_a_later_build_is_not_changed(new_database: URL) -> None:
     migrate(new_database)
     with create_engine(new_database, poolclass=NullPool).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'later'"))
@@ -62,7 +62,7 @@ def test_schema_of_a_later_build_is_left_alone(new_database: URL) -> None:
     assert revision_of(new_database) == "later"
 
 
-def test_what_the_last_build_does_works_on(new_database: URL) -> None:
+def test_previous_build_works_after_the_migration(new_database: URL) -> None:
     migrate_to(new_database, "0001")
     user = "INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), :email, 'x')"
     todo = (
@@ -80,13 +80,13 @@ def test_what_the_last_build_does_works_on(new_database: URL) -> None:
         assert connection.scalar(text(kept)) == 2
 
 
-def test_table_that_is_busy_is_not_queued_for_without_end(
+def test_wait_for_a_locked_table_is_limited(
     new_database: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migration, "LOCK_TIMEOUT", "100ms")
     migrate_to(new_database, "0001")
-    with create_engine(new_database, poolclass=NullPool).connect() as somebody:
-        somebody.execute(text("SELECT count(*) FROM todos"))
+    with create_engine(new_database, poolclass=NullPool).connect() as other:
+        other.execute(text("SELECT count(*) FROM todos"))
         with pytest.raises(OperationalError, match="lock timeout"):
             migrate(new_database)
     assert revision_of(new_database) == "0001"
@@ -103,7 +103,7 @@ def start(**environment: str) -> subprocess.Popen[str]:
     )
 
 
-def test_program_needs_the_database_only_and_tells_what_it_did(new_database: URL) -> None:
+def test_program_needs_only_the_database_and_logs_its_result(new_database: URL) -> None:
     address = new_database.render_as_string(hide_password=False)
     for told in (f"from nothing to {schema.needed_revision()}", "already"):
         process = start(DATABASE_URL=address)
@@ -112,7 +112,7 @@ def test_program_needs_the_database_only_and_tells_what_it_did(new_database: URL
         assert told in errors
 
 
-def test_program_says_in_a_line_why_it_failed() -> None:
+def test_program_logs_its_failure_in_one_line() -> None:
     process = start(
         DATABASE_URL="postgresql://u:hunter22@127.0.0.1:1/d", MIGRATION_PATIENCE_SECONDS="0"
     )
@@ -123,7 +123,7 @@ def test_program_says_in_a_line_why_it_failed() -> None:
     assert "hunter22" not in errors
 
 
-def test_program_that_waits_for_the_database_ends_when_told_to() -> None:
+def test_program_that_waits_for_the_database_ends_on_sigterm() -> None:
     process = start(DATABASE_URL="postgresql://u@127.0.0.1:1/d")
     assert process.stderr
     assert "cannot migrate yet" in process.stderr.readline()

@@ -1,4 +1,4 @@
-"""What is told of each request: its id, its line, its measurements, and its problems."""
+"""Observability of requests: id, log line, metrics, and problems."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from todo import security
 from todo.logs import JsonFormatter
 
 
-def test_sane_request_id_is_taken_over(client: TestClient) -> None:
+def test_valid_request_id_is_kept(client: TestClient) -> None:
     answer = client.get("/auth/me", headers={"X-Request-ID": "a1-b2_c3.d4"})
     assert answer.headers["x-request-id"] == "a1-b2_c3.d4"
     assert answer.json()["request_id"] == "a1-b2_c3.d4"
@@ -34,11 +34,11 @@ def test_request_has_one_line_of_json(client: TestClient, caplog: pytest.LogCapt
     assert (line["method"], line["path"], line["status"]) == ("GET", "/todos", 401)
     assert (line["level"], line["request_id"]) == ("info", "r1")
     assert line["milliseconds"] >= 0
-    # What people look for is theirs.
+    # Search terms are not logged.
     assert "private" not in caplog.text
 
 
-def test_unexpected_error_is_logged_in_full_and_told_in_brief(
+def test_unexpected_error_is_logged_in_full_and_reported_briefly(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -58,7 +58,7 @@ def test_unexpected_error_is_logged_in_full_and_told_in_brief(
     assert "long enough" not in caplog.text
 
 
-def test_metrics_are_by_template_and_not_by_path(client: TestClient) -> None:
+def test_metrics_use_templates_instead_of_paths(client: TestClient) -> None:
     client.delete("/todos/5b1f1c5e-5a3e-4d8e-9b0a-3f3f8d1f6a11")
     client.get("/nowhere/at/all")
     client.request("BREW", "/todos")
@@ -96,12 +96,12 @@ def test_every_error_is_a_problem_document(
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
-def test_wrong_method_is_told_every_right_one(client: TestClient) -> None:
+def test_wrong_method_gets_the_allowed_ones(client: TestClient) -> None:
     assert client.put("/todos").headers["allow"] == "GET, POST"
     assert client.get(f"/todos/{uuid4()}").headers["allow"] == "DELETE, PATCH"
 
 
-def test_description_of_the_api_promises_problem_documents(client: TestClient) -> None:
+def test_description_of_the_api_has_problem_documents(client: TestClient) -> None:
     for _ in range(2):
         document = client.get("/openapi.json").json()
         for path in document["paths"].values():

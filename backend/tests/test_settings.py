@@ -1,4 +1,4 @@
-"""What the environment may say, and that its secrets are not repeated."""
+"""Settings in the environment, and secrets that are not printed."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def test_any_postgresql_scheme_gets_our_driver_and_keeps_parameters(scheme: str)
     assert url.password == "p"
 
 
-def test_own_connect_timeout_wins() -> None:
+def test_explicit_connect_timeout_takes_precedence() -> None:
     url = parse_database_url(SecretStr("postgresql://u@h/d?connect_timeout=9"))
     assert "connect_timeout" not in connect_arguments(url)
     assert "connect_timeout" in connect_arguments(url.set(query={}))
@@ -43,7 +43,7 @@ def start(*, program: str = "todo", **environment: str) -> subprocess.CompletedP
     ("program", "missing"),
     [("todo", ["DATABASE_URL", "JWT_SECRET"]), ("todo.migrate", ["DATABASE_URL"])],
 )
-def test_missing_settings_are_named_in_the_log(program: str, missing: list[str]) -> None:
+def test_missing_settings_are_logged(program: str, missing: list[str]) -> None:
     result = start(program=program)
     assert result.returncode == 2
     lines = [json.loads(line) for line in result.stderr.splitlines()]
@@ -56,7 +56,7 @@ def test_missing_settings_are_named_in_the_log(program: str, missing: list[str])
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hunter22@h/d", "hunter22"])
-def test_wrong_database_url_is_refused_without_showing_it(url: str) -> None:
+def test_invalid_database_url_is_refused_without_printing_it(url: str) -> None:
     result = start(DATABASE_URL=url, JWT_SECRET="s")
     assert result.returncode == 2
     assert "DATABASE_URL" in result.stderr

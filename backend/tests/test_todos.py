@@ -1,4 +1,4 @@
-"""The todos of one user, and the walls between users."""
+"""The todos of a user, and the separation of users."""
 
 from uuid import uuid4
 
@@ -84,7 +84,7 @@ def test_unreadable_bodies_are_refused(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_without_token_nothing_is_told(client: TestClient) -> None:
+def test_requests_without_a_token_are_refused(client: TestClient) -> None:
     assert client.get("/todos").status_code == 401
     assert client.post("/todos", json={"title": "x"}).status_code == 401
 
@@ -95,7 +95,7 @@ def titles(client: TestClient, headers: dict[str, str], query: str) -> list[str]
     return [todo["title"] for todo in answer.json()["items"]]
 
 
-def test_due_date_is_set_changed_and_taken_away(client: TestClient, anna: dict[str, str]) -> None:
+def test_due_date_is_set_changed_and_removed(client: TestClient, anna: dict[str, str]) -> None:
     todo_id = add(client, anna, "Tax", "2026-05-31")
 
     def change(body: dict[str, object]) -> object:
@@ -109,13 +109,13 @@ def test_due_date_is_set_changed_and_taken_away(client: TestClient, anna: dict[s
 @pytest.mark.parametrize(
     "day", ["31.05.2026", "2026-02-30", "2026-05-31T10:00:00Z", 1780185600, True, ""]
 )
-def test_what_is_no_day_is_refused(client: TestClient, anna: dict[str, str], day: object) -> None:
+def test_invalid_date_is_refused(client: TestClient, anna: dict[str, str], day: object) -> None:
     answer = client.post("/todos", json={"title": "x", "due_date": day}, headers=anna)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "due_date"
 
 
-def test_filters_find_what_they_say(client: TestClient, anna: dict[str, str]) -> None:
+def test_filters_return_matching_todos(client: TestClient, anna: dict[str, str]) -> None:
     add(client, anna, "someday")
     add(client, anna, "yesterday", "2026-05-30")
     add(client, anna, "today", "2026-05-31")
@@ -129,14 +129,14 @@ def test_filters_find_what_they_say(client: TestClient, anna: dict[str, str]) ->
     assert titles(client, anna, "status=done") == ["done yesterday"]
     assert titles(client, anna, f"due=overdue&{here}") == ["yesterday"]
     assert titles(client, anna, f"due=today&{here}") == ["today"]
-    # Where it is a day later already, more is overdue.
+    # One day later, more todos are overdue.
     assert titles(client, anna, "due=overdue&today=2026-06-01") == ["today", "yesterday"]
     assert titles(client, anna, "due=none") == ["someday"]
     assert titles(client, anna, f"due=overdue&status=done&{here}") == []
     assert titles(client, anna, f"search=YESTERDAY&status=open&{here}") == ["yesterday"]
 
 
-def test_search_takes_every_character_as_itself(client: TestClient, anna: dict[str, str]) -> None:
+def test_search_takes_every_character_literally(client: TestClient, anna: dict[str, str]) -> None:
     for title in ("100 % sure", "100 per cent", "snake_case", "snakeXcase", "back\\slash"):
         add(client, anna, title)
     assert titles(client, anna, "search=100 %25") == ["100 % sure"]
@@ -145,7 +145,7 @@ def test_search_takes_every_character_as_itself(client: TestClient, anna: dict[s
     assert titles(client, anna, "search=") != []
 
 
-def test_pages_join_into_the_whole_whatever_happens_between(
+def test_pages_are_complete_despite_changes_between_them(
     client: TestClient, anna: dict[str, str]
 ) -> None:
     made = [add(client, anna, f"todo {number}") for number in range(7)]
@@ -175,9 +175,7 @@ def test_full_last_page_has_no_next(client: TestClient, anna: dict[str, str]) ->
         "due=never", "limit=0", "limit=201", "today=now", "search=%00", "search=" + "x" * 201,
     ],
 )  # fmt: skip
-def test_query_that_means_nothing_is_refused(
-    client: TestClient, anna: dict[str, str], query: str
-) -> None:
+def test_invalid_query_is_refused(client: TestClient, anna: dict[str, str], query: str) -> None:
     answer = client.get(f"/todos?{query}", headers=anna)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"

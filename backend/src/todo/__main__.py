@@ -25,7 +25,7 @@ def main() -> int:
         port=settings.port,
         log_config=None,
         access_log=False,
-        # Requests that have begun are answered, but none is waited for without end.
+        # Running requests are answered, up to a time limit.
         timeout_graceful_shutdown=10,
     )
     return 0

@@ -1,4 +1,4 @@
-"""Register, and who asks."""
+"""Registration, and the user of a request."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -50,7 +50,7 @@ async def authenticate(
     access = security.read_access_token(settings, credentials.credentials) if credentials else None
     user: User | None = None
     if access:
-        # The log-in is asked for each time, so that its end is the end of all its tokens.
+        # The log-in is looked up in every request, so that all its tokens end with it.
         user = await session.scalar(
             select(User)
             .join(Login, Login.user_id == User.id)
@@ -72,7 +72,7 @@ CurrentUser = Annotated[User, Depends(authenticate)]
 
 @router.post("/register", status_code=HTTPStatus.CREATED)
 async def register(credentials: Credentials, session: Session) -> Account:
-    """Make an account. It is not logged in by that."""
+    """Create an account, without a log-in."""
     user = User(
         email=credentials.email, password_hash=await security.hash_password(credentials.password)
     )
@@ -90,5 +90,5 @@ async def register(credentials: Credentials, session: Session) -> Account:
 
 @router.get("/me")
 async def who_am_i(user: CurrentUser) -> Account:
-    """Tell whose token this is."""
+    """Return the account of the token."""
     return Account.model_validate(user)

@@ -1,4 +1,4 @@
-"""Suggests todos for a text. It only suggests: what becomes of them is up to who asked."""
+"""Suggests todos for a text. It only suggests: the client decides which of them to create."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from todo.problem import Problem, problem_document
 from todo.todos import Day, NewTodo
 
 if TYPE_CHECKING:
-    # The client behind it takes a second and 60 MB, which only those with a key are to spend.
+    # Its client takes a second and 60 MB to load, so it is loaded only with a key.
     from todo.suggestions import Suggester
 
 router = APIRouter(prefix="/ai", tags=["ai"])
@@ -31,7 +31,7 @@ EVENT = {
     "required": ["event", "data"],
 }
 
-# Each costs money, and somebody else's.
+# Every call costs money.
 REQUESTS = 20
 REQUESTS_SECONDS = 300.0
 
@@ -45,7 +45,7 @@ class Note(BaseModel):
 
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
     today: Day | None = Field(
-        None, description="The day it is where the user is. Without it, the day it is in UTC."
+        None, description="The current date in the user's time zone. Default: the date in UTC."
     )
 
 
@@ -55,7 +55,7 @@ def get_suggester(request: Request) -> "Suggester":
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "ai.not_configured",
-            "the features that use AI are off: there is no OPENAI_API_KEY",
+            "the features that use AI are off: OPENAI_API_KEY is not set",
         )
     return suggester
 
@@ -67,11 +67,11 @@ def get_limit(request: Request) -> AttemptLimit:
 
 @router.get("")
 async def is_available(request: Request) -> Availability:
-    """Tell whether there is anything to show of it."""
+    """Return whether suggestions are available."""
     return Availability(available=request.app.state.suggester is not None)
 
 
-# FastAPI's own responses of events begin before we know whether there is anything to tell.
+# FastAPI's event responses begin before we know whether the model answers.
 @router.post(
     "/todos",
     response_class=StreamingResponse,
@@ -85,7 +85,7 @@ async def suggest_todos(
 ) -> StreamingResponse:
     """Stream suggestions: an event `todo` for each as it comes, then `done`.
 
-    What goes wrong before the first is answered as any problem is; later, as an event `problem`.
+    An error before the first suggestion is a problem document; a later one is an event `problem`.
     """
     suggester = get_suggester(request)
     if wait := limit.take(str(user.id)):
@@ -97,7 +97,7 @@ async def suggest_todos(
         )
     today = note.today or datetime.now(UTC).date()
     suggested = await suggester.ask(note.text, today)
-    # A proxy that collects the answer first would make a stream of it in vain.
+    # Forbids buffering in proxies, which would defeat the stream.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events(suggested), headers=headers, media_type=EVENTS)
 

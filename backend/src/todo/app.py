@@ -1,4 +1,4 @@
-"""Puts the parts together."""
+"""Creates the app from its parts."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 async def migrate_when_reachable(url: URL) -> None:
-    """Keep trying: a database that is not there yet is no reason to die, only not to be ready."""
+    """Migrate, with retries: the app runs without its database, but is not ready."""
     while True:
         try:
             await asyncio.to_thread(migrate, url)
@@ -36,7 +36,7 @@ async def migrate_when_reachable(url: URL) -> None:
             log.warning("cannot migrate yet: %s", describe_database_error(error))
             await asyncio.sleep(RETRY_SECONDS)
         except Exception:
-            log.exception("the migration failed: not ready until it is put right and restarted")
+            log.exception("the migration failed: not ready until it is fixed and restarted")
             return
         else:
             return

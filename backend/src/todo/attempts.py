@@ -1,4 +1,4 @@
-"""How often something may be tried."""
+"""Limits of attempts."""
 
 import time
 from collections import OrderedDict
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 
 class AttemptLimit:
-    """So many attempts of each key within a stretch of time.
+    """A maximum of attempts per key within a time.
 
-    It is kept in memory, of this process only: that is enough to make guessing hopeless, and needs
-    no other server. Where several pods serve, each allows as many.
+    The attempts are kept in the memory of this process, which suffices against guessing and needs
+    no other server. With several pods, each has its own limit.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class AttemptLimit:
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def take(self, key: str) -> float:
-        """Count an attempt; tell how many seconds to wait if it is one too many, else 0."""
+        """Count an attempt; return the seconds to wait if it is over the limit, else 0."""
         now = self.clock()
         ends, count = self._counts.pop(key, (now + self.seconds, 0))
         if now >= ends:
             ends, count = now + self.seconds, 0
         self._counts[key] = ends, count + 1
         if len(self._counts) > self.keys:
-            # Longest not tried.
+            # The key with the oldest attempt.
             self._counts.popitem(last=False)
         return ends - now if count >= self.attempts else 0.0
 

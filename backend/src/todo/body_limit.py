@@ -1,4 +1,4 @@
-"""Refuses requests that are longer than anything that we take, before they fill the memory."""
+"""Refuses requests with too long a body, before they fill the memory."""
 
 from http import HTTPStatus
 
@@ -6,12 +6,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from todo.problem import Problem
 
-# Nothing that anybody writes into a form is longer.
+# Longer than any text in a form.
 LIMIT_BYTES = 64 * 1024
 
 
 class BodyLimit:
-    """Counts what is read and believes no header. FastAPI's own limit answers in plain text."""
+    """Counts received bytes instead of trusting a header. FastAPI's own limit answers in plain
+    text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

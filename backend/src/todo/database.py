@@ -1,4 +1,4 @@
-"""The connection pool and what a request gets of it."""
+"""The connection pool, and the session of a request."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -7,8 +7,8 @@ from fastapi import Depends, Request
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-# A connection whose other end is gone without a word is given up after ten seconds, and not when
-# the operating system loses patience. What the URL says itself wins.
+# A dead connection is given up after ten seconds, much earlier than by the operating system's
+# default. Parameters in the URL take precedence.
 LIBPQ_DEFAULTS = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
@@ -19,20 +19,20 @@ LIBPQ_DEFAULTS = {
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
-    """What a connection needs besides its URL."""
+    """Return the options of a connection besides its URL."""
     return {
-        # A pooler in front of the database may give each transaction another connection,
-        # which does not know statements prepared on the last one.
+        # A pooler in front of the database may use another connection for each transaction, which
+        # lacks the statements prepared on the last one.
         "prepare_threshold": None,
         **{name: value for name, value in LIBPQ_DEFAULTS.items() if name not in url.query},
     }
 
 
 def create_engine(url: URL) -> AsyncEngine:
-    """Make a pool for a small database elsewhere, which may close idle connections."""
+    """Create a pool for a small remote database, which may close idle connections."""
     return create_async_engine(
         url,
-        # Errors end up in logs, and parameters are people's data.
+        # Errors are logged, and parameters are users' data.
         hide_parameters=True,
         pool_size=5,
         max_overflow=5,
@@ -49,5 +49,5 @@ async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
-# Closed before the answer is sent: a slow reader, or a stream, holds no connection.
+# Closed before the response is sent, so that a slow reader or a stream holds no connection.
 Session = Annotated[AsyncSession, Depends(open_session, scope="function")]

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can work."""
+"""Liveness and readiness of the process."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from todo.problem import Problem, database_unavailable, describe_database_error,
 
 router = APIRouter(prefix="/health", tags=["health"])
 
-# Less than a probe waits for its answer, so that the answer says what is wrong.
+# Shorter than a probe's timeout, so that the response can report the problem.
 PATIENCE_SECONDS = 3.0
 
 
@@ -26,10 +26,10 @@ class Health(BaseModel):
 
 
 class Readiness:
-    """Ready as long as the database answers and has the schema that this build needs.
+    """Ready as long as the database answers and has a schema that this build can use.
 
-    A good answer stands for a while: probes come every second, and a database elsewhere has better
-    things to do. A bad one stands for a moment only, since everybody waits for the next.
+    A good result is cached for some seconds, because probes come every second and must not load a
+    remote database. A bad one is cached only briefly, so that recovery is noticed soon.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class Readiness:
         self._problem: Problem | None = None
 
     async def check(self) -> None:
-        """Return if ready; a problem says why not."""
-        # However many probes come at once, one of them asks.
+        """Return if ready; raise a problem with the reason otherwise."""
+        # Of several simultaneous probes, only one queries the database.
         async with self._asking:
             stands_for = self.bad_for_seconds if self._problem else self.good_for_seconds
             if time.monotonic() - self._asked_at >= stands_for:
@@ -67,7 +67,7 @@ class Readiness:
         return Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "database.schema_too_old",
-            f"the database's schema is not at {schema.needed_revision()} yet: it is to be migrated",
+            f"the database's schema is not at {schema.needed_revision()} yet: it must be migrated",
         )
 
 

@@ -1,8 +1,8 @@
-"""Log in, stay logged in, log out.
+"""Log in, refresh, log out.
 
-A log-in is a family of tokens: short-lived access tokens, and refresh tokens of which each is good
-for one use. A refresh token that comes a second time has two owners, one of whom stole it; who is
-who cannot be told, so the log-in ends for both.
+A log-in is a family of tokens: short-lived access tokens, and refresh tokens for a single use. A
+refresh token that is used twice has two owners, and one of them stole it. They cannot be
+distinguished, so the log-in ends for both.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,8 @@ from todo.settings import CurrentSettings, Settings
 
 router = APIRouter(prefix="/auth", tags=["accounts"])
 
-# Two tabs of one browser may refresh with the same token at once, or an answer may be lost on its
-# way. For so long a second use is taken for that, and answered with a token of its own.
+# Two tabs of one browser may refresh with the same token at once, or a response may be lost. A
+# second use within this time counts as such a case and gets another token.
 SECOND_USE = timedelta(seconds=10)
 
 FAILED_ATTEMPTS = 10
@@ -35,7 +35,7 @@ class Tokens(BaseModel):
     access_token: str
     refresh_token: str
     token_type: str = "bearer"  # noqa: S105  the name of a scheme
-    expires_in: int = Field(description="Seconds for which the access token is good.")
+    expires_in: int = Field(description="Seconds for which the access token is valid.")
     refresh_expires_in: int = Field(description="Seconds until the log-in ends.")
 
 
@@ -58,7 +58,8 @@ async def log_in(
     failed: Annotated[AttemptLimit, Depends(get_failed_logins)],
 ) -> Tokens:
     """Begin a log-in: an access token for requests, and a refresh token for when it expires."""
-    # Counted before the password is looked at, or many guesses at once would all come through.
+    # Counted before the password is verified, because simultaneous guesses would all pass
+    # otherwise.
     if wait := failed.take(credentials.email):
         raise Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
@@ -70,7 +71,7 @@ async def log_in(
         select(User.id, User.password_hash).where(User.email == credentials.email)
     )
     user_id, password_hash = found.one_or_none() or (None, None)
-    # No connection is held while the password is worked on.
+    # No connection is held while the password is verified.
     await session.rollback()
     right = await security.verify_password(credentials.password, password_hash)
     if user_id is None or not right:
@@ -85,17 +86,17 @@ async def log_in(
     )
     login = Login(user_id=user_id, expires_at=datetime.now(UTC) + settings.login_lifetime)
     session.add(login)
-    # The token refers to the log-in, which has to be there first.
+    # The token refers to the log-in, so the log-in is inserted first.
     await session.flush()
     return await hand_out(session, settings, login)
 
 
 @router.post("/refresh")
 async def refresh(given: RefreshRequest, session: Session, settings: CurrentSettings) -> Tokens:
-    """Change a refresh token for new tokens. It is used up by that."""
+    """Exchange a refresh token for new tokens. It cannot be used again."""
     token_hash = security.hash_refresh_token(given.refresh_token)
-    # Of several that come at once for a log-in one goes first, and the others see what it did. The
-    # log-in is what is locked, here as where it ends, so that no two wait for each other.
+    # Simultaneous requests of a log-in run one after the other and see the earlier result. Always
+    # the log-in is locked, also at its end, so that no two requests deadlock.
     login = await session.scalar(
         select(Login)
         .join(RefreshToken, RefreshToken.login_id == Login.id)
@@ -118,7 +119,7 @@ async def refresh(given: RefreshRequest, session: Session, settings: CurrentSett
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT)
 async def log_out(given: RefreshRequest, session: Session) -> None:
-    """End the log-in that a refresh token is of, with all its tokens. No matter if it has ended."""
+    """End the log-in of a refresh token, with all its tokens. An ended log-in is not an error."""
     token_hash = security.hash_refresh_token(given.refresh_token)
     its_login = select(RefreshToken.login_id).where(RefreshToken.token_hash == token_hash)
     await session.execute(delete(Login).where(Login.id.in_(its_login)))

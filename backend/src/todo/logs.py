@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, each with the request that it belongs to."""
+"""Logs: one JSON object a line, with the id of its request."""
 
 import json
 import logging
@@ -6,12 +6,12 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-# The request that is being answered. Tasks and threads begun for it inherit it.
+# The id of the current request, inherited by its tasks and threads.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 class JsonFormatter(logging.Formatter):
-    """Fields of one event are given as `extra={"fields": {...}}`."""
+    """Formats a record; extra fields are passed as `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -32,6 +32,6 @@ def configure() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # These tell of each of their steps; our own lines say what matters.
+    # These libraries log each of their steps; our own lines suffice.
     for chatty in ("alembic", "httpx2", "httpcore2", "openai"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Measurements for Prometheus. Only the cluster reaches them: the frontend passes none on."""
+"""Metrics for Prometheus, reachable only in the cluster: the frontend does not forward them."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import (
@@ -16,14 +16,14 @@ router = APIRouter(tags=["health"])
 
 
 class Metrics:
-    """The measurements of one app."""
+    """The metrics of an app."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.duration = Histogram(
             "http_request_duration_seconds",
-            "From the request's head to the end of its answer.",
+            "From the request's head to the end of its response.",
             ["method", "route", "status"],
             registry=self.registry,
         )
@@ -34,7 +34,7 @@ class Metrics:
         if isinstance(pool, QueuePool):
             Gauge(
                 "database_connections_in_use",
-                "Connections that requests hold of the pool.",
+                "Connections of the pool in use by requests.",
                 registry=self.registry,
             ).set_function(pool.checkedout)
 

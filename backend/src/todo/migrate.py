@@ -1,10 +1,10 @@
-"""Brings the database's schema up to what this build needs: `python -m todo.migrate`.
+"""Migrates the database to the schema of this build: `python -m todo.migrate`.
 
-Expand, then contract. The migration of a release runs while pods of the last one still serve, and
-a rollback leaves it in place. So a migration only adds what the last build can do without knowing:
-tables, columns that may be null or have a default, indexes. What no build uses any more is taken
-away by the release after the one that stopped to use it, in a revision that says so: `contracts`
-in it names that build. A test refuses anything else.
+Expand, then contract. The migration of a release runs while pods of the previous one still serve,
+and a rollback leaves it in place. So a migration only adds objects that the previous build can
+ignore: tables, columns that are nullable or have a default, indexes. Unused objects are removed one
+release after their last use, in a revision with `contracts`, which names the build that stopped to
+use them. A test refuses anything else.
 """
 
 import logging
@@ -25,26 +25,27 @@ from todo.settings import DatabaseSettings, report_invalid_settings
 
 log = logging.getLogger(__name__)
 
-# Any number that no other user of the database's advisory locks takes.
+# Any number that is not used by another advisory lock of the database.
 LOCK = 7_318_420_251
 
-# A statement that cannot get its table gives up rather than make everyone behind it wait too.
+# A statement that cannot lock its table fails, because waiting would block all later ones.
 LOCK_TIMEOUT = "10s"
 
 RETRY_SECONDS = 2.0
 
 
 def migrate(url: URL) -> None:
-    """Apply what is missing, in one transaction; processes that start together take turns."""
+    """Apply missing migrations in one transaction; simultaneous processes take turns."""
     config = schema.alembic_config()
     engine = create_engine(url, poolclass=NullPool, connect_args=connect_arguments(url))
     with engine.begin() as connection:
-        # Held to the end of the transaction, so a pooler cannot part the lock from the work.
+        # Held to the end of the transaction, so that a pooler cannot separate the lock from the
+        # work.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         before = MigrationContext.configure(connection).get_current_heads()
         if schema.is_newer(before):
-            log.warning("the database's schema is newer than this build: left as it is")
+            log.warning("the database's schema is newer than this build: it is not changed")
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -57,7 +58,7 @@ def migrate(url: URL) -> None:
 
 def main() -> int:
     logs.configure()
-    # The first process of a container is not ended by a signal that it does not handle.
+    # Signals without a handler do not end the first process of a container.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         settings = DatabaseSettings()
@@ -68,7 +69,7 @@ def main() -> int:
         try:
             migrate(settings.sqlalchemy_url)
         except OperationalError as error:
-            # Not there yet, or asleep, or a table is busy: what was begun was rolled back.
+            # The database does not run yet, or a table is locked: the transaction was rolled back.
             if time.monotonic() > deadline:
                 log.error("cannot migrate: %s", describe_database_error(error))
                 return 1

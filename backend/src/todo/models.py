@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy sees them. The migrations make them."""
+"""The tables for SQLAlchemy. The migrations create them."""
 
 from datetime import date, datetime
 from uuid import UUID, uuid4
@@ -29,7 +29,7 @@ class User(Base):
 
 
 class Login(Base):
-    """One log-in of a user, on one device. Without it none of its tokens is good for anything."""
+    """A log-in of a user on a device. Its tokens are invalid without it."""
 
     __tablename__ = "logins"
 
@@ -40,7 +40,7 @@ class Login(Base):
 
 
 class RefreshToken(Base):
-    """A refresh token of a log-in. Used ones stay, so that a second use is noticed."""
+    """A refresh token of a log-in. Used tokens are kept, so that a second use is noticed."""
 
     __tablename__ = "refresh_tokens"
 

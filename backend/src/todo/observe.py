@@ -1,4 +1,5 @@
-"""Around every request: its id, its line in the log, its measurements, the answer when it fails."""
+"""Wraps every request: its id, its log line, its metrics, and the response to an unexpected
+error."""
 
 import logging
 import re
@@ -15,17 +16,17 @@ from todo.problem import Problem, problem_response
 
 log = logging.getLogger(__name__)
 
-# An id comes from outside and ends up in logs: only one that cannot do harm there is taken over.
+# Ids come from clients and are logged: only harmless ones are accepted.
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-# Asked every few seconds, by machines.
+# Requested every few seconds by probes.
 QUIET_PATHS = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
 class Observe:
-    """The outermost of our layers, so that whatever goes wrong within has its id and its line."""
+    """The outermost layer, so that every error has its id and its log line."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -54,7 +55,8 @@ class Observe:
             except Exception:
                 log.exception("an unexpected error")
                 if status:
-                    # Half an answer is out: only a broken connection tells that it is one.
+                    # A part of the response is sent: only a closed connection shows that it is
+                    # incomplete.
                     raise
                 answer = problem_response(
                     Problem(
@@ -69,7 +71,8 @@ class Observe:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else "other"
-        # The template and not the path: paths are without end, and each would be a time series.
+        # The template instead of the path: the number of paths is unlimited, and each would be a
+        # time series.
         route = getattr(scope.get("route"), "path", "unmatched")
         self.metrics.duration.labels(method, route, status).observe(seconds)
         path = scope["path"][:200]

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457), whatever raised them."""
+"""All errors as problem documents (RFC 9457)."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ PROBLEM_RESPONSE = {
 
 
 class Problem(HTTPException):
-    """An error that the client is told of, with a stable code to act upon."""
+    """An error for the client, with a stable code."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class Problem(HTTPException):
 
 
 class ProblemDocument(BaseModel):
-    """How every error is told (RFC 9457)."""
+    """The format of every error (RFC 9457)."""
 
     type: Literal["about:blank"] = "about:blank"
     title: str
     status: int
-    code: str = Field(description="What happened, for programs: stable, `area.what`.")
-    detail: str = Field(description="What happened, for people.")
-    request_id: str | None = Field(None, description="Finds the request in the logs.")
-    errors: list[dict[str, str]] | None = Field(None, description="What is wrong with which field.")
+    code: str = Field(description="The kind of error, for programs: stable, `area.kind`.")
+    detail: str = Field(description="The error in words, for users.")
+    request_id: str | None = Field(None, description="Id of the request in the logs.")
+    errors: list[dict[str, str]] | None = Field(None, description="Errors by field.")
 
 
 def problem_document(problem: HTTPException, **members: Any) -> ProblemDocument:  # noqa: ANN401
@@ -80,14 +80,15 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 def allowed_methods(request: Request) -> str:
-    """List the methods of a path: each is a route of its own, and the router knows one's only."""
+    """List the methods of a path: each is a separate route, and the router returns only one of
+    them."""
     path = getattr(request.scope.get("route"), "path", None)
     return ", ".join(sorted(request.app.openapi()["paths"].get(path, {}))).upper()
 
 
 async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class only
-    # The input itself stays out: it may be a password.
+    # The input is left out, because it may be a password.
     errors = [
         {"field": ".".join(str(part) for part in e["loc"][1:]), "message": e["msg"]}
         for e in error.errors()
@@ -114,7 +115,7 @@ def database_unavailable() -> Problem:
 
 
 def describe_database_error(error: BaseException) -> str:
-    """One line with the driver's own words, less SQLAlchemy's statement and link."""
+    """Return the driver's message in one line, without SQLAlchemy's statement and link."""
     cause = getattr(error, "orig", None) or error
     return " ".join(str(cause).split()) or type(cause).__name__
 
@@ -128,7 +129,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def describe_with_problems(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Say in the API's description that any operation may answer with a problem document."""
+    """Add the problem document to every operation of the API's description."""
     document = describe()
     schemas = document["components"]["schemas"]
     if ProblemDocument.__name__ not in schemas:

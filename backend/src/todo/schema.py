@@ -1,4 +1,4 @@
-"""What this build knows of the database's schema: which revisions there are, and which it needs."""
+"""The revisions of the database's schema that this build knows, and the one that it needs."""
 
 from collections.abc import Collection
 from functools import cache
@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# Where Alembic keeps the revision that the database is at.
+# Alembic's table with the current revision of the database.
 REVISIONS_OF_DATABASE = "SELECT version_num FROM alembic_version"
 
 
@@ -31,14 +31,14 @@ def needed_revision() -> str | None:
 
 
 def is_newer(revisions: Collection[str]) -> bool:
-    """Tell whether a later build migrated: its revisions are none that this build knows."""
+    """Return whether a later build migrated the database, to a revision unknown to this build."""
     return not known_revisions().issuperset(revisions)
 
 
 def is_enough(revisions: Collection[str]) -> bool:
-    """Tell whether this build works with a schema: its own, or any later one.
+    """Return whether this build works with a schema: its own, or any later one.
 
-    Migrations only ever expand what the last build used, so it goes on working: while a rollout
-    replaces it, and after a rollback to it.
+    Migrations only expand the schema of the previous build, which therefore works during a rollout
+    and after a rollback.
     """
     return needed_revision() in revisions or is_newer(revisions)

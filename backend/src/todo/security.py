@@ -21,10 +21,10 @@ ALGORITHM = "HS256"
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _at_once = CapacityLimiter(2)
 
-# More would wait longer than those who ask do.
+# More would wait longer than clients do.
 WAITING_AT_MOST = 50
 
-# Verified where there is no account, so that the time of the answer does not tell.
+# Verified if the account does not exist, so that the response time does not reveal it.
 _NO_ACCOUNT = _hasher.hash("no account has this password")
 
 
@@ -34,7 +34,7 @@ async def hash_password(password: str) -> str:
 
 
 async def verify_password(password: str, password_hash: str | None) -> bool:
-    """Compare, in the same time whether or not there is an account to compare with."""
+    """Verify a password, in the same time whether or not the account exists."""
 
     def verify() -> bool:
         try:
@@ -58,7 +58,7 @@ def refuse_if_busy() -> None:
 
 @dataclass(frozen=True)
 class Access:
-    """What an access token says: whose it is, and of which log-in."""
+    """The content of an access token: user and log-in."""
 
     user_id: UUID
     login_id: UUID
@@ -76,7 +76,7 @@ def issue_access_token(settings: Settings, access: Access) -> str:
 
 
 def read_access_token(settings: Settings, token: str) -> Access | None:
-    """Tell what a valid token says, or nothing."""
+    """Return the content of a valid token, or None."""
     try:
         claims = jwt.decode(
             token,

@@ -1,4 +1,4 @@
-"""What the environment says. Nothing else in the program reads it."""
+"""Settings from the environment. No other module reads it."""
 
 import logging
 from datetime import timedelta
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 class DatabaseSettings(BaseSettings):
     """Settings of a process that only migrates, each from the environment variable of its name."""
 
-    # An error about a setting must not print its value: some are secret. A variable that is set
-    # to nothing counts as not set: a Kubernetes Secret has its keys whether or not they are used.
+    # Errors must not print values, because some are secret. An empty variable counts as not set: a
+    # Kubernetes Secret has all its keys, used or not.
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
 
     database_url: SecretStr
-    # How long a migration goes on trying to reach the database.
+    # How long a migration retries to reach the database.
     migration_patience_seconds: float = 60.0
 
     @field_validator("database_url")
@@ -39,7 +39,7 @@ class Settings(DatabaseSettings):
     """Settings of the server."""
 
     jwt_secret: SecretStr = Field(min_length=1)
-    # How long a browser goes on with one access token, and how long a log-in lasts at most.
+    # Lifetimes of an access token and of a log-in.
     access_token_lifetime: timedelta = timedelta(minutes=15)
     login_lifetime: timedelta = timedelta(days=30)
     openai_api_key: SecretStr | None = None
@@ -47,12 +47,13 @@ class Settings(DatabaseSettings):
     openai_model: str = "gpt-4o-mini"
     host: str = "0.0.0.0"  # noqa: S104  a server in a container listens on all its addresses
     port: int = 8000
-    # Where nothing else migrates before the start. With the chart, a Job does.
+    # For deployments without another migration before the start. The chart has a Job.
     migrate_at_start: bool = False
 
 
 def report_invalid_settings(error: ValidationError) -> int:
-    """Name each variable that is missing or wrong; the exit code says that no retry helps."""
+    """Log each variable that is missing or invalid; the exit code signals that a retry does not
+    help."""
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"]).upper()
         log.error("environment variable %s: %s", name, problem["msg"])
@@ -60,7 +61,7 @@ def report_invalid_settings(error: ValidationError) -> int:
 
 
 def parse_database_url(secret: SecretStr) -> URL:
-    """Read a libpq style URL. Its parameters, sslmode among them, are left to libpq."""
+    """Parse a libpq style URL. Its parameters, such as sslmode, are left to libpq."""
     try:
         url = make_url(secret.get_secret_value())
     except ArgumentError:

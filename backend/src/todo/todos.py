@@ -1,4 +1,4 @@
-"""The todos of the one who asks; those of others do not exist for them."""
+"""The todos of the current user. Other users' todos do not exist for them."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ from todo.problem import Problem
 
 router = APIRouter(prefix="/todos", tags=["todos"])
 
-# PostgreSQL cannot keep a zero character in a text.
+# PostgreSQL cannot store a zero character in a text.
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$"),
@@ -28,7 +28,7 @@ Title = Annotated[
 
 
 def only_a_day(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
-    """Refuse what would be read as a day and was meant as something else: numbers, times."""
+    """Refuse values that would be parsed as a date but are something else: numbers, times."""
     if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         raise ValueError("expected a day as YYYY-MM-DD")
     if isinstance(value, int | float):
@@ -47,7 +47,7 @@ class NewTodo(BaseModel):
 
 
 class TodoChange(BaseModel):
-    """What is left out stays as it is. A due date of null takes it away."""
+    """Missing fields are unchanged. A due date of null removes it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -85,7 +85,7 @@ class Due(StrEnum):
 
 
 class Filter(BaseModel):
-    """What of one's todos is asked for, newest first."""
+    """A query of todos, newest first."""
 
     search: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")] = Field(
         "", description="A part of the title, in upper or lower case."
@@ -93,7 +93,7 @@ class Filter(BaseModel):
     status: Status = Status.ALL
     due: Due | None = Field(None, description="Overdue are only todos that are still open.")
     today: Day | None = Field(
-        None, description="The day it is where the user is. Without it, the day it is in UTC."
+        None, description="The current date in the user's time zone. Default: the date in UTC."
     )
     limit: int = Field(100, ge=1, le=200)
     cursor: str | None = Field(None, max_length=200, description="The last page's next_cursor.")
@@ -113,7 +113,8 @@ class Filter(BaseModel):
             case Due.NONE:
                 conditions.append(Todo.due_date.is_(None))
         if self.cursor is not None:
-            # After the last one seen: what is added or deleted meanwhile shifts no page.
+            # Begin after the last todo of the page, so that additions and deletions do not shift
+            # pages.
             conditions.append(tuple_(Todo.created_at, Todo.id) < read_cursor(self.cursor))
         return conditions
 
@@ -132,7 +133,7 @@ def read_cursor(cursor: str) -> tuple[datetime, UUID]:
         return moment, UUID(todo_id)
     except (ValueError, binascii.Error):
         raise Problem(
-            HTTPStatus.UNPROCESSABLE_CONTENT, "todos.invalid_cursor", "the cursor is none of ours"
+            HTTPStatus.UNPROCESSABLE_CONTENT, "todos.invalid_cursor", "the cursor is invalid"
         ) from None
 
 
@@ -151,7 +152,7 @@ async def list_todos(
         select(Todo)
         .where(Todo.user_id == user.id, *wanted.conditions())
         .order_by(Todo.created_at.desc(), Todo.id.desc())
-        # One more than is shown tells whether there is a next page.
+        # One more todo than is shown, to detect a next page.
         .limit(wanted.limit + 1)
     )
     todos = found.all()

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection and in the transaction of todo.migrate."""
+"""Run by Alembic: the migrations, in the connection and transaction of todo.migrate."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Todos may have a day on which they are due."""
+"""Due dates of todos."""
 
 import sqlalchemy as sa
 from alembic import op
