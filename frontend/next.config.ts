@@ -1,14 +1,14 @@
 import type { NextConfig } from "next";
 
 const config: NextConfig = {
-  // One folder with the server and only those modules that it uses.
+  // One folder with the server and only the modules that it uses.
   output: "standalone",
   outputFileTracingRoot: import.meta.dirname,
   poweredByHeader: false,
-  // No page has pictures to resize, so the native library for it stays out of the image.
+  // No page resizes pictures, so the image does not need the native library.
   images: { unoptimized: true },
   outputFileTracingExcludes: { "*": ["node_modules/sharp/**", "node_modules/@img/**"] },
-  // Where browsers look for the icon when a page has not told them yet.
+  // The default path of the icon in browsers.
   rewrites: () => Promise.resolve([{ source: "/favicon.ico", destination: "/icon.svg" }]),
   headers: () =>
     Promise.resolve([

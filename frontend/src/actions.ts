@@ -1,5 +1,5 @@
 "use server";
-/** What the forms do. Each runs on this server and then has the page rendered anew. */
+/** The forms' actions. Each runs on this server and then renders the page again. */
 
 import { revalidatePath } from "next/cache";
 import { redirect } from "next/navigation";
@@ -10,7 +10,7 @@ import { sentence } from "@/sentence";
 import { closeSession, currentToken, leaveIfExpired, openSession } from "@/session";
 import type { Suggestion } from "@/suggestions";
 
-/** What a form shows after it was sent: what came of it, or what was wrong and what had been typed. */
+/** The state of a form after submission: a message, or an error and the typed text. */
 export interface FormState {
   done?: string;
   error?: string;
@@ -46,7 +46,7 @@ export async function register(_: FormState, form: FormData): Promise<FormState>
 
 export async function logOut(): Promise<void> {
   const refreshToken = await closeSession();
-  // Whatever comes of it: here the session is over.
+  // The session ends here even if the backend does not answer.
   if (refreshToken) await backend.logOut(refreshToken);
   redirect("/login");
 }
@@ -77,11 +77,11 @@ export async function editTodo(_: FormState, form: FormData): Promise<FormState>
 
 export async function deleteTodo(_: FormState, form: FormData): Promise<FormState> {
   const answer = await act((token) => backend.deleteTodo(token, text(form, "id")));
-  // Deleted in another window: that is what was wanted.
+  // Already deleted in another window, which is fine.
   return !answer.ok && answer.problem.status === 404 ? {} : settle(answer);
 }
 
-/** Creates a todo of each suggestion, and says how many it came to if not to all of them. */
+/** Creates a todo of each suggestion until one fails; returns their number. */
 export async function acceptSuggestions(
   suggestions: Suggestion[],
 ): Promise<{ accepted: number; error?: string }> {
@@ -94,7 +94,7 @@ export async function acceptSuggestions(
   return { accepted };
 }
 
-/** Asks the backend for a change on behalf of who is logged in. */
+/** Requests a change from the backend with the session of the user. */
 async function act<T>(
   ask: (token: string) => Promise<backend.Answer<T>>,
 ): Promise<backend.Answer<T>> {

@@ -1,4 +1,4 @@
-/** Talks to the backend. Only this server does: no browser ever sees its address or a token. */
+/** Client of the backend. Only this server uses it: browsers never see its address or a token. */
 import "server-only";
 
 import { type Filter, queryOf } from "@/filter";
@@ -7,7 +7,7 @@ export interface Todo {
   id: string;
   title: string;
   completed: boolean;
-  /** A day as YYYY-MM-DD: it is the same day wherever it is looked at. */
+  /** A date as YYYY-MM-DD, independent of time zones. */
   due_date: string | null;
   created_at: string;
   updated_at: string;
@@ -18,7 +18,7 @@ export interface Account {
   email: string;
 }
 
-/** What opens a session and keeps it open. A refresh token serves once: with its use comes the next. */
+/** The tokens of a session. A refresh token can be used once and returns the next one. */
 export interface Tokens {
   access_token: string;
   refresh_token: string;
@@ -31,20 +31,20 @@ export interface Credentials {
   password: string;
 }
 
-/** What a user decides of a todo. */
+/** The fields of a todo that a user can set. */
 export interface TodoFields {
   title: string;
   completed: boolean;
   due_date: string | null;
 }
 
-/** Todos from the top of the list, and whether there are others below. */
+/** Todos from the top of the list, and whether more follow. */
 export interface TodoList {
   todos: Todo[];
   more: boolean;
 }
 
-/** What the backend says is wrong, in words for the user and with a code to act upon. */
+/** An error of the backend, with a text for users and a code for programs. */
 export interface Problem {
   status: number;
   code: string;
@@ -63,15 +63,15 @@ export const UNREACHABLE: Problem = {
 export const TIMEOUT_MS = 10_000;
 
 /**
- * Before a question is asked again that got no answer. A pod of the backend that stops closes connections, maybe one on
- * which a question is under way, and it takes a moment until no new one leads there.
+ * Pauses before a request is repeated. A stopping pod of the backend closes connections, possibly with a
+ * running request, and still receives new ones for a moment.
  */
 const PAUSES_MS = [50, 250, 700];
 
-/** A language model takes its time, but not for ever. */
+/** A language model is slow, but not without limit. */
 const STREAM_TIMEOUT_MS = 120_000;
 
-/** As many todos as one call gives. */
+/** Maximum number of todos per call. */
 const PAGE = 100;
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -81,7 +81,7 @@ interface Options {
   body?: object;
 }
 
-/** Read at each call and not when the server is built: an image is built once and runs anywhere. */
+/** Read at each call and not at build time: an image is built once and runs anywhere. */
 function backendAddress(): string {
   return process.env["BACKEND_URL"] ?? "http://localhost:8000";
 }
@@ -108,7 +108,7 @@ async function send(
 
 async function call<T>(method: Method, path: string, options: Options = {}): Promise<Answer<T>> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  // Whatever changes something may have been heard: it is not said twice.
+  // A change may have taken effect without a response, so it is never repeated.
   const pauses = method === "GET" ? [...PAUSES_MS] : [];
   for (;;) {
     try {
@@ -124,13 +124,13 @@ async function call<T>(method: Method, path: string, options: Options = {}): Pro
   }
 }
 
-/** Neither too late nor no JSON: the connection failed. */
+/** Whether the connection failed, rather than a timeout or an invalid response. */
 function isCutOff(error: unknown): boolean {
   return error instanceof TypeError;
 }
 
 function unreachable(method: Method, path: string, error: unknown): { ok: false; problem: Problem } {
-  // What was searched for is the user's own matter.
+  // Search terms are private and not logged.
   console.error(`backend: ${method} ${path.split("?")[0]} failed:`, describe(error));
   return { ok: false, problem: UNREACHABLE };
 }
@@ -146,7 +146,7 @@ async function readProblem(response: Response): Promise<Problem> {
   };
 }
 
-/** `fetch` hides the reason in the cause of its error. */
+/** Describes an error with its cause, in which `fetch` hides the reason. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
@@ -177,7 +177,7 @@ export const changeTodo = (token: string, id: string, change: Partial<TodoFields
 export const deleteTodo = (token: string, id: string) =>
   call<undefined>("DELETE", todoPath(id), { token });
 
-/** The first `count` todos of those that the filter lets through, for a user for whom it is `today`. */
+/** The first `count` todos that match the filter, with `today` as the user's date. */
 export async function listTodos(
   token: string,
   filter: Filter,
@@ -203,13 +203,13 @@ export async function listTodos(
   return { ok: true, value: { todos, more: cursor !== null } };
 }
 
-/** Whether the backend can turn a text into todos. Where it does not say, it cannot. */
+/** Whether the backend can suggest todos; false if it does not answer. */
 export async function canSuggest(token: string): Promise<boolean> {
   const answer = await call<{ available: boolean }>("GET", "/ai", { token });
   return answer.ok && answer.value.available;
 }
 
-/** The todos that a text speaks of, as a stream of events that ends early when nobody listens any more. */
+/** The todos in a text, as a stream of events that ends when `listening` is aborted. */
 export async function suggestTodos(
   token: string,
   note: { text: string; today: string },

@@ -1,4 +1,4 @@
-/** What a page may load and do: nothing but what comes from this server or carries the request's nonce. */
+/** The policy of pages: only content from this server or with the request's nonce. */
 export function contentSecurityPolicy(nonce: string, https: boolean, development: boolean): string {
   // The development server evaluates scripts and writes styles into the page.
   const script = development ? "'unsafe-eval'" : "";

@@ -1,10 +1,10 @@
-/** Days as YYYY-MM-DD, and how a due date is told. */
+/** Dates as YYYY-MM-DD, and their display. */
 
 export type Urgency = "overdue" | "today" | "later";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** The day that it is in a time zone; in UTC where the zone is not known. */
+/** The current date in a time zone, or in UTC if the zone is unknown. */
 export function dayIn(zone: string | undefined, now = new Date()): string {
   // Sweden writes dates as ISO 8601 does.
   const day = (timeZone: string) => new Intl.DateTimeFormat("sv-SE", { timeZone }).format(now);
@@ -20,8 +20,8 @@ export function urgencyOf(due: string, today: string): Urgency {
   return due < today ? "overdue" : "later";
 }
 
-/** As one would say it: near days by name, others by date, and the year only where it is another. */
-export function tellDay(day: string, today: string): string {
+/** Near days by name, others by date, with the year only if it differs. */
+export function describeDay(day: string, today: string): string {
   const distance = Math.round((Date.parse(day) - Date.parse(today)) / DAY_MS);
   if (distance === 0) return "Today";
   if (distance === 1) return "Tomorrow";
@@ -31,8 +31,8 @@ export function tellDay(day: string, today: string): string {
   return format(day, { day: "numeric", month: "short", ...year });
 }
 
-/** A day in full, as it stands above the list. */
-export function tellToday(today: string): string {
+/** A date in full, for the head of the list. */
+export function formatToday(today: string): string {
   return format(today, { weekday: "long", day: "numeric", month: "long" });
 }
 

@@ -1,4 +1,4 @@
-/** Which todos are shown. The page's address says it, so that it can be kept, shared and gone back to. */
+/** The filter of the list. It is in the page's address, so that it can be bookmarked and shared. */
 
 export const STATUSES = ["all", "open", "done"] as const;
 export const DUES = ["any", "overdue", "today", "none"] as const;
@@ -14,7 +14,7 @@ export const EVERYTHING: Filter = { search: "", status: "all", due: "any" };
 /** How many todos are shown at first, and how many more each time. */
 export const STEP = 20;
 
-/** Who has more than this to do is served better by the search. */
+/** Maximum length of the list; for more todos the search is better. */
 const MOST = 1000;
 
 const LONGEST_SEARCH = 200;
@@ -26,7 +26,7 @@ function parameter(parameters: Parameters, name: string): string {
   return (Array.isArray(value) ? value[0] : value) ?? "";
 }
 
-/** Anybody can write an address: what makes no sense in it is as if it were not there. */
+/** Parses an address, which users can edit: invalid values are ignored. */
 export function filterOf(parameters: Parameters): Filter {
   const status = parameter(parameters, "status");
   const due = parameter(parameters, "due");
@@ -42,7 +42,7 @@ export function countOf(parameters: Parameters): number {
   return Number.isInteger(count) && count > STEP ? Math.min(count, MOST) : STEP;
 }
 
-/** Only what differs from showing everything. */
+/** Only the parameters that differ from the default. */
 export function queryOf(filter: Filter): URLSearchParams {
   const query = new URLSearchParams();
   if (filter.search) query.set("search", filter.search);

@@ -1,9 +1,9 @@
-/** The way to the log-in page and back. */
+/** The address of the log-in page, and the way back. */
 
-/** The header in which the proxy says which page was asked for: a page is not told its own address. */
+/** The proxy's header with the requested page, because a page does not receive its own address. */
 export const ASKED_FOR = "x-asked-for";
 
-/** A path of this site, or its start: what an address says may lead nowhere else. */
+/** The path if it belongs to this site, or `/`, so that an address cannot redirect to another site. */
 export function pathWithin(path: string | undefined): string {
   if (!path?.startsWith("/")) return "/";
   const here = "http://here.invalid";
@@ -15,7 +15,7 @@ export function pathWithin(path: string | undefined): string {
   }
 }
 
-/** The log-in page, which leads back to `path`, and says why one is there if a session has ended. */
+/** The log-in page, which returns to `path` and reports an ended session. */
 export function logInAddress(path: string, ended: boolean): string {
   const query = new URLSearchParams();
   if (ended) query.set("expired", "1");

@@ -1,4 +1,4 @@
-/** What each request passes first: who may send it, whose session it carries, what the page may load. */
+/** Runs before each request: checks its origin, renews its session, sets the page's policy. */
 import { type NextRequest, NextResponse } from "next/server";
 
 import { refresh } from "@/backend";
@@ -6,11 +6,11 @@ import { contentSecurityPolicy } from "@/content-security-policy";
 import { ASKED_FOR, logInAddress } from "@/log-in-address";
 import { ACCESS, type Cookie, isHttps, REFRESH, sessionCookies } from "@/session-cookies";
 
-/** Pages for who is not logged in. */
+/** Pages outside of a session. */
 const PUBLIC = new Set(["/login", "/register"]);
 
 export const config = {
-  // Not for files that are the same for everybody, nor for the cluster's probes.
+  // Not for static files and the cluster's probes.
   matcher: "/((?!_next/static|api/health$|icon.svg$|favicon.ico$).*)",
 };
 
@@ -44,8 +44,8 @@ function isReading(request: NextRequest): boolean {
 }
 
 /**
- * Whether a request that may change something comes from a page of this site. Next asks this of its
- * actions too, but lets through what does not say where it comes from.
+ * Whether a request with side effects comes from a page of this site. Next checks this for its
+ * actions as well, but accepts requests without an origin.
  */
 function isOwn(request: NextRequest): boolean {
   if (isReading(request)) return true;
@@ -57,13 +57,13 @@ function isOwn(request: NextRequest): boolean {
 }
 
 interface Session {
-  /** Unsure: it is to be renewed, and the backend does not answer. */
+  /** Unsure: it has to be renewed, but the backend does not answer. */
   state: "open" | "none" | "ended" | "unsure";
-  /** What the browser is to keep from now on. */
+  /** New cookies for the browser. */
   cookies: Cookie[];
 }
 
-/** The session of the request, renewed if need be: then the page, too, sees the new tokens. */
+/** The session of the request, renewed if needed, so that the page sees the new tokens as well. */
 async function currentSession(request: NextRequest): Promise<Session> {
   if (request.cookies.has(ACCESS)) return { state: "open", cookies: [] };
   const refreshToken = request.cookies.get(REFRESH)?.value;

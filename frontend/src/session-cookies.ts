@@ -15,8 +15,8 @@ export interface Cookie {
 }
 
 /**
- * The cookies for these tokens, out of reach of scripts and of other sites' forms. The one with the access
- * token goes a little before the token does, so that a token at hand is a token that serves.
+ * The cookies for these tokens, inaccessible to scripts and to other sites' forms. The access token's
+ * cookie expires a little before the token, so that a received token is still valid.
  */
 export function sessionCookies(tokens: Tokens, secure: boolean): Cookie[] {
   const cookie = (name: string, value: string, maxAge: number): Cookie => ({
@@ -34,7 +34,7 @@ export function sessionCookies(tokens: Tokens, secure: boolean): Cookie[] {
   ];
 }
 
-/** Whether the browser speaks https, be it to a proxy before this server. */
+/** Whether the browser uses https, possibly to a proxy in front of this server. */
 export function isHttps(headers: Headers): boolean {
   return headers.get("x-forwarded-proto")?.split(",")[0]?.trim() === "https";
 }

@@ -1,4 +1,4 @@
-/** The session of who is logged in, as pages and forms see it. Renewing it is the proxy's matter. */
+/** The user's session for pages and forms. The proxy renews it. */
 import "server-only";
 
 import { cookies, headers } from "next/headers";
@@ -16,7 +16,7 @@ export async function openSession(tokens: Tokens): Promise<void> {
   for (const cookie of sessionCookies(tokens, secure)) jar.set(cookie);
 }
 
-/** Forgets the session here and gives the token by which the backend is to forget it too. */
+/** Deletes the session's cookies; returns the token with which the backend can end it. */
 export async function closeSession(): Promise<string | undefined> {
   const jar = await cookies();
   const refreshToken = jar.get(REFRESH)?.value;
@@ -25,16 +25,16 @@ export async function closeSession(): Promise<string | undefined> {
   return refreshToken;
 }
 
-/** The access token, if somebody is logged in and the session did not just fail to be renewed. */
+/** The access token; a problem without a session, or if its renewal failed. */
 export async function currentToken(): Promise<Answer<string>> {
   const jar = await cookies();
   const token = jar.get(ACCESS)?.value;
   if (token) return { ok: true, value: token };
-  // A cookie that the proxy has just taken away is here without a value.
+  // A cookie that the proxy has deleted in this request has an empty value.
   return { ok: false, problem: jar.get(REFRESH)?.value ? UNREACHABLE : NOT_LOGGED_IN };
 }
 
-/** A session that is over leads to the log-in page, and from there back; other problems are the caller's. */
+/** Redirects to the log-in page, and back from there, if the session has ended. */
 export async function leaveIfExpired(problem: Problem): Promise<void> {
   if (problem.status === 401) redirect(logInAddress((await headers()).get(ASKED_FOR) ?? "/", true));
 }

@@ -1,18 +1,18 @@
-/** Lets a server that is told to stop be done soon, with the requests answered that it had begun. */
+/** A soon and clean end on SIGTERM: running requests are answered first. */
 import { subscribe } from "node:diagnostics_channel";
 import type { ServerResponse } from "node:http";
 
 /**
- * Longer than the backend is waited for (backend.ts), and less than a stopping container is given (the
- * chart). What takes longer still is cut off, suggestions that are on their way above all: the page says
- * so then, and they can be asked for again.
+ * Longer than the timeout of the backend (backend.ts), and shorter than the grace period of the container
+ * (the chart). Longer requests are cut off, mostly streams of suggestions: the page reports this, and the
+ * user can retry.
  */
 export const DRAIN_MS = 12_000;
 
 /**
- * A stopping server waits for its connections. A client that keeps one busy would hold it until it is
- * killed in the midst of an answer, so from then on each answer is its connection's last; and a
- * browser's spare connection, on which nothing was ever asked, must not hold it either.
+ * A stopping server waits for its connections. A client that keeps one busy would delay it until it is
+ * killed during a response, so each response closes its connection from then on. A browser's unused spare
+ * connection must not delay it either.
  */
 export function letConnectionsEnd(): void {
   process.once("SIGTERM", () => {

@@ -1,4 +1,4 @@
-/** The stream of suggested todos, as the browser reads it from this server. */
+/** The stream of suggested todos, read by the browser from this server. */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 
 export interface Suggestion {
@@ -6,7 +6,7 @@ export interface Suggestion {
   due_date: string | null;
 }
 
-/** Why there are no more suggestions; the session may be over. */
+/** The reason of an incomplete stream, e.g. an ended session. */
 export class SuggestionsFailed extends Error {
   constructor(
     message: string,
@@ -18,14 +18,14 @@ export class SuggestionsFailed extends Error {
 
 const BROKEN_OFF = "the suggestions broke off; please try again";
 
-/** More than any list of todos in words. */
+/** Longer than any list of todos in words. */
 const LONGEST_EVENT = 64 * 1024;
 
 /**
- * The todos that a text speaks of, each as soon as it is there.
+ * The todos in a text, each as soon as it is known.
  *
- * Throws `SuggestionsFailed` where the server refuses or fails midway, and what `fetch` throws where the
- * server cannot be reached or `signal` stops it.
+ * Throws `SuggestionsFailed` if the server refuses or fails midway, and the error of `fetch` if the server
+ * is unreachable or `signal` is aborted.
  */
 export async function* suggestionsFor(text: string, signal: AbortSignal): AsyncGenerator<Suggestion> {
   const response = await fetch("/api/suggestions", {
@@ -52,7 +52,7 @@ export async function* suggestionsFor(text: string, signal: AbortSignal): AsyncG
       if (value.event === "todo") yield suggestionOf(data);
     }
   } finally {
-    // Also where the caller stops asking: then the server stops, too.
+    // This also stops the server if the caller stops reading.
     await reader.cancel().catch(() => undefined);
   }
 }

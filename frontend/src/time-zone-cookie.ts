@@ -1,2 +1,2 @@
-/** The cookie in which a browser says its time zone, so that this server knows which day it is there. */
+/** The cookie with the browser's time zone, from which this server computes the user's date. */
 export const TIME_ZONE = "time-zone";

@@ -1,4 +1,4 @@
-/** The day that it is for the user, as far as this server knows. */
+/** The user's current date, as far as the server knows the time zone. */
 import "server-only";
 
 import { cookies } from "next/headers";
@@ -6,7 +6,7 @@ import { cookies } from "next/headers";
 import { dayIn } from "@/due-date";
 import { TIME_ZONE } from "@/time-zone-cookie";
 
-/** The user's time zone, once her browser has told it. */
+/** The user's time zone, if the browser has sent it. */
 export async function timeZone(): Promise<string | undefined> {
   return (await cookies()).get(TIME_ZONE)?.value;
 }

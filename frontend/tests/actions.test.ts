@@ -10,7 +10,7 @@ const cookies = {
 };
 const headers = new Headers();
 const redirect = vi.fn((path: string) => {
-  // As Next's own: nothing after it runs.
+  // Throws like Next's own, so that nothing after it runs.
   throw new Error(`redirect to ${path}`);
 });
 const backend = {
@@ -67,7 +67,7 @@ beforeEach(() => {
   jar.set("session", "t0ken").set("refresh", "n3xt");
 });
 
-test("who registers is logged in, with cookies out of reach of scripts", async () => {
+test("registration logs in, with cookies that scripts cannot read", async () => {
   backend.register.mockResolvedValue({ ok: true, value: { id: "1", email: credentials.email } });
   backend.logIn.mockResolvedValue(TOKENS);
   await expect(actions.register({}, form(credentials))).rejects.toThrow("redirect to /");
@@ -89,13 +89,13 @@ test("over https the cookies are for https only", async () => {
 test.each([
   ["/?status=open", "redirect to /?status=open"],
   ["//elsewhere.example", "redirect to /"],
-])("a log-in on the way to %s goes on there only within this site", async (next, expected) => {
+])("a log-in with next=%s redirects only within this site", async (next, expected) => {
   backend.logIn.mockResolvedValue(TOKENS);
   const sent = form({ ...credentials, next });
   await expect(actions.logIn({}, sent)).rejects.toThrow(new Error(expected));
 });
 
-test("a refused log-in says why and keeps the address, not the password", async () => {
+test("a refused log-in shows the error and keeps the address, not the password", async () => {
   backend.logIn.mockResolvedValue(problem(401, "the e-mail address or password is wrong"));
   expect(await actions.logIn({}, form(credentials))).toEqual({
     error: "The e-mail address or password is wrong.",
@@ -104,14 +104,14 @@ test("a refused log-in says why and keeps the address, not the password", async 
   expect(cookies.set).not.toHaveBeenCalled();
 });
 
-test("who logs out is forgotten here and by the backend, even if it does not answer", async () => {
+test("a log-out ends the session here and in the backend, even without its response", async () => {
   backend.logOut.mockResolvedValue(problem(503, "no answer"));
   await expect(actions.logOut()).rejects.toThrow("redirect to /login");
   expect(backend.logOut).toHaveBeenCalledWith("n3xt");
   expect(cookies.delete.mock.calls).toEqual([["session"], ["refresh"]]);
 });
 
-test("a todo is added with the day it is due, or none", async () => {
+test("a todo is added with or without a due date", async () => {
   backend.createTodo.mockResolvedValue(created("Water"));
   expect(await actions.addTodo({}, form({ title: "Water", due_date: "2026-11-21" }))).toEqual({
     done: "Added: Water",
@@ -123,7 +123,7 @@ test("a todo is added with the day it is due, or none", async () => {
   ]);
 });
 
-test("what is refused is not lost", async () => {
+test("a refused text is kept in the form", async () => {
   const sent = form({ id: "1", title: "long", due_date: "2026-11-21" });
   const refused = {
     error: "Title: too long.",
@@ -135,18 +135,18 @@ test("what is refused is not lost", async () => {
   expect(await actions.editTodo({}, sent)).toEqual(refused);
 });
 
-test("an edit may take the due date away", async () => {
+test("an edit can remove the due date", async () => {
   backend.changeTodo.mockResolvedValue(created("Water"));
   await actions.editTodo({}, form({ id: "1", title: "Water", due_date: "" }));
   expect(backend.changeTodo).toHaveBeenCalledWith("t0ken", "1", { title: "Water", due_date: null });
 });
 
-test("to delete what another window has deleted is no error", async () => {
+test("deletion of an already deleted todo succeeds", async () => {
   backend.deleteTodo.mockResolvedValue(problem(404, "there is no such todo"));
   expect(await actions.deleteTodo({}, form({ id: "1" }))).toEqual({});
 });
 
-test("a session that has ended leads to the log-in page, and back from there", async () => {
+test("an ended session redirects to the log-in page, and back from there", async () => {
   headers.set("x-asked-for", "/?search=tea");
   backend.changeTodo.mockResolvedValue(problem(401, "log in first"));
   const change = form({ id: "1", completed: "true" });
@@ -156,14 +156,14 @@ test("a session that has ended leads to the log-in page, and back from there", a
   expect(backend.changeTodo).toHaveBeenCalledWith("t0ken", "1", { completed: true });
 });
 
-test.each([[], [["refresh", ""]]])("without a session nothing is asked (%j)", async (...left) => {
+test.each([[], [["refresh", ""]]])("without a session no request is sent (%j)", async (...left) => {
   jar.clear();
   for (const [name, value] of left) jar.set(name ?? "", value ?? "");
   await expect(actions.addTodo({}, form({ title: "x" }))).rejects.toThrow("redirect to /login");
   expect(backend.createTodo).not.toHaveBeenCalled();
 });
 
-test("a session that could not be renewed yet is not over", async () => {
+test("a failed renewal does not end the session", async () => {
   jar.delete("session");
   expect(await actions.addTodo({}, form({ title: "x" }))).toEqual({
     error: "No answer.",
@@ -172,7 +172,7 @@ test("a session that could not be renewed yet is not over", async () => {
   expect(backend.createTodo).not.toHaveBeenCalled();
 });
 
-test("suggestions become todos one by one, and it is said how many did", async () => {
+test("suggestions become todos one by one until a failure, and are counted", async () => {
   const suggestions = ["a", "b", "c"].map((title) => ({ title, due_date: null }));
   backend.createTodo.mockResolvedValue(created("x"));
   expect(await actions.acceptSuggestions(suggestions)).toEqual({ accepted: 3 });

@@ -15,7 +15,7 @@ interface Reply {
   body?: string;
 }
 
-/** A server that speaks HTTP as the backend does, answers with `reply` and keeps what it was asked. */
+/** A fake backend that answers with `reply` and records requests. */
 let server: Server;
 let reply: Reply | ((url: string) => Reply);
 let asked: { method: string; url: string; authorization: string | undefined; body: string }[];
@@ -49,7 +49,7 @@ afterEach(async () => {
   if (server.listening) await new Promise((resolve) => server.close(resolve));
 });
 
-test("sends the token and the body, and gives back what was answered", async () => {
+test("sends the token and the body, and returns the response", async () => {
   reply = { status: 201, body: '{"id":"1","title":"Water"}' };
   const answer = await backend.createTodo("t0ken", { title: "Water", due_date: null });
   expect(answer).toEqual({ ok: true, value: { id: "1", title: "Water" } });
@@ -63,7 +63,7 @@ test("sends the token and the body, and gives back what was answered", async () 
   ]);
 });
 
-test("an answer without content is no failure", async () => {
+test("a response without content is a success", async () => {
   reply = { status: 204 };
   expect(await backend.deleteTodo("t", "1")).toEqual({ ok: true, value: undefined });
 });
@@ -91,14 +91,14 @@ test.each<Reply>([
   { status: 500, type: "application/problem+json", body: "{}" },
   { status: 200, body: "no JSON" },
   { status: 500, type: "application/problem+json", body: "no JSON" },
-])("an answer that is no use ($status $body) is told in our words", async (useless) => {
+])("an invalid response ($status $body) is an unreachable backend", async (useless) => {
   reply = useless;
   const answer = await backend.listTodos("t", EVERYTHING, "2026-11-21", 20);
   expect(answer.ok).toBe(false);
   if (!answer.ok) expect(answer.problem.detail).toMatch(/does not answer at the moment/);
 });
 
-test("a backend that is not there is told as such", async () => {
+test("a refused connection is an unreachable backend", async () => {
   await new Promise((resolve) => server.close(resolve));
   const answer = await backend.listTodos("t", EVERYTHING, "2026-11-21", 20);
   expect(answer).toMatchObject({ ok: false, problem: { code: "backend.unreachable" } });
@@ -108,7 +108,7 @@ test("a backend that is not there is told as such", async () => {
   );
 });
 
-test("a question on a connection that breaks is asked again", async () => {
+test("a GET on a broken connection is repeated", async () => {
   reply = pageOf(1);
   const answering = server.listeners("request") as ((...heard: unknown[]) => void)[];
   server.removeAllListeners("request");
@@ -124,7 +124,7 @@ test("a question on a connection that breaks is asked again", async () => {
   expect(console.error).not.toHaveBeenCalled();
 });
 
-test("a change is never asked for twice", async () => {
+test("a change is never repeated", async () => {
   server.removeAllListeners("request");
   let heard = 0;
   server.on("request", (request: IncomingMessage) => {
@@ -136,7 +136,7 @@ test("a change is never asked for twice", async () => {
   expect(heard).toBe(1);
 });
 
-/** A page of the list: as many todos as were asked for, of which there are `all` altogether. */
+/** A page of a list of `all` todos, with the requested number. */
 function pageOf(all: number) {
   return (url: string): Reply => {
     const query = new URL(url, "http://backend").searchParams;
@@ -161,7 +161,7 @@ test.each([
   expect(asked).toHaveLength(calls);
 });
 
-test("the list is asked for with what it is narrowed to, and with the user's day", async () => {
+test("the request of the list has the filter and the user's date", async () => {
   reply = pageOf(0);
   await backend.listTodos("t", { search: "a&b", status: "open", due: "overdue" }, "2026-11-21", 20);
   expect(asked[0]?.url).toBe(
@@ -169,13 +169,13 @@ test("the list is asked for with what it is narrowed to, and with the user's day
   );
 });
 
-test("a failure of the list does not tell the log what was searched for", async () => {
+test("a failed list does not log the search term", async () => {
   await new Promise((resolve) => server.close(resolve));
   await backend.listTodos("t", { ...EVERYTHING, search: "private" }, "2026-11-21", 20);
   expect(JSON.stringify(vi.mocked(console.error).mock.calls)).not.toContain("private");
 });
 
-test("nothing is suggested where the backend cannot, or does not say", async () => {
+test("suggestions are off if the backend lacks them or does not answer", async () => {
   reply = { status: 200, body: '{"available":true}' };
   expect(await backend.canSuggest("t")).toBe(true);
   reply = { status: 200, body: '{"available":false}' };
@@ -184,7 +184,7 @@ test("nothing is suggested where the backend cannot, or does not say", async () 
   expect(await backend.canSuggest("t")).toBe(false);
 });
 
-test("suggestions end when nobody listens any more", async () => {
+test("suggestions end when the reader stops", async () => {
   const listening = new AbortController();
   listening.abort();
   const note = { text: "text", today: "2026-11-21" };

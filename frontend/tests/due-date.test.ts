@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { dayIn, tellDay, tellToday, urgencyOf } from "@/due-date";
+import { dayIn, describeDay, formatToday, urgencyOf } from "@/due-date";
 
 const TODAY = "2026-11-21";
 
@@ -14,13 +14,13 @@ test.each([
   ["2026-03-01", "1 Mar", "overdue"],
   ["2027-01-01", "1 Jan 2027", "later"],
   ["2025-12-31", "31 Dec 2025", "overdue"],
-])("%s is told as %s and is %s", (day, told, urgency) => {
-  expect(tellDay(day, TODAY)).toBe(told);
+])("%s is shown as %s and is %s", (day, label, urgency) => {
+  expect(describeDay(day, TODAY)).toBe(label);
   expect(urgencyOf(day, TODAY)).toBe(urgency);
 });
 
-test("around a change of clocks a day is still a day", () => {
-  expect(tellDay("2026-03-30", "2026-03-29")).toBe("Tomorrow");
+test("a clock change does not change the number of days", () => {
+  expect(describeDay("2026-03-30", "2026-03-29")).toBe("Tomorrow");
 });
 
 test.each([
@@ -33,6 +33,6 @@ test.each([
   expect(dayIn(zone, new Date("2026-11-21T20:00:00Z"))).toBe(day);
 });
 
-test("today is told in full", () => {
-  expect(tellToday(TODAY)).toBe("Saturday 21 November");
+test("today is shown in full", () => {
+  expect(formatToday(TODAY)).toBe("Saturday 21 November");
 });

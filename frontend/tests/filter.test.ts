@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { addressOf, countOf, EVERYTHING, filterOf, isNarrowed } from "@/filter";
 
-test("an address and what it shows are two forms of the same", () => {
+test("an address and its filter convert into each other", () => {
   const filter = { search: "tea & milk", status: "open", due: "overdue" } as const;
   const address = addressOf(filter, 40);
   const parameters = Object.fromEntries(new URL(address, "http://here").searchParams);
@@ -21,11 +21,11 @@ test.each([
   { status: "secret", due: "never", search: "   " },
   { status: ["x", "open"], due: "" },
   { search: "\0" },
-])("what makes no sense in an address is not heeded (%j)", (parameters) => {
+])("invalid parameters of an address are ignored (%j)", (parameters) => {
   expect(filterOf(parameters)).toEqual(EVERYTHING);
 });
 
-test("a search is as long as the backend takes it", () => {
+test("a search is cut to the backend's maximum length", () => {
   expect(filterOf({ search: "x".repeat(300) }).search).toHaveLength(200);
 });
 

@@ -17,7 +17,7 @@ test.each([
   expect(pathWithin(path)).toBe(expected);
 });
 
-test("the log-in page is told what it needs to know and no more", () => {
+test("the address of the log-in page has only the needed parameters", () => {
   expect(logInAddress("/", false)).toBe("/login");
   expect(logInAddress("/", true)).toBe("/login?expired=1");
   expect(logInAddress("/?due=today", false)).toBe("/login?next=%2F%3Fdue%3Dtoday");

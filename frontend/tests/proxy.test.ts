@@ -24,8 +24,8 @@ function ask(
   return proxy(new NextRequest(`http://todo.example${path}`, { method, headers: all }));
 }
 
-/** What the page is told, by Next's way of telling it. */
-function told(response: Response, name: string): string | null {
+/** A request header of the page, as Next passes it on. */
+function passedOn(response: Response, name: string): string | null {
   return response.headers.get(`x-middleware-request-${name}`);
 }
 
@@ -33,15 +33,15 @@ beforeEach(() => {
   vi.clearAllMocks();
 });
 
-test("an open session is let through as it is", async () => {
+test("an open session is passed unchanged", async () => {
   const response = await ask("/?status=open", "session=now; refresh=old");
   expect(response.headers.get("location")).toBeNull();
   expect(response.headers.getSetCookie()).toEqual([]);
-  expect(told(response, "x-asked-for")).toBe("/?status=open");
+  expect(passedOn(response, "x-asked-for")).toBe("/?status=open");
   expect(refresh).not.toHaveBeenCalled();
 });
 
-test("who is not logged in is shown the way in, and back", async () => {
+test("a request without a session is redirected to the log-in page, with a way back", async () => {
   const response = await ask("/?status=open", "");
   expect(response.headers.get("location")).toBe(
     "http://todo.example/login?next=%2F%3Fstatus%3Dopen",
@@ -54,7 +54,7 @@ test("a session is renewed for the page and for the browser", async () => {
   refresh.mockResolvedValue({ ok: true, value: TOKENS });
   const response = await ask("/", "refresh=old");
   expect(refresh).toHaveBeenCalledWith("old");
-  expect(told(response, "cookie")).toBe("refresh=next; session=new");
+  expect(passedOn(response, "cookie")).toBe("refresh=next; session=new");
   const [session, next] = response.headers.getSetCookie();
   expect(session).toMatch(/^session=new; Path=\/;.*Max-Age=810; HttpOnly; SameSite=lax$/i);
   expect(next).toMatch(/^refresh=next; Path=\/;.*Max-Age=86400; HttpOnly; SameSite=lax$/i);
@@ -67,28 +67,28 @@ test("behind https the renewed cookies are for https only", async () => {
   expect(response.headers.get("content-security-policy")).toContain("upgrade-insecure-requests");
 });
 
-test("a session that is not renewed has ended, and it is said", async () => {
+test("a refused renewal ends the session, which is reported", async () => {
   refresh.mockResolvedValue({ ok: false, problem: { status: 401 } });
   const response = await ask("/?due=today", "refresh=old");
   expect(response.headers.get("location")).toBe(
     "http://todo.example/login?expired=1&next=%2F%3Fdue%3Dtoday",
   );
   expect(response.headers.getSetCookie()[0]).toMatch(/^refresh=; Path=\/; Expires=Thu, 01 Jan 1970/);
-  // A form is answered by its action, which sees no session either.
+  // A form reaches its action without a session.
   const sent = await ask("/", "refresh=old", { method: "POST" });
   expect(sent.headers.get("location")).toBeNull();
-  expect(told(sent, "cookie") ?? "").not.toContain("refresh");
+  expect(passedOn(sent, "cookie") ?? "").not.toContain("refresh");
 });
 
-test("where the backend does not answer, the session is not given up", async () => {
+test("the session is kept if the backend does not answer", async () => {
   refresh.mockResolvedValue({ ok: false, problem: { status: 503 } });
   const response = await ask("/", "refresh=old");
   expect(response.headers.get("location")).toBeNull();
   expect(response.headers.getSetCookie()).toEqual([]);
-  expect(told(response, "cookie")).toBe("refresh=old");
+  expect(passedOn(response, "cookie")).toBe("refresh=old");
 });
 
-test("each page has a nonce of its own, and nothing inline without it", async () => {
+test("each page has its own nonce, and forbids inline content without it", async () => {
   const policies = await Promise.all(
     [1, 2].map(async () => (await ask("/", "session=now")).headers.get("content-security-policy")),
   );
@@ -107,7 +107,7 @@ test.each([
   { origin: "http://todo.example:8080" },
   { origin: "https://elsewhere.example" },
   { origin: "null" },
-])("what another site sends is refused (%j)", async (headers) => {
+])("requests from another site are refused (%j)", async (headers) => {
   const response = await ask("/", "session=now", { method: "POST", headers });
   expect(response.status).toBe(403);
 });
@@ -116,7 +116,7 @@ test.each<Record<string, string>>([
   { "sec-fetch-site": "same-origin", origin: "http://todo.example" },
   { origin: "https://public.example", "x-forwarded-host": "public.example" },
   {},
-])("what a page of this site sends is let through (%j)", async (headers) => {
+])("requests from this site are accepted (%j)", async (headers) => {
   const response = await ask("/", "session=now", { method: "POST", headers });
   expect(response.status).toBe(200);
 });

@@ -10,7 +10,7 @@ vi.mock("server-only", () => ({}));
 
 const { TIMEOUT_MS } = await import("@/backend");
 
-/** What the operating system's signal would call. */
+/** The handler of the signal. */
 let stop: () => void;
 
 beforeEach(() => {
@@ -28,7 +28,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test("once told to stop, the server ends each connection with its next answer", async () => {
+test("after SIGTERM each response closes its connection", async () => {
   const server = createServer((_, response) => response.end("answer"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -48,7 +48,7 @@ test("once told to stop, the server ends each connection with its next answer", 
   await new Promise((resolve) => server.close(resolve));
 });
 
-test("the time is enough for a slow backend's answer, and is there before the cluster kills", () => {
+test("the time suffices for a slow backend and is within the grace period", () => {
   const template = (name: string) =>
     readFileSync(new URL(`../../helm/todo-app/templates/${name}`, import.meta.url), "utf8");
   const grace = /terminationGracePeriodSeconds: (\d+)/.exec(template("frontend-deployment.yaml"));
@@ -57,7 +57,7 @@ test("the time is enough for a slow backend's answer, and is there before the cl
   expect(DRAIN_MS).toBeLessThan((Number(grace?.[1]) - Number(served?.[1])) * 1_000);
 });
 
-test("a connection that never ends does not hold the server for ever", () => {
+test("an endless connection does not delay the end without limit", () => {
   const exit = vi.spyOn(process, "exit").mockImplementation(() => undefined as never);
   stop();
   vi.advanceTimersByTime(DRAIN_MS - 1);

@@ -19,7 +19,7 @@ beforeEach(() => {
   currentToken.mockResolvedValue({ ok: true, value: "t0ken" });
 });
 
-test("the backend's stream is passed on as it comes", async () => {
+test("the backend's stream is forwarded without buffering", async () => {
   suggestTodos.mockResolvedValue({ ok: true, value: new Response("event: done\ndata: {}\n\n") });
   const response = await send('{"text":"pack"}');
   const note = { text: "pack", today: "2026-11-21" };
@@ -29,17 +29,17 @@ test("the backend's stream is passed on as it comes", async () => {
   expect(await response.text()).toBe("event: done\ndata: {}\n\n");
 });
 
-test.each(["no JSON", "null", "{}", '{"text":5}', '{"text":"  "}'])("%s is no text", async (body) => {
+test.each(["no JSON", "null", "{}", '{"text":5}', '{"text":"  "}'])("%s is not a text", async (body) => {
   expect((await send(body)).status).toBe(400);
   expect(suggestTodos).not.toHaveBeenCalled();
 });
 
-test.each(["65537", "many", ""])("what is too long, or of no length, is not read (%j)", async (length) => {
+test.each(["65537", "many", ""])("a body that is too long or has no length is not read (%j)", async (length) => {
   expect((await send('{"text":"pack"}', length)).status).toBe(413);
   expect(suggestTodos).not.toHaveBeenCalled();
 });
 
-test.each([401, 503])("a refusal (%i) is told as a problem document", async (status) => {
+test.each([401, 503])("a refusal (%i) is returned as a problem document", async (status) => {
   const problem = { status, code: "x", detail: "why" };
   suggestTodos.mockResolvedValue({ ok: false, problem });
   const response = await send('{"text":"pack"}');
@@ -48,7 +48,7 @@ test.each([401, 503])("a refusal (%i) is told as a problem document", async (sta
   expect(await response.json()).toEqual(problem);
 });
 
-test("without a session nothing is asked of the backend", async () => {
+test("without a session no request is sent to the backend", async () => {
   currentToken.mockResolvedValue({ ok: false, problem: { status: 401, code: "x", detail: "y" } });
   expect((await send('{"text":"pack"}')).status).toBe(401);
   expect(suggestTodos).not.toHaveBeenCalled();

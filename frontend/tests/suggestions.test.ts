@@ -33,7 +33,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-test("todos come one by one, however the stream is cut into pieces", async () => {
+test("todos are read one by one from any pieces of the stream", async () => {
   const stream =
     'event: todo\ndata: {"title":"Fähre","due_date":"2026-11-23"}\n\n' +
     'event: todo\r\ndata: {"title":"Pack","due_date":null}\r\n\r\nevent: done\ndata: {}\n\n';
@@ -41,7 +41,7 @@ test("todos come one by one, however the stream is cut into pieces", async () =>
   expect(await collect()).toEqual({ titles: ["Fähre 2026-11-23", "Pack null"] });
 });
 
-test("the text is sent as it is", async () => {
+test("the text is sent unchanged", async () => {
   const { fetched } = answer(["event: done\ndata: {}\n\n"]);
   await collect('say "x"');
   expect(fetched).toHaveBeenCalledWith(
@@ -50,7 +50,7 @@ test("the text is sent as it is", async () => {
   );
 });
 
-test("a failure midway is told, and what came before it stays", async () => {
+test("a failure midway is thrown after the earlier todos", async () => {
   answer([
     'event: todo\ndata: {"title":"Pack","due_date":null}\n\n',
     'event: problem\ndata: {"code":"ai.failed","detail":"the model broke off"}\n\n',
@@ -60,7 +60,7 @@ test("a failure midway is told, and what came before it stays", async () => {
   expect(error).toEqual(new SuggestionsFailed("the model broke off", 502));
 });
 
-test("a stream that is cut off is not taken for its end", async () => {
+test("a stream without its last event is a failure", async () => {
   answer(['event: todo\ndata: {"title":"Pack","due_date":null}\n\n']);
   const { error } = await collect();
   expect(error).toBeInstanceOf(SuggestionsFailed);
@@ -69,13 +69,13 @@ test("a stream that is cut off is not taken for its end", async () => {
 test.each([
   ['{"detail":"log in first"}', 401, "log in first"],
   ["<h1>Bad gateway</h1>", 502, "the suggestions broke off; please try again"],
-])("a refusal (%s) is told", async (body, status, message) => {
+])("a refusal (%s) is thrown", async (body, status, message) => {
   answer([body], { status });
   const { error } = await collect();
   expect(error).toMatchObject({ status, message });
 });
 
-test("who stops listening stops the stream", async () => {
+test("a reader that stops ends the stream", async () => {
   const event = 'event: todo\ndata: {"title":"Pack","due_date":null}\n\n';
   const { cancelled } = answer(Array<string>(100).fill(event));
   for await (const { title } of suggestionsFor("text", new AbortController().signal)) {

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 
 import { CheckIcon } from "@/app/icons";
 
-/** The frame of the pages for who is not logged in. */
+/** The frame of the pages outside of a session. */
 export function Entrance({ title, children }: { title: string; children: ReactNode }) {
   return (
     <main className="entrance">

@@ -2,7 +2,7 @@
 
 import "./globals.css";
 
-/** Shown where even the layout fails. It needs no script to be of use. */
+/** Shown if even the layout fails. It works without scripts. */
 export default function GlobalError() {
   return (
     <html lang="en">

@@ -1,4 +1,4 @@
-/** Drawings for controls, which say in words what they do. */
+/** Drawings for controls, which also have a label. */
 import type { ReactNode } from "react";
 
 function Icon({ children }: { children: ReactNode }) {

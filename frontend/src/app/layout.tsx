@@ -18,7 +18,7 @@ export const viewport: Viewport = {
   ],
 };
 
-// A page that was rendered ahead of its request could not carry the request's nonce.
+// A page rendered before its request could not have the request's nonce.
 export const dynamic = "force-dynamic";
 
 export default function Layout({ children }: { children: ReactNode }) {

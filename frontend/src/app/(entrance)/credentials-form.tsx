@@ -8,7 +8,7 @@ export function CredentialsForm(props: {
   action: (state: FormState, form: FormData) => Promise<FormState>;
   button: string;
   password: "current-password" | "new-password";
-  /** Where to go on after it. */
+  /** The path to continue at after the log-in. */
   next: string;
 }) {
   const [state, action, pending] = useActionState(props.action, {});

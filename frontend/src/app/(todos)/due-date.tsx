@@ -1,14 +1,14 @@
 import { CalendarIcon } from "@/app/icons";
 import type { Urgency } from "@/due-date";
 
-/** A due date as it stands below a title. That it is overdue is said, and not only coloured. */
-export function DueDate({ day, told, urgency }: { day: string; told: string; urgency: Urgency }) {
+/** The due date below a title. An overdue one has a word and not only a colour. */
+export function DueDate({ day, label, urgency }: { day: string; label: string; urgency: Urgency }) {
   return (
     <span className={`due ${urgency}`}>
       <CalendarIcon />
       <span>
         {urgency === "overdue" ? "Overdue: " : <span className="hidden">Due: </span>}
-        <time dateTime={day}>{told}</time>
+        <time dateTime={day}>{label}</time>
       </span>
     </span>
   );

@@ -7,17 +7,17 @@ import { useEffect, useOptimistic, useRef, useTransition } from "react";
 import { SearchIcon } from "@/app/icons";
 import { addressOf, DUES, type Filter, STATUSES } from "@/filter";
 
-/** After so long without a key the search is begun. */
+/** The search begins after this time without a key press. */
 const PAUSE_MS = 250;
 
 const STATUS_NAMES = { all: "All", open: "Open", done: "Done" };
 const DUE_NAMES = { any: "Any date", overdue: "Overdue", today: "Today", none: "No date" };
 
-/** Links and a form: what is shown is in the page's address. */
+/** Links and a form: the page's address has the filter. */
 export function Filters({ filter }: { filter: Filter }) {
   const router = useRouter();
   const [moving, startMoving] = useTransition();
-  // What was chosen shows at once, and the next choice builds on it, not on what is still on the page.
+  // A choice is shown at once, and the next choice builds on it instead of the page's old state.
   const [wanted, setWanted] = useOptimistic(filter);
   const field = useRef<HTMLInputElement>(null);
   const pause = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -33,7 +33,7 @@ export function Filters({ filter }: { filter: Filter }) {
 
   useEffect(() => {
     const input = field.current;
-    // The search was taken back by a link, and not by typing.
+    // The search was reset by a link, and not by typing.
     if (input && document.activeElement !== input) input.value = filter.search;
     return () => clearTimeout(pause.current);
   }, [filter.search]);

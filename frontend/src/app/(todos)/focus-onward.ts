@@ -1,8 +1,8 @@
 import { type RefObject, useLayoutEffect } from "react";
 
 /**
- * Where a row goes away under the keyboard, the focus goes to the next row, or to `last` where there is
- * none, and not to the top of the page.
+ * Moves the focus of a removed row to the next row, or to `last` if there is
+ * none, instead of the top of the page.
  */
 export function useFocusOnward(row: RefObject<HTMLElement | null>, last: string): void {
   useLayoutEffect(() => {

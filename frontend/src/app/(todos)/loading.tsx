@@ -2,7 +2,7 @@ import { CheckIcon } from "@/app/icons";
 
 import "./todos.css";
 
-/** The page's shape, until what is in it is there. */
+/** The shape of the page while it loads. */
 export default function Loading() {
   return (
     <>

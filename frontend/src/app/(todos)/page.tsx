@@ -4,7 +4,7 @@ import Link from "next/link";
 import { logOut } from "@/actions";
 import { CheckIcon } from "@/app/icons";
 import { type Answer, canSuggest, listTodos, type TodoList, whoAmI } from "@/backend";
-import { tellDay, tellToday, urgencyOf } from "@/due-date";
+import { describeDay, formatToday, urgencyOf } from "@/due-date";
 import { addressOf, countOf, EVERYTHING, type Filter, filterOf, isNarrowed, STEP } from "@/filter";
 import { sentence } from "@/sentence";
 import { currentToken, leaveIfExpired } from "@/session";
@@ -42,12 +42,12 @@ export default async function TodosPage({ searchParams }: PageProps<"/">) {
       <main className="page">
         <div className="heading">
           <h1>Your todos</h1>
-          <p className="today">{tellToday(today)}</p>
+          <p className="today">{formatToday(today)}</p>
         </div>
         <AddTodo />
         {suggests && <SuggestTodos today={today} />}
         <section aria-label="List">
-          {/* There is nothing to choose from before there is a first todo. */}
+          {/* Without a todo a filter is useless. */}
           {(!list.ok || list.value.todos.length > 0 || isNarrowed(filter)) && (
             <Filters filter={filter} />
           )}
@@ -66,7 +66,7 @@ export default async function TodosPage({ searchParams }: PageProps<"/">) {
   );
 }
 
-/** What the page shows; where the session is over, the way to the log-in page instead. */
+/** Loads the content of the page; redirects to the log-in page if the session has ended. */
 async function load(filter: Filter, today: string, count: number) {
   const token = await currentToken();
   if (!token.ok) {
@@ -89,9 +89,9 @@ function Todos(props: { list: TodoList; filter: Filter; count: number; today: st
   const open = todos.filter((todo) => !todo.completed).length;
   return (
     <>
-      {/* Always there, so that a screen reader tells each change of it. */}
+      {/* Always present, so that a screen reader announces each change. */}
       <p role="status" className={todos.length > 0 ? "count" : "hidden"}>
-        {tellCount(todos.length, open, more, isNarrowed(filter))}
+        {describeCount(todos.length, open, more, isNarrowed(filter))}
       </p>
       {todos.length > 0 ? (
         <ul className="todos" aria-label="Todos">
@@ -102,7 +102,7 @@ function Todos(props: { list: TodoList; filter: Filter; count: number; today: st
               due={
                 todo.due_date === null
                   ? undefined
-                  : { told: tellDay(todo.due_date, today), urgency: urgencyOf(todo.due_date, today) }
+                  : { label: describeDay(todo.due_date, today), urgency: urgencyOf(todo.due_date, today) }
               }
             />
           ))}
@@ -128,7 +128,7 @@ function Todos(props: { list: TodoList; filter: Filter; count: number; today: st
   );
 }
 
-function tellCount(shown: number, open: number, more: boolean, narrowed: boolean): string {
+function describeCount(shown: number, open: number, more: boolean, narrowed: boolean): string {
   if (shown === 0) return narrowed ? "No todo matches" : "No todos";
   if (more) return `The newest ${shown}`;
   if (narrowed) return shown === 1 ? "1 todo" : `${shown} todos`;

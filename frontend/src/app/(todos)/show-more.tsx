@@ -3,7 +3,7 @@
 import Link from "next/link";
 import { useEffect, useRef } from "react";
 
-/** Leads to a longer list, and once that is there to the first todo that is new in it. */
+/** Loads a longer list, and then focuses the first new todo. */
 export function ShowMore({ shown, address }: { shown: number; address: string | undefined }) {
   const before = useRef<number>(undefined);
   useEffect(() => {

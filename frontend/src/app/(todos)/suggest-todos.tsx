@@ -5,7 +5,7 @@ import { useEffect, useRef, useState, useTransition } from "react";
 
 import { acceptSuggestions } from "@/actions";
 import { SparkIcon } from "@/app/icons";
-import { tellDay, urgencyOf } from "@/due-date";
+import { describeDay, urgencyOf } from "@/due-date";
 import { logInAddress } from "@/log-in-address";
 import { sentence } from "@/sentence";
 import { type Suggestion, suggestionsFor, SuggestionsFailed } from "@/suggestions";
@@ -19,7 +19,7 @@ interface Offer extends Suggestion {
   key: number;
 }
 
-/** Turns a text into todos, of which each becomes one only where the user accepts it. */
+/** Suggests todos from a text; only those that the user accepts are created. */
 export function SuggestTodos({ today }: { today: string }) {
   const router = useRouter();
   const [offers, setOffers] = useState<Offer[]>([]);
@@ -60,7 +60,7 @@ export function SuggestTodos({ today }: { today: string }) {
 
   function accept(accepted: Offer[]) {
     startAccepting(async () => {
-      // The newest todo is on top: so they come to stand in the order of the text.
+      // The newest todo is on top: reversed, they appear in the order of the text.
       const wanted = accepted.toReversed();
       const result = await acceptSuggestions(wanted.map(({ title, due_date }) => ({ title, due_date })));
       const keys = new Set(wanted.slice(0, result.accepted).map(({ key }) => key));
@@ -148,7 +148,7 @@ function OfferRow(props: {
         {due_date && (
           <DueDate
             day={due_date}
-            told={tellDay(due_date, props.today)}
+            label={describeDay(due_date, props.today)}
             urgency={urgencyOf(due_date, props.today)}
           />
         )}

@@ -7,7 +7,7 @@ import { TIME_ZONE } from "@/time-zone-cookie";
 
 const YEAR_SECONDS = 365 * 24 * 60 * 60;
 
-/** Tells the server the browser's time zone where it does not know it, and has the page shown for it. */
+/** Sends the browser's time zone to the server if it differs, and reloads the page with it. */
 export function TimeZone({ known }: { known: string | undefined }) {
   const router = useRouter();
   useEffect(() => {

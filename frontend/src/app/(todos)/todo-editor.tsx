@@ -5,7 +5,7 @@ import { useActionState, useEffect, useRef } from "react";
 import { editTodo } from "@/actions";
 import type { Todo } from "@/backend";
 
-/** A todo's row while it is edited. Escape leaves it as it was. */
+/** A todo's row while it is edited. Escape discards the changes. */
 export function TodoEditor({ todo, close }: { todo: Todo; close: () => void }) {
   const [state, save, saving] = useActionState(editTodo, {});
   const title = useRef<HTMLInputElement>(null);

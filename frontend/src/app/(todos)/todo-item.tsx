@@ -12,7 +12,7 @@ import { useFocusOnward } from "./focus-onward";
 import { TodoEditor } from "./todo-editor";
 
 export interface Due {
-  told: string;
+  label: string;
   urgency: Urgency;
 }
 
@@ -28,7 +28,7 @@ export function TodoItem({ todo, due }: { todo: Todo; due: Due | undefined }) {
     if (editing === "before") edit.current?.focus();
   }, [editing]);
 
-  // What was asked for is shown at once; if it fails, the error says why it is not so.
+  // The change is shown at once; if it fails, it is reverted and the error is shown.
   const done = completing ? !todo.completed : todo.completed;
   const error = completed.error ?? deleted.error;
   return (
@@ -56,7 +56,7 @@ export function TodoItem({ todo, due }: { todo: Todo; due: Due | undefined }) {
           <div className="what">
             <span className="title">{todo.title}</span>
             {due && todo.due_date && (
-              <DueDate day={todo.due_date} told={due.told} urgency={done ? "later" : due.urgency} />
+              <DueDate day={todo.due_date} label={due.label} urgency={done ? "later" : due.urgency} />
             )}
           </div>
           <div className="controls">

@@ -1,4 +1,4 @@
-/** Whether this server lives. The backend's health is its own probe's matter. */
+/** Liveness of this server. The backend has its own probes. */
 export const dynamic = "force-dynamic";
 
 export function GET(): Response {

@@ -1,9 +1,9 @@
-/** Passes a text to the backend, and the todos that it suggests back as they come. */
+/** Forwards a text to the backend, and streams the suggested todos back. */
 import { type Problem, suggestTodos } from "@/backend";
 import { currentToken } from "@/session";
 import { currentDay } from "@/today";
 
-/** More than the longest text that the backend takes, however it is encoded. */
+/** More than the longest text that the backend accepts, in any encoding. */
 const MOST_BYTES = 64 * 1024;
 
 export async function POST(request: Request): Promise<Response> {
@@ -20,7 +20,7 @@ export async function POST(request: Request): Promise<Response> {
   const answer = token.ok ? await suggestTodos(token.value, note, request.signal) : token;
   if (!answer.ok) return refusal(answer.problem);
   return new Response(answer.value.body, {
-    // Whoever passes it on is not to collect it first, not even for compressing it.
+    // Proxies must not buffer the stream, not even for compression.
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-store, no-transform",
