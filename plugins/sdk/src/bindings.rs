@@ -1,9 +1,9 @@
-//! What `wit-bindgen` makes of the WIT package: one module with every import, one per step world.
+//! Code that `wit-bindgen` generates from the WIT package: one module with every import, and one per step world.
 //!
-//! The step worlds reuse the types of [`host`], so that a finding is one Rust type whichever step makes it.
-//! Nothing here is written by hand; the rest of the crate gives it names worth using.
+//! The step worlds reuse the types of [`host`], so a finding has the same Rust type in every step. Plugins use the
+//! other modules of this crate, which wrap the generated code.
 
-/// The imports of every world, and the types that all interfaces share.
+/// Imports of every world, and the types shared by all interfaces.
 pub mod host {
     wit_bindgen::generate!({
         world: "host-api",

@@ -1,4 +1,40 @@
-//! The step `build`: a source folder becomes an image.
+//! The step `build`: builds an image from a source folder.
+//!
+//! ```no_run
+//! use todohost_plugin::build::{ImageSpec, InputSet};
+//! use todohost_plugin::process::Command;
+//! use todohost_plugin::{Build, Image, NoOptions, Result};
+//!
+//! struct Podman;
+//!
+//! impl Build for Podman {
+//!     type Options = NoOptions;
+//!
+//!     fn inputs(_options: NoOptions, spec: ImageSpec) -> Result<InputSet> {
+//!         Ok(InputSet { paths: vec![spec.context], ignore: Vec::new(), bases: Vec::new() })
+//!     }
+//!
+//!     /// Needs the grant `process-exec` for `podman build **`.
+//!     fn build(_options: NoOptions, spec: ImageSpec) -> Result<Image> {
+//!         let tags = spec.tags.iter().map(|tag| format!("--tag={tag}"));
+//!         let command = Command::new("podman").args(["build", "--quiet"]).args(tags).arg(spec.context);
+//!         let output = command.run()?;
+//!         if !output.success() {
+//!             return Err(output.to_error("podman.build-failed", format!("cannot build {}", spec.name)));
+//!         }
+//!         Ok(Image {
+//!             reference: spec.tags.first().cloned().unwrap_or_default(),
+//!             id: output.stdout_text().trim().to_owned(),
+//!             name: spec.name,
+//!             platform: spec.platform.unwrap_or_default(),
+//!             size: 0,
+//!         })
+//!     }
+//! }
+//!
+//! todohost_plugin::export!(Podman: build);
+//! # fn main() {}
+//! ```
 
 use crate::bindings::build::exports::todohost::plugin::build as wit;
 use crate::{Error, Image, Result, options, panic};
@@ -7,26 +43,26 @@ use std::marker::PhantomData;
 
 pub use wit::{ImageSpec, InputSet};
 
-/// A builder of images.
+/// Builds images.
 pub trait Build {
-    /// What the project may set for the builder.
+    /// The options that a project can set for the builder.
     type Options: DeserializeOwned;
 
-    /// What the image depends on. The host digests the files itself and makes the content tag from it, so the
-    /// answer must be the same as long as the image would be.
+    /// Lists the inputs of the image. The host computes the content tag from them and from a digest of the files, so
+    /// the inputs must change exactly when the image would change.
     ///
     /// # Errors
-    /// When an input is missing or cannot be understood.
+    /// Fails if an input is missing or malformed.
     fn inputs(options: Self::Options, spec: ImageSpec) -> Result<InputSet>;
 
-    /// Builds the image with all of the spec's tags.
+    /// Builds the image and gives it all tags of the spec.
     ///
     /// # Errors
-    /// When it does not build: with the failing instruction and its last lines as causes.
+    /// Fails if the build fails. The causes are the failing instruction and its last lines of output.
     fn build(options: Self::Options, spec: ImageSpec) -> Result<Image>;
 }
 
-/// Turns a [`Build`] into the export.
+/// Implements the component's export by a [`Build`].
 #[doc(hidden)]
 pub struct Adapter<T>(PhantomData<T>);
 

@@ -1,5 +1,15 @@
-//! Clock and randomness. Always granted, and recorded by the host so that a call replays exactly: for a step that is
-//! a pure function, `now` is the deploy's time and `random` is seeded from its inputs.
+//! Clock and randomness. Needs no grant.
+//!
+//! The host records both, so that a recorded call can be replayed exactly. In a step that is a pure function, `now`
+//! returns the time of the deploy, and `random` is seeded from the step's inputs.
+//!
+//! ```no_run
+//! use todohost_plugin::env;
+//!
+//! let begin = env::monotonic();
+//! let suffix: String = env::random(4).iter().map(|byte| format!("{byte:02x}")).collect();
+//! println!("made {suffix} in {:?}", env::monotonic() - begin);
+//! ```
 
 use crate::bindings::host::todohost::plugin::env as host;
 use std::time::Duration;
@@ -9,12 +19,12 @@ pub fn now() -> Duration {
     Duration::from_nanos(host::now())
 }
 
-/// Time that never goes backwards; only differences mean something.
+/// Time since an arbitrary moment; it never goes backwards. Use it to measure durations.
 pub fn monotonic() -> Duration {
     Duration::from_nanos(host::monotonic())
 }
 
-/// Random bytes.
+/// Returns `length` random bytes.
 pub fn random(length: u32) -> Vec<u8> {
     host::random(length)
 }

@@ -1,64 +1,74 @@
-//! Failures that the host can show: built step by step, understood by their kind.
+//! Constructors of [`Error`].
 
 use crate::{Error, ErrorKind};
 
-/// The result of everything that may fail in a plugin.
+/// Result of a plugin's functions, with [`Error`] as the default error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// One line, no trailing full stop: what failed and where. The host adds the plugin's name itself.
+/// A message is one line without a final full stop: it names the failed operation and the object. The host adds the
+/// plugin's name.
+///
+/// ```
+/// use todohost_plugin::Error;
+///
+/// let error = Error::unavailable("docker.not-running", "the Docker daemon does not answer")
+///     .cause("dial unix /var/run/docker.sock: connection refused")
+///     .help("start Docker Desktop");
+/// assert_eq!(error.causes.len(), 1);
+/// ```
 impl Error {
-    /// An error of this kind. `code` is dotted and stable, for example `kind.cluster.create-failed`.
+    /// Creates an error. `code` is dotted and stable, for example `kind.cluster.create-failed`.
     pub fn new(kind: ErrorKind, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind, code: code.into(), message: message.into(), causes: Vec::new(), help: None }
     }
 
-    /// What the user gave is wrong.
+    /// The user's input is invalid.
     pub fn invalid_input(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, code, message)
     }
 
-    /// Something named does not exist.
+    /// A named object, file or program does not exist.
     pub fn not_found(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, code, message)
     }
 
-    /// Something that must run does not, or does not answer; trying again may help.
+    /// A service does not run or does not answer; a retry can succeed.
     pub fn unavailable(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, code, message)
     }
 
-    /// This plugin cannot do what was asked.
+    /// This plugin does not support the operation.
     pub fn unsupported(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, code, message)
     }
 
-    /// The plugin or a tool behaved in a way that it should not.
+    /// The plugin or a program that it called misbehaved.
     pub fn internal(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, code, message)
     }
 
-    /// Adds a cause, inside the ones added before.
+    /// Adds a cause. Causes are ordered from the outermost to the innermost.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
         self.causes.push(cause.into());
         self
     }
 
-    /// Adds several causes, outermost first.
+    /// Adds several causes, the outermost first.
     #[must_use]
     pub fn because(mut self, causes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.causes.extend(causes.into_iter().map(Into::into));
         self
     }
 
-    /// Says what the user can do or type.
+    /// Sets the help line: a command or an edit that solves the problem.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Wraps this error: its message becomes the outermost cause of a new one of the same kind.
+    /// Wraps this error in a new one of the same kind. The old message becomes the outermost cause.
     #[must_use]
     pub fn context(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
@@ -67,7 +77,7 @@ impl Error {
     }
 }
 
-/// A document that should be JSON and is not, or not of the expected shape.
+/// A malformed JSON document, or one of an unexpected shape.
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self::invalid_input("json.malformed", "a document does not have the expected shape")
@@ -80,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn context_keeps_the_kind_and_the_chain() {
+    fn context_keeps_kind_causes_and_help() {
         let error = Error::unavailable("docker.not-running", "no answer")
             .cause("connection refused")
             .help("start it")
@@ -93,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_document_is_the_callers_fault() {
+    fn malformed_document_is_invalid_input() {
         let error = Error::from(serde_json::from_str::<u8>("{").unwrap_err());
         assert_eq!(error.kind, ErrorKind::InvalidInput);
         assert_eq!(error.causes.len(), 1);

@@ -1,16 +1,16 @@
-//! The one macro of a plugin: exports its steps and embeds its manifest.
+//! The macro `export!`.
 
-/// Exports a type's steps and embeds `plugin.toml`: `export!(MyPlugin: target, check);`
+/// Exports the steps of a plugin and embeds its manifest: `export!(MyPlugin: target, check);`
 ///
-/// Each name after the colon is a step whose trait the type implements: `target`, `build`, `render`, `apply`,
-/// `verify`, `check`. Call it once, at the top level of the plugin's crate. The manifest is the file
-/// `plugin.toml` next to `Cargo.toml`.
+/// The names after the colon are steps: `target`, `build`, `render`, `apply`, `verify` or `check`. The type must
+/// implement the trait of each step. Call the macro once, at the top level of the plugin's crate. It reads the manifest
+/// from the file `plugin.toml` next to `Cargo.toml`.
 #[macro_export]
 macro_rules! export {
     ($plugin:ident: $($step:ident),+ $(,)?) => {
         $($crate::export!(@step $step $plugin);)+
 
-        // A custom section exists only in WebAssembly; other targets are for tests.
+        // Only WebAssembly has custom sections; native builds are for tests.
         #[cfg(target_arch = "wasm32")]
         #[used]
         #[unsafe(link_section = "todohost:manifest")]
@@ -25,7 +25,8 @@ macro_rules! export {
     (@step check $plugin:ident) => { $crate::export!(@guest check $plugin); };
     (@step $other:ident $plugin:ident) => {
         compile_error!(concat!(
-            "`", stringify!($other), "` is no step: target, build, render, apply, verify or check"
+            "unknown step `", stringify!($other),
+            "`: expected target, build, render, apply, verify or check"
         ));
     };
     (@guest $step:ident $plugin:ident) => {

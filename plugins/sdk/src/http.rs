@@ -1,5 +1,18 @@
-//! GET requests to addresses that the user granted. Needs `http-allow` for the host and port; redirects and
-//! resolved addresses are checked too.
+//! GET requests to granted addresses.
+//!
+//! A request needs the grant `http-allow` for its host and port. The host also checks redirects and the IP addresses
+//! to which names resolve.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use todohost_plugin::http::Request;
+//!
+//! # fn main() -> todohost_plugin::Result<()> {
+//! let response = Request::get("http://localhost:5000/v2/").timeout(Duration::from_secs(2)).send()?;
+//! println!("{}: {}", response.status, response.text());
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::bindings::host::todohost::plugin::http_probe as host;
 use crate::{Label, Result};
@@ -7,12 +20,12 @@ use std::time::Duration;
 
 pub use host::Response;
 
-/// A request, built step by step.
+/// A GET request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request(host::Request);
 
 impl Request {
-    /// A GET of this address: 5 seconds, at most 64 KiB of body.
+    /// A request for this URL, with a timeout of 5 seconds and a body limit of 64 KiB.
     pub fn get(url: impl Into<String>) -> Self {
         Self(host::Request {
             url: url.into(),
@@ -22,38 +35,38 @@ impl Request {
         })
     }
 
-    /// Adds a header.
+    /// Adds a header to the request.
     #[must_use]
     pub fn header(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.headers.push(Label::new(key, value));
         self
     }
 
-    /// How long to wait for the whole answer.
+    /// Sets the timeout, which includes the body.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         self
     }
 
-    /// How much of the body to read.
+    /// Sets the size limit of the response's body in bytes. A larger body is an error.
     #[must_use]
     pub fn body_limit(mut self, bytes: u32) -> Self {
         self.0.body_limit = bytes;
         self
     }
 
-    /// Sends it. A status that is not 200 is an answer, not an error.
+    /// Sends the request. A response with an error status is `Ok`.
     ///
     /// # Errors
-    /// When not granted, or when nothing answers in time.
+    /// Fails without the grant, and if no response arrives within the timeout.
     pub fn send(self) -> Result<Response> {
         host::get(&self.0)
     }
 }
 
 impl Response {
-    /// The body as text; bytes that are no text become the replacement character.
+    /// The body as text; invalid UTF-8 is replaced by U+FFFD.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

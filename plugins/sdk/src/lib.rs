@@ -1,20 +1,19 @@
-//! Write a plugin for `todohost`: one step of a deploy, as a sandboxed WebAssembly component.
+//! SDK for `todohost` plugins. A plugin implements one step of a deploy as a sandboxed WebAssembly component.
 //!
-//! A plugin decides, the host acts. Implement the trait of the step that you want to take part in and
-//! name your type in [`export!`]:
+//! A plugin decides, the host acts. Implement the trait of the step and pass your type to [`export!`]:
 //!
 //! | Trait | Step |
 //! |---|---|
-//! | [`Check`] | judges the project, the values or the rendered objects, and reports findings |
-//! | [`Target`] | knows one kind of cluster: finds it, starts it, brings images to it |
-//! | [`Build`] | turns a source folder into an image |
-//! | [`Render`] | turns a chart, or whatever you render from, into manifests |
-//! | [`Apply`] | decides in which order objects are applied, kept and deleted |
-//! | [`Verify`] | judges whether what runs is healthy, and explains why not |
+//! | [`Check`] | inspects the project, the values, the rendered or the live objects, and reports findings |
+//! | [`Target`] | supports one kind of cluster: detects it, starts it, delivers images to it |
+//! | [`Build`] | builds an image from a source folder |
+//! | [`Render`] | renders manifests from a chart or another source |
+//! | [`Apply`] | plans the order in which objects are applied, kept and deleted |
+//! | [`Verify`] | judges the health of deployed objects and explains failures |
 //!
-//! # A whole check
+//! # A complete check
 //!
-//! Three files make a plugin. `Cargo.toml`:
+//! A plugin consists of three files. `Cargo.toml`, in a folder beside a clone of the `todohost` repository:
 //!
 //! ```toml
 //! [package]
@@ -26,16 +25,16 @@
 //! crate-type = ["cdylib"]
 //!
 //! [dependencies]
-//! todohost-plugin = { path = "path/to/todohost/plugins/sdk" }
+//! todohost-plugin = { path = "../todohost/plugins/sdk" }
 //! serde = { version = "1", features = ["derive"] }
 //! ```
 //!
-//! `plugin.toml`, which [`export!`] embeds in the component (see [Manifest](#manifest)):
+//! `plugin.toml`, the [manifest](#manifest):
 //!
 //! ```toml
 //! id = "labels-check"
 //! version = "0.1.0"
-//! description = "Every Deployment carries the label you name"
+//! description = "Checks that every Deployment has the configured label"
 //! [options]
 //! schema = '''{"type": "object", "properties": {"label": {"type": "string"}}}'''
 //! [requests]
@@ -67,7 +66,7 @@
 //!     type Options = Options;
 //!
 //!     fn checks() -> Vec<CheckSpec> {
-//!         vec![CheckSpec::new("labels", "Deployments carry their label", [Phase::Rendered])]
+//!         vec![CheckSpec::new("labels", "Deployments have the label", [Phase::Rendered])]
 //!     }
 //!
 //!     fn run(_id: &str, options: Options, subject: &Subject) -> Result<Vec<Finding>> {
@@ -79,7 +78,8 @@
 //!             .filter(|object| object["metadata"]["labels"][&options.label].is_null())
 //!             .map(|object| {
 //!                 let name = object["metadata"]["name"].as_str().unwrap_or("?");
-//!                 Finding::failed("labels.missing", format!("Deployment/{name} lacks {}", options.label))
+//!                 let message = format!("Deployment/{name} has no label {}", options.label);
+//!                 Finding::failed("labels.missing", message)
 //!                     .help(format!("add the label {} to the template", options.label))
 //!             })
 //!             .collect())
@@ -94,36 +94,40 @@
 //! # }
 //! ```
 //!
-//! Build it with `cargo build --release --target wasm32-wasip2`: the `.wasm` file is the component. Name it
-//! in `todohost.toml` and consent once to what it asks for:
+//! Build the component with `cargo build --release --target wasm32-wasip2`. Then refer to it in the
+//! `todohost.toml` of a project, here in a folder beside the plugin:
 //!
 //! ```toml
 //! [checks.labels]
-//! plugin = "path/to/labels_check.wasm"
+//! plugin = "../labels-check/target/wasm32-wasip2/release/labels_check.wasm"
 //! ```
+//!
+//! The host asks the user once for consent to the plugin's requests.
 //!
 //! # Capabilities
 //!
-//! A component can call only what its user granted; what you do not call is not even imported. The modules
-//! [`workspace`], [`process`], [`cluster`], [`http`] and [`tcp`] are the capabilities, and each call names
-//! the request that the manifest needs. [`log`] and [`env`](mod@env) are always there.
+//! A component can call only the functions that its user granted, and it imports only the functions that it calls.
+//! The modules [`workspace`], [`process`], [`cluster`], [`http`] and [`tcp`] are the capabilities. The documentation
+//! of each function names the grant that it needs; a plugin asks for the grant in the `[requests]` of its manifest.
+//! [`log`] and [`env`](mod@env) need no grant.
 //!
 //! # Manifest
 //!
-//! `plugin.toml` lies next to `Cargo.toml` and says who the plugin is, what options it takes and what it asks
-//! for. [`export!`] embeds it in the custom section `todohost:manifest`, so the component is all that you ship.
+//! `plugin.toml` lies next to `Cargo.toml`. It holds the plugin's id, version and description, the schema of its
+//! options and its requests. [`export!`] embeds it in the component as the custom section `todohost:manifest`, so the
+//! `.wasm` file is all that you ship.
 //!
 //! # Tests
 //!
-//! Everything but the capabilities works on your own machine's target: put decisions in functions that take
-//! data and return data, and `cargo test` runs them without a host. A capability called outside a host panics.
+//! Everything except the capabilities also works in a native build: put decisions into functions that take and
+//! return data, and test them with `cargo test`, without a host. A capability called outside a host panics.
 
-// The macros that are expanded here and in plugins name this crate by its own name.
+// The expanded macros, here and in plugins, refer to this crate as `todohost_plugin`.
 extern crate self as todohost_plugin;
 
 pub mod apply;
 #[doc(hidden)]
-#[expect(clippy::same_length_and_capacity, reason = "how the generated code takes over a list")]
+#[expect(clippy::same_length_and_capacity, reason = "generated code takes over lists this way")]
 pub mod bindings;
 pub mod build;
 pub mod check;

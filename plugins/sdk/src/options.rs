@@ -1,17 +1,17 @@
-//! A plugin's options: JSON that the host validated against the manifest's schema, read into a type.
+//! Reads a plugin's options, a JSON document that the host validated by the schema in the manifest.
 
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// For plugins without options.
+/// Options of a plugin that has none.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct NoOptions {}
 
-/// Reads options; an absent document is the same as an empty one.
+/// Reads options into a type. An empty text and `null` read as `{}`.
 ///
 /// # Errors
-/// When the document is not of the type's shape.
+/// Fails if the document does not fit the type.
 pub fn parse<T: DeserializeOwned>(options: &str) -> Result<T> {
     let text = match options.trim() {
         "" | "null" => "{}",
@@ -20,10 +20,10 @@ pub fn parse<T: DeserializeOwned>(options: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         Error::invalid_input(
             "plugin.options",
-            "the options of this plugin are not as it expects them",
+            "the options do not fit this plugin",
         )
         .cause(error.to_string())
-        .help("`todohost plugin inspect` shows the schema of the options")
+        .help("run `todohost plugin inspect` to see the schema of the options")
     })
 }
 

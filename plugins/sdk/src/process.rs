@@ -1,7 +1,23 @@
-//! Programs of the user's machine: a logical name that the host resolves, never a path, never a shell.
+//! Programs on the user's machine.
 //!
-//! Every call needs a `[[requests.process-exec]]` entry whose program and argument shape match, and sees only
-//! the variables that the entry names.
+//! A plugin calls a program by a logical name, which the host resolves; paths and shells are not available. Every call
+//! needs an entry `[[requests.process-exec]]` that matches the program and the shape of its arguments. The program
+//! sees only the environment variables listed in that entry.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use todohost_plugin::Result;
+//! use todohost_plugin::process::Command;
+//!
+//! /// Needs the grant `process-exec` for `kind get clusters`.
+//! fn clusters() -> Result<Vec<String>> {
+//!     let output = Command::new("kind").args(["get", "clusters"]).timeout(Duration::from_secs(10)).run()?;
+//!     if !output.success() {
+//!         return Err(output.to_error("kind.clusters-unknown", "cannot list the clusters of kind"));
+//!     }
+//!     Ok(output.stdout_text().lines().map(str::to_owned).collect())
+//! }
+//! ```
 
 use crate::bindings::host::todohost::plugin::{process as host, types};
 use crate::{Error, Label, Result};
@@ -14,7 +30,7 @@ pub use host::Source;
 pub struct Command(types::Command);
 
 impl Command {
-    /// A call of this program without arguments.
+    /// A call of a program, without arguments.
     pub fn new(program: impl Into<String>) -> Self {
         Self(types::Command {
             program: program.into(),
@@ -25,42 +41,42 @@ impl Command {
         })
     }
 
-    /// Adds an argument.
+    /// Appends one argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.0.args.push(argument.into());
         self
     }
 
-    /// Adds arguments.
+    /// Appends several arguments.
     #[must_use]
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.0.args.extend(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// Sets a variable that the request allows.
+    /// Sets an environment variable; the request must list it.
     #[must_use]
     pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.env.push(Label::new(key, value));
         self
     }
 
-    /// The working folder, relative to the project; the project itself when not set.
+    /// Sets the working folder, relative to the project's folder, which is the default.
     #[must_use]
     pub fn current_dir(mut self, folder: impl Into<String>) -> Self {
         self.0.cwd = Some(folder.into());
         self
     }
 
-    /// The host ends the program after this time.
+    /// Sets the time after which the host kills the program.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout_ms = Some(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
         self
     }
 
-    /// The program that is called.
+    /// The logical name of the program.
     pub fn program(&self) -> &str {
         &self.0.program
     }
@@ -70,53 +86,55 @@ impl Command {
         &self.0.args
     }
 
-    /// Runs it to its end.
+    /// Runs the program and waits until it exits.
     ///
     /// # Errors
-    /// When it is missing, not granted, or over its time. An exit code other than 0 is no error: see
+    /// Fails if the program is missing, not granted, or exceeds its timeout. A nonzero exit code is not an error; check
     /// [`Output::success`].
     pub fn run(self) -> Result<Output> {
         host::run(&self.0, None)
     }
 
-    /// Runs it to its end with these bytes as its input.
+    /// Runs the program with these bytes on its standard input, and waits until it exits.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// Fails like [`run`](Self::run).
     pub fn run_with(self, stdin: &[u8]) -> Result<Output> {
         host::run(&self.0, Some(stdin))
     }
 
-    /// Starts it and reads its output line by line.
+    /// Starts the program; its output is read line by line.
     ///
     /// # Errors
-    /// When it is missing or not granted.
+    /// Fails if the program is missing or not granted.
     pub fn spawn(self) -> Result<Child> {
         Ok(Child(host::Child::spawn(&self.0)?))
     }
 }
 
-/// The host's form of a call, for answers that name one.
+/// Converts a call into the WIT record, for example for [`Connection::Command`](crate::target::Connection::Command).
 impl From<Command> for types::Command {
     fn from(command: Command) -> Self {
         command.0
     }
 }
 
-/// Runs calls of which each feeds the next one's input, inside the host: the bytes never pass the plugin.
+/// Runs programs as a pipeline: the output of each is the input of the next. The host passes the bytes on; they never
+/// enter the plugin.
 ///
 /// # Errors
-/// When one of them is missing, not granted, or over its time.
+/// Fails if a program is missing, not granted, or exceeds its timeout.
 pub fn pipe(commands: impl IntoIterator<Item = Command>) -> Result<Output> {
     let commands: Vec<_> = commands.into_iter().map(|command| command.0).collect();
     host::pipe(&commands)
 }
 
-/// Runs a call whose output feeds several others at the same time, inside the host. Each is given with the entries of
-/// the tar archive that it has already: those are left out of what it is fed with.
+/// Runs a program and copies its output to the inputs of several other programs (sinks) at the same time, inside the
+/// host. If the output is a tar archive, the host leaves out the entries listed with a sink, because that sink already
+/// has them.
 ///
 /// # Errors
-/// When one of them is missing, not granted, or over its time.
+/// Fails if a program is missing, not granted, or exceeds its timeout.
 pub fn distribute(
     source: &Command,
     sinks: impl IntoIterator<Item = (Command, Vec<String>)>,
@@ -128,34 +146,34 @@ pub fn distribute(
     host::distribute(&source.0, &sinks)
 }
 
-/// The version of a program, if it is there and granted.
+/// Returns the version of a program, or `None` if the program is not installed.
 ///
 /// # Errors
-/// When the program is there but cannot be asked.
+/// Fails if the program does not report its version.
 pub fn version(program: &str) -> Result<Option<String>> {
     host::version(program)
 }
 
-/// What a program left, alone or as one of those that [`distribute`] runs.
-pub use host::{Distributed, Fed, Output};
+/// Results of programs: of one program, of one sink of [`distribute`], and of all programs of [`distribute`].
+pub use host::{Distributed, Fed as SinkOutput, Output};
 
 impl Output {
-    /// Whether the program ended with exit code 0.
+    /// Reports whether the program exited with code 0.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// Its output as text; bytes that are no text become the replacement character.
+    /// The standard output as text; invalid UTF-8 is replaced by U+FFFD.
     pub fn stdout_text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Its error output as text.
+    /// The standard error as text; invalid UTF-8 is replaced by U+FFFD.
     pub fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// An error that carries the last lines of the error output, or of the output where there are none.
+    /// An error with the last lines of standard error as causes, or of standard output if standard error is empty.
     pub fn to_error(&self, code: impl Into<String>, message: impl Into<String>) -> Error {
         let stderr = self.stderr_text();
         let text = if stderr.trim().is_empty() { self.stdout_text() } else { stderr };
@@ -169,29 +187,29 @@ pub fn last_lines(text: &str, count: usize) -> Vec<String> {
     lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// One line of a running program's output.
+/// A line printed by a running program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Which of its outputs it came from.
+    /// The stream on which the line arrived.
     pub source: Source,
-    /// The line without its end.
+    /// The line without its line break.
     pub text: String,
 }
 
-/// A running program: an iterator over its lines. Dropping it ends the program.
+/// A running program, and an iterator over the lines that it prints. Dropping it kills the program.
 #[derive(Debug)]
 pub struct Child(host::Child);
 
 impl Child {
-    /// Waits for the end; `None` when a signal ended it.
+    /// Waits until the program exits and returns its exit code, or `None` if a signal killed it.
     ///
     /// # Errors
-    /// When the program was over its time.
+    /// Fails if the program exceeds its timeout.
     pub fn wait(&self) -> Result<Option<i32>> {
         self.0.wait()
     }
 
-    /// Ends the program.
+    /// Kills the program and the processes that it started.
     pub fn kill(&self) {
         self.0.kill();
     }
@@ -214,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_keeps_the_order_of_its_arguments() {
+    fn command_keeps_the_order_of_arguments() {
         let command = Command::new("kind").arg("get").args(["clusters", "-q"]).env("A", "b");
         assert_eq!(command.program(), "kind");
         assert_eq!(command.arguments(), ["get", "clusters", "-q"]);
@@ -224,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_an_output_carries_its_last_lines() {
+    fn error_of_an_output_has_its_last_lines_as_causes() {
         let output = Output {
             code: Some(1),
             stdout: b"out\n".to_vec(),

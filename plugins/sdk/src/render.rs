@@ -1,4 +1,37 @@
-//! The step `render`: a chart and values become manifests.
+//! The step `render`: renders manifests from a chart and values.
+//!
+//! ```no_run
+//! use todohost_plugin::render::{Manifest, Rendered, Request};
+//! use todohost_plugin::{NoOptions, Render, Result, workspace};
+//!
+//! struct PlainFiles;
+//!
+//! impl Render for PlainFiles {
+//!     type Options = NoOptions;
+//!
+//!     /// Returns the YAML files of the source folder unchanged. Needs the grant `workspace-read` for them.
+//!     fn render(_options: NoOptions, request: Request) -> Result<Rendered> {
+//!         let mut manifests = Vec::new();
+//!         for entry in workspace::glob(&format!("{}/*.yaml", request.source))? {
+//!             let content = workspace::read_text(&entry.path)?;
+//!             manifests.push(Manifest { source: entry.path, content });
+//!         }
+//!         Ok(Rendered {
+//!             manifests,
+//!             hooks: Vec::new(),
+//!             definitions: Vec::new(),
+//!             notes: String::new(),
+//!             chart: "{}".into(),
+//!             config: "{}".into(),
+//!             effective: "{}".into(),
+//!             findings: Vec::new(),
+//!         })
+//!     }
+//! }
+//!
+//! todohost_plugin::export!(PlainFiles: render);
+//! # fn main() {}
+//! ```
 
 use crate::bindings::render::exports::todohost::plugin::render as wit;
 use crate::{Error, Result, options, panic};
@@ -7,19 +40,19 @@ use std::marker::PhantomData;
 
 pub use wit::{Hook, Manifest, Rendered, Request, Values, ValuesFile};
 
-/// A renderer: a pure function of its request and the project's files.
+/// Renders manifests. A pure function of the request and the project's files.
 pub trait Render {
-    /// What the project may set for the renderer.
+    /// The options that a project can set for the renderer.
     type Options: DeserializeOwned;
 
-    /// Renders. Secrets arrive as placeholders that must reach the output whole.
+    /// Renders the source. The values contain placeholders for secrets; the output must contain each of them unchanged.
     ///
     /// # Errors
-    /// When the source does not render: with its file and line.
+    /// Fails if the source does not render; the message names the file and line.
     fn render(options: Self::Options, request: Request) -> Result<Rendered>;
 }
 
-/// Turns a [`Render`] into the export.
+/// Implements the component's export by a [`Render`].
 #[doc(hidden)]
 pub struct Adapter<T>(PhantomData<T>);
 

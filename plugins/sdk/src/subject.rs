@@ -1,6 +1,21 @@
-//! What a check is asked about: one JSON document per phase.
+//! Input of a check: one JSON document per phase, and the types to read it.
 //!
-//! Documents grow: fields that are not named here are kept in [`Subject::value`] and ignored by the types.
+//! Later versions of the host can add fields. The types ignore unknown fields; [`Subject::value`] keeps them.
+//!
+//! ```
+//! use todohost_plugin::subject::Subject;
+//!
+//! # fn main() -> todohost_plugin::Result<()> {
+//! let subject = Subject::new(
+//!     r#"{"phase": "values", "effective": {"replicas": 2},
+//!         "layers": [{"source": "--set replicas=2", "values": {"replicas": 2}}]}"#,
+//! )?;
+//! let values = subject.values()?;
+//! assert_eq!(values.effective["replicas"], 2);
+//! assert_eq!(values.layers[0].source, "--set replicas=2");
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::Result;
 use serde::Deserialize;
@@ -8,25 +23,25 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// The document, as it arrived.
+/// The unchanged document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject(Value);
 
 impl Subject {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
-    /// When it is not JSON.
+    /// Fails if the text is not JSON.
     pub fn new(text: &str) -> Result<Self> {
         Ok(Self(serde_json::from_str(text)?))
     }
 
-    /// The document itself.
+    /// The document with all its fields.
     pub fn value(&self) -> &Value {
         &self.0
     }
 
-    /// The name of the phase, where the document says it.
+    /// The name of the phase, if the document has one.
     pub fn phase(&self) -> Option<&str> {
         self.0["phase"].as_str()
     }
@@ -34,7 +49,7 @@ impl Subject {
     /// The document of the phase `preflight`.
     ///
     /// # Errors
-    /// When it has another shape.
+    /// Fails if the document has another shape.
     pub fn preflight(&self) -> Result<Preflight> {
         self.parse()
     }
@@ -42,7 +57,7 @@ impl Subject {
     /// The document of the phase `source`.
     ///
     /// # Errors
-    /// When it has another shape.
+    /// Fails if the document has another shape.
     pub fn source(&self) -> Result<Source> {
         self.parse()
     }
@@ -50,7 +65,7 @@ impl Subject {
     /// The document of the phase `values`.
     ///
     /// # Errors
-    /// When it has another shape.
+    /// Fails if the document has another shape.
     pub fn values(&self) -> Result<Values> {
         self.parse()
     }
@@ -58,7 +73,7 @@ impl Subject {
     /// The document of the phase `rendered`.
     ///
     /// # Errors
-    /// When it has another shape.
+    /// Fails if the document has another shape.
     pub fn rendered(&self) -> Result<Rendered> {
         self.parse()
     }
@@ -66,7 +81,7 @@ impl Subject {
     /// The document of the phase `live`.
     ///
     /// # Errors
-    /// When it has another shape.
+    /// Fails if the document has another shape.
     pub fn live(&self) -> Result<Live> {
         self.parse()
     }
@@ -76,104 +91,104 @@ impl Subject {
     }
 }
 
-/// The app that is deployed.
+/// The deployed app.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct App {
-    /// Also the name of the release.
+    /// Name of the app and of its release.
     pub name: String,
-    /// Where it goes.
+    /// Namespace of its objects.
     pub namespace: String,
 }
 
-/// Before anything else: which app goes where.
+/// Document of the phase `preflight`, which runs once the target is connected.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Preflight {
-    /// The app.
+    /// The deployed app.
     pub app: App,
-    /// The target and its status.
+    /// The target with its status.
     pub target: Value,
 }
 
-/// The project's files.
+/// Document of the phase `source`: the project's files.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Source {
-    /// The app.
+    /// The deployed app.
     pub app: App,
-    /// Paths relative to the project.
+    /// Paths of the files, relative to the project's folder.
     pub files: Vec<String>,
 }
 
-/// The values, with where each came from.
+/// Document of the phase `values`: the values and the origin of each.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Values {
-    /// The text of the chart's schema.
+    /// Text of the chart's `values.schema.json`.
     #[serde(default)]
     pub schema: Option<String>,
-    /// The chart's own values.
+    /// Default values of the chart.
     #[serde(default)]
     pub defaults: Value,
-    /// What was laid over them, in order.
+    /// Values files and arguments that override the defaults, in order; later ones win.
     #[serde(default)]
     pub layers: Vec<Layer>,
-    /// What the chart gets.
+    /// Merged values that the chart receives.
     pub effective: Value,
-    /// The paths that are secret.
+    /// Secret values by their path, for example `database.url`.
     #[serde(default)]
     pub secrets: BTreeMap<String, Secret>,
 }
 
-/// One file or one argument with values.
+/// Values from one file or one argument.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Layer {
-    /// A file's name, or the argument (`--set a.b=...`).
+    /// Name of the file, or the argument (`--set a.b=...`).
     pub source: String,
-    /// What it sets.
+    /// Values set by this layer.
     pub values: Value,
 }
 
-/// What the project says of a secret value.
+/// Declaration of a secret value in the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 pub struct Secret {
-    /// Whether the deploy needs it.
+    /// Whether a deploy fails without the value.
     pub required: bool,
 }
 
-/// The objects that are about to be applied.
+/// Document of the phase `rendered`: the objects before they are applied.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Rendered {
-    /// The app.
+    /// The deployed app.
     pub app: App,
-    /// Every object, in order.
+    /// All rendered objects, in order.
     pub objects: Vec<Value>,
-    /// The images that were built for it.
+    /// Images built for this deploy.
     #[serde(default)]
     pub images: Vec<RenderedImage>,
-    /// The target, as before anything was rendered; null where no cluster was reached.
+    /// The target with its status from before the render; null without a connected cluster.
     #[serde(default)]
     pub target: Value,
 }
 
-/// The objects of the release as they are in the cluster, after they were verified.
+/// Document of the phase `live`: the release's objects in the cluster, after verification.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Live {
-    /// The app.
+    /// The deployed app.
     pub app: App,
-    /// Every object that is there, with tokens for what Secrets hold.
+    /// All objects that exist, with tokens in place of the data of Secrets.
     pub objects: Vec<Value>,
 }
 
-/// An image of the project.
+/// An image built from the project.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RenderedImage {
-    /// Its name in the project.
+    /// Name of the image in `todohost.toml`.
     pub name: String,
-    /// The reference that objects have to name.
+    /// Reference by which objects use the image.
     pub reference: String,
-    /// What it is for, e.g. `linux/arm64`; empty where nobody knows before it is built.
+    /// Platform, for example `linux/arm64`; empty if it is not known before the build.
     #[serde(default)]
     pub platform: String,
-    /// What else is said of it.
+    /// All other fields.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
@@ -183,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_may_grow() {
+    fn unknown_fields_are_ignored() {
         let subject = Subject::new(
             r#"{"phase": "source", "app": {"name": "a", "namespace": "b", "new": 1}, "files": ["x"], "new": {}}"#,
         )
@@ -194,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn values_name_their_layers() {
+    fn values_keep_layers_and_secrets() {
         let subject = Subject::new(
             r#"{"schema": null, "defaults": {}, "effective": {"a": 1},
                 "layers": [{"source": "--set a=1", "values": {"a": 1}}],

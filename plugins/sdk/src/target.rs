@@ -1,4 +1,53 @@
-//! The step `target`: where the app goes. One plugin knows one kind of cluster.
+//! The step `target`: supports one kind of cluster.
+//!
+//! ```no_run
+//! use todohost_plugin::process::Command;
+//! use todohost_plugin::target::{Connection, Delivered, ImageRoute, State, Status};
+//! use todohost_plugin::{Error, Image, NoOptions, Result, Target};
+//!
+//! /// A cluster that shares the image store of this machine's container engine.
+//! struct Lab;
+//!
+//! impl Target for Lab {
+//!     type Options = NoOptions;
+//!
+//!     /// Needs the grant `process-exec` for `lab status`.
+//!     fn detect(_options: NoOptions) -> Result<Status> {
+//!         let running = Command::new("lab").arg("status").run()?.success();
+//!         Ok(if running {
+//!             Status::new(State::Ready, "running").local(true)
+//!         } else {
+//!             Status::new(State::Stopped, "not running").local(true)
+//!         })
+//!     }
+//!
+//!     fn ensure(_options: NoOptions) -> Result<Status> {
+//!         Err(Error::unsupported("lab.start", "the plugin cannot start lab").help("run `lab start`"))
+//!     }
+//!
+//!     fn connect(_options: NoOptions) -> Result<Connection> {
+//!         Ok(Connection::Context("lab".into()))
+//!     }
+//!
+//!     fn images_via(_options: NoOptions) -> Result<ImageRoute> {
+//!         Ok(ImageRoute::SharedDaemon)
+//!     }
+//!
+//!     fn missing_images(_options: NoOptions, _images: Vec<Image>) -> Result<Vec<Image>> {
+//!         Ok(Vec::new())
+//!     }
+//!
+//!     fn deliver_images(_options: NoOptions, images: Vec<Image>) -> Result<Vec<Delivered>> {
+//!         Ok(images
+//!             .into_iter()
+//!             .map(|image| Delivered { reference: image.reference, already_there: true, bytes_sent: 0 })
+//!             .collect())
+//!     }
+//! }
+//!
+//! todohost_plugin::export!(Lab: target);
+//! # fn main() {}
+//! ```
 
 use crate::bindings::target::exports::todohost::plugin::target as wit;
 use crate::{Error, Image, Result, options, panic};
@@ -8,7 +57,7 @@ use std::marker::PhantomData;
 pub use wit::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
 
 impl Status {
-    /// A state with a line that says more about it.
+    /// A status with this state and a line of details.
     pub fn new(state: State, detail: impl Into<String>) -> Self {
         Self {
             state,
@@ -23,49 +72,50 @@ impl Status {
         }
     }
 
-    /// What [`Target::ensure`] would do about it, as the user is asked for consent.
+    /// Sets the action that [`Target::ensure`] would take, for example `start the cluster lab`. The host asks the user for
+    /// consent to it.
     #[must_use]
     pub fn offer(mut self, offer: impl Into<String>) -> Self {
         self.offer = Some(offer.into());
         self
     }
 
-    /// Whether the cluster is one that the host may choose by itself.
+    /// Marks a cluster on the user's machine; the host can select it if the user names no target.
     #[must_use]
     pub fn local(mut self, local: bool) -> Self {
         self.local = local;
         self
     }
 
-    /// The version of Kubernetes, where it is known without asking the cluster.
+    /// Sets the version of Kubernetes, if it is known without a request to the cluster.
     #[must_use]
     pub fn kubernetes_version(mut self, version: impl Into<String>) -> Self {
         self.kubernetes_version = Some(version.into());
         self
     }
 
-    /// What the product made the cluster of, in its own word.
+    /// Sets the kind of nodes in the product's own term, for example a driver or a provisioner.
     #[must_use]
     pub fn mode(mut self, mode: impl Into<String>) -> Self {
         self.mode = Some(mode.into());
         self
     }
 
-    /// What runs the containers on its nodes.
+    /// Sets the container runtime of the nodes, for example `containerd`.
     #[must_use]
     pub fn runtime(mut self, runtime: impl Into<String>) -> Self {
         self.runtime = Some(runtime.into());
         self
     }
 
-    /// Names of its nodes.
+    /// Sets the names of the nodes.
     #[must_use]
     pub fn nodes(mut self, nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.nodes = nodes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// What is too small, one line each; added to what was said before.
+    /// Adds warnings about resources that are too small for Kubernetes, one line each.
     #[must_use]
     pub fn warn(mut self, warnings: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.warnings.extend(warnings.into_iter().map(Into::into));
@@ -73,81 +123,83 @@ impl Status {
     }
 }
 
-/// One kind of cluster. Everything that differs between targets is in these answers, nothing in the host.
+/// One kind of cluster. Targets differ only in the results of these functions; the host has no code for any product.
 pub trait Target {
-    /// What the project may set under `[targets.NAME] options`.
+    /// The options that a project can set under `[targets.NAME] options`.
     type Options: DeserializeOwned;
 
-    /// Whether the cluster is there. Cheap (under a second): every candidate is asked when the user named none.
+    /// Detects the state of the cluster. Must take less than a second: if the user names no target, the host calls this
+    /// function of every target.
     ///
     /// # Errors
-    /// Only when the question cannot be answered; a cluster that is not there is an answer.
+    /// Fails only if the state cannot be determined. A missing cluster is a [`Status`], not an error.
     fn detect(options: Self::Options) -> Result<Status>;
 
-    /// Starts or creates what [`detect`](Self::detect) found stopped or absent. The host asks the user first where
-    /// `detect` [offered](Status::offer) something; where it did not, this says what the user has to do.
+    /// Starts or creates a cluster that [`detect`](Self::detect) found stopped or absent. If `detect` returned an
+    /// [offer](Status::offer), the host asks the user for consent first. Without an offer, fail with a help line for
+    /// the user.
     ///
     /// # Errors
-    /// When it cannot: say what the user has to do.
+    /// Fails if the cluster cannot be started; the help names the user's next command.
     fn ensure(options: Self::Options) -> Result<Status>;
 
-    /// How the host comes to a Kubernetes client: a context of the user's, or a command that prints a kubeconfig.
+    /// Returns the source of the kubeconfig: a context of the user's kubeconfig, or a command that prints one.
     ///
     /// # Errors
-    /// When there is no way.
+    /// Fails if neither exists.
     fn connect(options: Self::Options) -> Result<Connection>;
 
-    /// How a built image comes to the cluster's nodes.
+    /// Returns the way of a built image to the cluster's nodes.
     ///
     /// # Errors
-    /// When that cannot be found out.
+    /// Fails if the way cannot be determined.
     fn images_via(options: Self::Options) -> Result<ImageRoute>;
 
-    /// Which of these images the cluster does not have.
+    /// Returns those of the images that are missing in the cluster.
     ///
     /// # Errors
-    /// When the cluster's image store cannot be asked.
+    /// Fails if the cluster's image store cannot be read.
     fn missing_images(options: Self::Options, images: Vec<Image>) -> Result<Vec<Image>>;
 
-    /// Brings images to the cluster, or makes sure that they are there.
+    /// Delivers the images that are missing in the cluster.
     ///
     /// # Errors
-    /// When an image cannot be brought there.
+    /// Fails if an image cannot be delivered.
     fn deliver_images(options: Self::Options, images: Vec<Image>) -> Result<Vec<Delivered>>;
 
-    /// Takes images away that no revision needs any more; gives the references of those that went. One that is not
-    /// there, or that something else keeps, is no error. A target that leaves this out keeps them all.
+    /// Deletes images that no revision uses, and returns the references of the deleted ones. Skips images that do not
+    /// exist or are in use. By default, a target keeps all images.
     ///
     /// # Errors
-    /// When the cluster's image store cannot be asked.
+    /// Fails if the cluster's image store cannot be read.
     fn remove_images(_options: Self::Options, _images: Vec<Image>) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
-    /// How the user's browser comes to a Service.
+    /// Returns the way from the user's browser to a Service: a URL, or a port forward (the default).
     ///
     /// # Errors
-    /// When that cannot be found out.
+    /// Fails if the way cannot be determined.
     fn reach_service(_options: Self::Options, _service: Service) -> Result<Reach> {
         Ok(Reach::PortForward)
     }
 
-    /// Takes away what [`ensure`](Self::ensure) made. The host asks the user first.
+    /// Deletes the cluster that [`ensure`](Self::ensure) created. The host asks the user first.
     ///
     /// # Errors
-    /// When something is left, and where [`ensure`](Self::ensure) makes nothing: then say what the user can do.
+    /// Fails if a part of the cluster remains. By default, fails because the target does not create clusters.
     fn teardown(_options: Self::Options) -> Result<()> {
         Err(Error::unsupported(
             "target.makes-no-cluster",
-            "this target makes no cluster, and takes none away",
+            "this target neither creates nor deletes clusters",
         )
         .help(
-            "delete the cluster with the tool that made it; `todohost delete` takes the app away",
+            "delete the cluster with the tool that created it; `todohost delete` deletes only the app",
         ))
     }
 }
 
-/// Turns a [`Target`] into the export.
+/// Implements the component's export by a [`Target`].
 #[doc(hidden)]
 pub struct Adapter<T>(PhantomData<T>);
 

@@ -1,5 +1,19 @@
-//! Connections to addresses that the user granted. Needs `tcp-connect` for the host and port, or for the secret
-//! that names them.
+//! TCP connections to granted addresses.
+//!
+//! A connection needs the grant `tcp-connect` for the host and port, or for the secret that contains them.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use todohost_plugin::tcp::Connection;
+//!
+//! # fn main() -> todohost_plugin::Result<()> {
+//! let timeout = Duration::from_secs(2);
+//! let connection = Connection::open("db.example", 6379, timeout)?;
+//! connection.write(b"PING\r\n")?;
+//! assert!(connection.read(64, timeout)?.starts_with(b"+PONG"));
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::Result;
 use crate::bindings::host::todohost::plugin::tcp as host;
@@ -7,40 +21,41 @@ use std::time::Duration;
 
 pub use host::Trust;
 
-/// An open connection; dropping it closes it.
+/// An open connection. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Connection(host::Connection);
 
 impl Connection {
-    /// Opens a connection.
+    /// Opens a connection from the user's machine.
     ///
     /// # Errors
-    /// When not granted, or when nothing answers in time.
+    /// Fails without the grant, and if the address does not accept the connection within the timeout.
     pub fn open(host: &str, port: u16, timeout: Duration) -> Result<Self> {
         Ok(Self(host::Connection::open(host, port, milliseconds(timeout))?))
     }
 
-    /// The same from a pod that the host makes for it. Needs `tcp-connect-from-cluster` for the secret that names the
-    /// place. `timeout` begins once the pod runs.
+    /// Opens a connection from a pod in the selected cluster, which the host creates for the call. Needs the grant
+    /// `tcp-connect-from-cluster` for the secret that contains the address. `timeout` begins when the pod runs.
     ///
     /// # Errors
-    /// When not granted, when there is no such pod, or when nothing answers it in time.
+    /// Fails without the grant, if the pod does not start, and if the address does not accept the connection within the
+    /// timeout.
     pub fn open_from_cluster(host: &str, port: u16, timeout: Duration) -> Result<Self> {
         Ok(Self(host::Connection::open_from_cluster(host, port, milliseconds(timeout))?))
     }
 
-    /// Goes on in TLS.
+    /// Upgrades the connection to TLS.
     ///
     /// # Errors
-    /// When the handshake fails or the certificate is not trusted as asked.
+    /// Fails if the handshake fails or the certificate does not meet `trust`.
     pub fn start_tls(&self, server_name: &str, trust: Trust, ca: Option<&[u8]>) -> Result<()> {
         self.0.start_tls(server_name, trust, ca)
     }
 
-    /// Up to `max` bytes; empty at the end.
+    /// Reads up to `max` bytes. An empty result is the end of the stream.
     ///
     /// # Errors
-    /// When nothing comes in time or the connection breaks.
+    /// Fails if no data arrives within the timeout or the connection breaks.
     pub fn read(&self, max: u32, timeout: Duration) -> Result<Vec<u8>> {
         self.0.read(max, milliseconds(timeout))
     }
@@ -48,7 +63,7 @@ impl Connection {
     /// Writes all bytes.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// Fails if the connection breaks.
     pub fn write(&self, data: &[u8]) -> Result<()> {
         self.0.write(data)
     }

@@ -1,4 +1,46 @@
-//! The step `verify`: is what runs healthy, and if not, why.
+//! The step `verify`: judges the health of deployed objects and explains failures.
+//!
+//! ```
+//! use todohost_plugin::verify::{Health, Subject, Usage, Verdict};
+//! use todohost_plugin::{Finding, NoOptions, Result, Verify};
+//!
+//! struct Jobs;
+//!
+//! impl Verify for Jobs {
+//!     type Options = NoOptions;
+//!
+//!     fn judge(_options: NoOptions, subject: &Subject) -> Result<Verdict> {
+//!         let status = &subject.object["status"];
+//!         Ok(if subject.object["kind"] != "Job" {
+//!             Verdict::new(Health::NoOpinion, "Other", "not a Job")
+//!         } else if status["succeeded"].as_u64() > Some(0) {
+//!             Verdict::new(Health::Healthy, "Succeeded", "the Job succeeded")
+//!         } else if status["failed"].as_u64() > Some(0) {
+//!             Verdict::new(Health::Failed, "Failed", "a pod of the Job failed")
+//!         } else {
+//!             Verdict::new(Health::Progressing, "Running", "the Job is running")
+//!         })
+//!     }
+//!
+//!     fn explain(
+//!         _options: NoOptions,
+//!         _subject: &Subject,
+//!         logs: &[(String, String)],
+//!         _usage: &[Usage],
+//!     ) -> Result<Vec<Finding>> {
+//!         let line = |(container, text): &(String, String)| format!("{container}: {text}");
+//!         let failed = Finding::failed("job.failed", "a pod of the Job failed");
+//!         Ok(vec![logs.iter().map(line).fold(failed, Finding::evidence)])
+//!     }
+//! }
+//!
+//! todohost_plugin::export!(Jobs: verify);
+//! # fn main() {
+//! # let object = serde_json::json!({"kind": "Job", "status": {"succeeded": 1}});
+//! # let subject = Subject { object, ..Subject::default() };
+//! # assert_eq!(Jobs::judge(NoOptions {}, &subject).unwrap().health, Health::Healthy);
+//! # }
+//! ```
 
 use crate::bindings::verify::exports::todohost::plugin::verify as wit;
 use crate::{Error, Finding, ObjectRef, Result, options, panic};
@@ -10,7 +52,7 @@ use std::time::Duration;
 pub use wit::{Health, Probe, Replicas, Usage, Verdict};
 
 impl Verdict {
-    /// A judgement with a reason in one word and a message in one line.
+    /// A verdict with a reason in one word and a message in one line.
     pub fn new(health: Health, reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             health,
@@ -21,14 +63,14 @@ impl Verdict {
         }
     }
 
-    /// `failing` becomes a failure when it stays so for this long.
+    /// Sets the time after which [`Health::Failing`] counts as a failure.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience_ms = Some(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX));
         self
     }
 
-    /// How many replicas there are, and should be.
+    /// Sets the numbers of ready, updated and desired replicas.
     #[must_use]
     pub fn replicas(mut self, ready: u32, updated: u32, desired: u32) -> Self {
         self.replicas = Some(Replicas { ready, updated, desired });
@@ -37,7 +79,7 @@ impl Verdict {
 }
 
 impl Probe {
-    /// A GET that must answer 200.
+    /// A GET request that must return the status 200.
     pub fn get(
         object: ObjectRef,
         port: u16,
@@ -48,14 +90,14 @@ impl Probe {
     }
 }
 
-/// An object with what it owns and what was reported about it.
+/// An object with its owned objects and their events.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Subject {
-    /// The object.
+    /// The judged object.
     pub object: Value,
-    /// Replica sets, pods and whatever else it owns.
+    /// Replica sets, pods and other owned objects.
     pub related: Vec<Value>,
-    /// Their events.
+    /// Events of the object and of `related`.
     pub events: Vec<Value>,
 }
 
@@ -75,30 +117,30 @@ fn documents(texts: &[String]) -> Result<Vec<Value>> {
     texts.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
 }
 
-/// A judge of health: pure but for the probes that it asks the host to make.
+/// Judges the health of objects. A pure function, except for the probes that the host runs for it.
 pub trait Verify {
-    /// What the project may set for the judge.
+    /// The options that a project can set for this step.
     type Options: DeserializeOwned;
 
-    /// Judges one object as it is now. The host watches, waits, and asks again on every change.
+    /// Judges the current state of one object. The host watches the object and calls this again on every change.
     ///
     /// # Errors
-    /// When the object cannot be understood.
+    /// Fails if the object is malformed.
     fn judge(options: Self::Options, subject: &Subject) -> Result<Verdict>;
 
-    /// The requests that the host makes once everything is healthy.
+    /// Returns the requests that the host sends when all objects are healthy.
     ///
     /// # Errors
-    /// When the objects cannot be understood.
+    /// Fails if an object is malformed.
     fn probes(_options: Self::Options, _objects: &[Value]) -> Result<Vec<Probe>> {
         Ok(Vec::new())
     }
 
-    /// Why it failed and what to do, from the object, its events, the last lines of its containers (pairs of
-    /// `POD/CONTAINER` and text) and the most that they used while the host watched.
+    /// Explains a failure and suggests a fix, the likeliest cause first. `logs` are the last lines of the containers, as
+    /// pairs of `POD/CONTAINER` and text; `usage` is the peak usage of each container while the host watched.
     ///
     /// # Errors
-    /// When the object cannot be understood.
+    /// Fails if the object is malformed.
     fn explain(
         options: Self::Options,
         subject: &Subject,
@@ -107,7 +149,7 @@ pub trait Verify {
     ) -> Result<Vec<Finding>>;
 }
 
-/// Turns a [`Verify`] into the export.
+/// Implements the component's export by a [`Verify`].
 #[doc(hidden)]
 pub struct Adapter<T>(PhantomData<T>);
 

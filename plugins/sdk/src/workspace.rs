@@ -1,37 +1,46 @@
-//! The project's files, read-only, and the user's contexts.
+//! Read-only access to the project's files and to the contexts of the user's kubeconfig.
+//!
+//! ```no_run
+//! use todohost_plugin::{Result, workspace};
+//!
+//! /// Needs the grant `workspace-read = ["**/Dockerfile"]`.
+//! fn dockerfiles() -> Result<Vec<String>> {
+//!     workspace::glob("**/Dockerfile")?.iter().map(|entry| workspace::read_text(&entry.path)).collect()
+//! }
+//! ```
 
 use crate::bindings::host::todohost::plugin::workspace as host;
 use crate::{Error, Result};
 
 pub use host::Entry;
 
-/// A context of the user's kubeconfig; nothing secret.
+/// A context of the user's kubeconfig, without credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// The context's name.
+    /// Name of the context.
     pub name: String,
-    /// The cluster that it names.
+    /// Name of its cluster.
     pub cluster: String,
-    /// The API server's host, as the kubeconfig says it.
+    /// Address of the API server, as written in the kubeconfig.
     pub server: String,
 }
 
 impl Context {
-    /// The host of the server's address: of `https://HOST:PORT/path`, of `HOST:PORT` and of `HOST`.
+    /// The host in the server's address, which can have the form `https://HOST:PORT/path`, `HOST:PORT` or `HOST`.
     pub fn host(&self) -> &str {
         let rest = self.server.split_once("://").map_or(self.server.as_str(), |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if let Some(inner) = authority.strip_prefix('[') {
             return inner.split(']').next().unwrap_or_default();
         }
-        // More than one colon without brackets is a bare IPv6 address.
+        // An address with more than one colon and without brackets is a bare IPv6 address.
         match authority.split_once(':') {
             Some((host, port)) if !port.contains(':') => host,
             _ => authority,
         }
     }
 
-    /// Whether the address leads to this very machine and nowhere else.
+    /// Reports whether the server's host is `localhost` or a loopback IP address.
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
         host.eq_ignore_ascii_case("localhost")
@@ -39,45 +48,45 @@ impl Context {
     }
 }
 
-/// A file's bytes. Needs `workspace-read`, or `user-files-read` for paths that begin with `~/`.
+/// Reads a file. Needs the grant `workspace-read`, or `user-files-read` for a path that begins with `~/`.
 ///
 /// # Errors
-/// When the file is missing, too large, or not granted.
+/// Fails if the file is missing, too large, or not granted.
 pub fn read(path: &str) -> Result<Vec<u8>> {
     host::read(path)
 }
 
-/// A file's text. Needs what [`read`] needs.
+/// Reads a text file. Needs the same grant as [`read`].
 ///
 /// # Errors
-/// As [`read`], and when the file is not UTF-8.
+/// Fails like [`read`], and if the file is not UTF-8.
 pub fn read_text(path: &str) -> Result<String> {
     String::from_utf8(host::read(path)?).map_err(|_| {
         Error::invalid_input("workspace.not-text", format!("{path} is not UTF-8 text"))
     })
 }
 
-/// Files and folders that match a glob. Needs `workspace-read` for what it matches.
+/// Lists files and folders that match a glob pattern. Needs the grant `workspace-read` for them.
 ///
 /// # Errors
-/// When the pattern is malformed or not granted.
+/// Fails if the pattern is malformed or not granted.
 pub fn glob(pattern: &str) -> Result<Vec<Entry>> {
     host::glob(pattern)
 }
 
-/// One digest over the contents and names below `paths`, less what the ignore patterns name. Needs
-/// `workspace-read`.
+/// Computes one digest over the names and contents of the files below `paths`, except those that match a pattern in
+/// `ignore`. Needs the grant `workspace-read`.
 ///
 /// # Errors
-/// When a path is missing or not granted.
+/// Fails if a path is missing or not granted.
 pub fn digest(paths: &[String], ignore: &[String]) -> Result<String> {
     host::digest(paths, ignore)
 }
 
-/// The contexts of the user's kubeconfig. Needs `user-files-read = ["~/.kube/**"]`.
+/// Lists the contexts of the user's kubeconfig. Needs the grant `user-files-read = ["~/.kube/**"]`.
 ///
 /// # Errors
-/// When not granted, or when the kubeconfig cannot be read.
+/// Fails without the grant, and if the kubeconfig cannot be read.
 pub fn contexts() -> Result<Vec<Context>> {
     let contexts = host::contexts()?;
     Ok(contexts
@@ -95,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_of_this_machine_are_loopback() {
+    fn loopback_is_localhost_or_a_loopback_ip_address() {
         for server in [
             "https://127.0.0.1:6443",
             "127.0.0.1",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 use todohost_plugin::log::Progress;
-use todohost_plugin::process::{self, Command, Fed};
+use todohost_plugin::process::{self, Command, SinkOutput};
 use todohost_plugin::target::Delivered;
 use todohost_plugin::{Image, Result};
 
@@ -209,7 +209,7 @@ fn aliases(table: &str, names: &[String]) -> Vec<String> {
 
 const DISK: &str = "look at the disk with `docker system df`, then run the deploy again";
 
-fn distribute(references: &[&str], sinks: Vec<(Command, Vec<String>)>) -> Result<Vec<Fed>> {
+fn distribute(references: &[&str], sinks: Vec<(Command, Vec<String>)>) -> Result<Vec<SinkOutput>> {
     let distributed = process::distribute(&save(references), sinks)?;
     if !distributed.source.success() {
         let message = format!("the engine does not give out {}", references.join(", "));
