@@ -77,7 +77,7 @@ fn database_reachable_only_from_here_fails_with_the_reason() {
     ] {
         let world = world();
         let place = here(server(welcome()));
-        world.cluster.from_pods(&place, FromPods::Told(told.to_owned()));
+        world.cluster.from_pods(&place, FromPods::Fails(told.to_owned()));
         let finished = doctor_of(&world, &place).run().expect_code(3);
         assert_eq!(rows(&tables(&finished), "FAIL"), [PODS], "{}", finished.output());
         for part in ["reachable from here but not from the cluster: ", reason, help] {

@@ -18,12 +18,9 @@ pub fn parse<T: DeserializeOwned>(options: &str) -> Result<T> {
         other => other,
     };
     serde_json::from_str(text).map_err(|error| {
-        Error::invalid_input(
-            "plugin.options",
-            "the options do not fit this plugin",
-        )
-        .cause(error.to_string())
-        .help("run `todohost plugin inspect` to see the schema of the options")
+        Error::invalid_input("plugin.options", "the options do not fit this plugin")
+            .cause(error.to_string())
+            .help("run `todohost plugin inspect` to see the schema of the options")
     })
 }
 

@@ -1,8 +1,9 @@
 //! A scripted cluster: an HTTP server on loopback that speaks the Kubernetes API.
 //!
-//! Owns the script (behaviours, refusals, delays, answers of apps) and the record of requests.
-//! Storage is `store`, what apps answer on the wire `app`, programs in pods `exec`, ownership of fields `merge`, Deployments `controller`, Jobs and lone pods `completion`, the
-//! wire `server`, logs and usage `kubelet`, label and field selectors `selection`.
+//! Owns the script (behaviours, refusals, delays, responses of apps) and the record of requests. The other parts are
+//! `store` (objects), `app` (responses of apps), `exec` (programs in pods), `merge` (ownership of fields), `controller`
+//! (Deployments), `completion` (Jobs and pods without an owner), `server` (HTTP), `kubelet` (logs and usage) and `selection`
+//! (label and field selectors).
 
 mod app;
 mod completion;
@@ -30,47 +31,47 @@ pub use kinds::Kind;
 use store::Store;
 pub use store::{Failure as Refusal, Key};
 
-/// Something that goes wrong between client and cluster.
+/// A fault between client and cluster.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// E.g. `PATCH`; empty for every method.
+    /// Method, e.g. `PATCH`; empty for every method.
     pub method: String,
     /// Part of the path, e.g. `/deployments/`.
     pub path: String,
-    /// How many requests it strikes; `None` for all.
+    /// Number of affected requests; `None` for all.
     pub times: Option<usize>,
-    /// What happens to them.
+    /// Effect on each of them.
     pub effect: Effect,
 }
 
-/// What a fault does to a request.
+/// Effect of a fault on a request.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// It is refused so.
+    /// The server refuses the request.
     Refuse(Refusal),
-    /// It is answered this much later.
+    /// The server delays the response.
     Delay(Duration),
-    /// It is never answered, and not carried out; the connection stays.
+    /// The server neither executes nor answers the request; the connection stays open.
     Hang,
-    /// It is carried out, and never answered; the connection stays.
+    /// The server executes the request and never answers it; the connection stays open.
     Swallow,
 }
 
-/// A request that the cluster saw.
+/// A request that the cluster received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// E.g. `PATCH`.
+    /// Method, e.g. `PATCH`.
     pub method: String,
-    /// Without the query.
+    /// Path without the query.
     pub path: String,
-    /// Without its question mark.
+    /// Query without its question mark.
     pub query: String,
-    /// As sent.
+    /// Body as sent.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// Whether it changes the cluster: a write that is no dry run.
+    /// Reports whether the request changes the cluster; reads, dry runs and access reviews do not.
     pub fn writes(&self) -> bool {
         self.method != "GET"
             && !self.query.contains("dryRun=All")
@@ -89,7 +90,7 @@ struct Script {
     requests: Vec<Request>,
 }
 
-/// What the server, the controllers and the test share.
+/// State shared by the server, the controllers and the test.
 #[derive(Clone, Debug)]
 struct State {
     store: Arc<Mutex<Store>>,
@@ -123,7 +124,7 @@ impl State {
     }
 }
 
-/// How a scripted cluster is shaped.
+/// Settings of a scripted cluster.
 #[derive(Clone, Debug)]
 pub struct Builder {
     node: String,
@@ -132,30 +133,30 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Name of the only node.
+    /// Sets the name of the only node.
     #[must_use]
     pub fn node(mut self, name: &str) -> Self {
         name.clone_into(&mut self.node);
         self
     }
 
-    /// Version of the API server, e.g. `1.35.4`.
+    /// Sets the version of the API server, e.g. `1.35.4`.
     #[must_use]
     pub fn version(mut self, version: &str) -> Self {
         version.clone_into(&mut self.version);
         self
     }
 
-    /// Serves another kind, e.g. a custom resource.
+    /// Adds a kind, e.g. a custom resource.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kinds.push(kind);
         self
     }
 
-    /// Starts it; it ends when it is dropped.
+    /// Starts the cluster, which runs until it is dropped.
     pub fn start(self) -> FakeCluster {
-        let store = store::furnished(self.kinds, &self.node);
+        let store = store::with_defaults(self.kinds, &self.node);
         let state = State {
             store: Arc::new(Mutex::new(store)),
             script: Arc::default(),
@@ -167,7 +168,7 @@ impl Builder {
     }
 }
 
-/// A scripted cluster, running.
+/// A running scripted cluster.
 #[derive(Debug)]
 pub struct FakeCluster {
     state: State,
@@ -175,70 +176,72 @@ pub struct FakeCluster {
 }
 
 impl FakeCluster {
-    /// A cluster with one node and the built-in kinds.
+    /// Settings of a cluster with one node and the built-in kinds.
     pub fn builder() -> Builder {
         Builder { node: "node-1".into(), version: "1.35.4".into(), kinds: store::default_kinds() }
     }
 
-    /// Starts such a cluster as it is.
+    /// Starts a cluster with one node and the built-in kinds.
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// Where it listens.
+    /// Address of the API server.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// A kubeconfig whose current context is `context` and leads here.
+    /// A kubeconfig with the current context `context` for this cluster.
     pub fn kubeconfig(&self, context: &str) -> String {
         kubeconfig(context, &format!("http://{}", self.address()))
     }
 
-    /// Writes that kubeconfig.
+    /// Writes [`kubeconfig`](Self::kubeconfig) to a file.
     pub fn write_kubeconfig(&self, path: &Path, context: &str) {
         std::fs::write(path, self.kubeconfig(context)).expect("the kubeconfig can be written");
     }
 
-    /// Says what becomes of the pods of a Deployment from its next rollout on, or of a Job or lone pod when it runs.
+    /// Sets the behaviour of a Deployment's pods from its next rollout on, or of a Job or a pod without an owner.
     pub fn behaviour(&self, deployment: &str, behaviour: Behaviour) {
         self.state.script().behaviours.insert(deployment.to_owned(), behaviour);
     }
 
-    /// The same for one image of its first container; goes before what is said of the Deployment.
+    /// Sets the behaviour of a Deployment's pods with this image in their first container. Overrides
+    /// [`behaviour`](Self::behaviour).
     pub fn behaviour_of_image(&self, deployment: &str, image: &str, behaviour: Behaviour) {
         let place = (deployment.to_owned(), image.to_owned());
         self.state.script().of_images.insert(place, behaviour);
     }
 
-    /// Lets something go wrong from now on.
+    /// Adds a fault.
     pub fn fault(&self, fault: Fault) {
         self.state.script().faults.push(fault);
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.state.script().faults.clear();
     }
 
-    /// What a Service's app answers at a path, in which `{pod}` is the pod's name; without it a ready app answers 200
-    /// and `{}`.
+    /// Sets the response of a Service's app at a path. `{pod}` in the body becomes the pod's name. The default response
+    /// of a ready app is 200 with the body `{}`.
     pub fn answer(&self, service: &str, path: &str, status: u16, body: &str) {
         let place = (service.to_owned(), path.to_owned());
         self.state.script().answers.insert(place, (status, body.to_owned()));
     }
 
-    /// Opens a port of this machine that leads to a Service as a node port does: give the Service that number.
+    /// Opens a port of this machine that forwards to a Service like a node port. Set the Service's `nodePort` to the
+    /// returned number.
     pub fn node_port(&self, namespace: &str, service: &str) -> u16 {
         self.server.node_port(self.state.clone(), namespace, service)
     }
 
-    /// What pods meet at a place, e.g. `db.example:5432`; elsewhere they find no address.
-    pub fn from_pods(&self, place: &str, met: FromPods) {
-        self.state.script().from_pods.insert(place.to_owned(), met);
+    /// Sets the peer that pods reach at an address, e.g. `db.example:5432`. Names without a peer do not resolve.
+    pub fn from_pods(&self, address: &str, peer: FromPods) {
+        self.state.script().from_pods.insert(address.to_owned(), peer);
     }
 
-    /// The node has these images, and no other.
+    /// Replaces the list of images on the node.
     pub fn images(&self, names: &[&str]) {
         let key = Key {
             resource: "nodes".into(),
@@ -252,41 +255,41 @@ impl FakeCluster {
         store.set_status(&key, &status);
     }
 
-    /// The user may not do this; `verb` and `resource` as in an access review, e.g. `create secrets`.
+    /// Denies a permission to the user; `verb` and `resource` as in an access review, e.g. `create` and `secrets`.
     pub fn forbid(&self, verb: &str, resource: &str) {
         self.state.script().forbidden.push((verb.to_owned(), resource.to_owned()));
     }
 
-    /// Puts an object there, or merges it into what is there, as somebody else called `manager`.
+    /// Creates an object, or merges it into the existing one, as the field manager `manager`.
     pub fn write_as(&self, manager: &str, object: &Value) {
         let key = self.state.store().seed_as(object, manager);
         self.server.reconcile(&self.state, &key);
     }
 
-    /// Takes an object away, as somebody else.
+    /// Deletes an object with its dependents, without a request.
     pub fn delete(&self, resource: &str, namespace: &str, name: &str) {
         let key = Key { resource: resource.into(), namespace: namespace.into(), name: name.into() };
         self.state.store().remove(&key);
     }
 
-    /// One object; `namespace` is empty for what has none.
+    /// One object; `namespace` is empty for cluster-scoped kinds.
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
         let key = Key { resource: resource.into(), namespace: namespace.into(), name: name.into() };
         self.state.store().get(&key).cloned()
     }
 
-    /// The objects of a resource, e.g. `deployments.apps`; `namespace` may be empty for all.
+    /// The objects of a resource, e.g. `deployments.apps`; an empty `namespace` means all namespaces.
     pub fn list(&self, resource: &str, namespace: &str) -> Vec<Value> {
         self.state.store().list(resource, namespace).cloned().collect()
     }
 
-    /// All objects.
+    /// All objects with their keys.
     pub fn objects(&self) -> Vec<(Key, Value)> {
         let store = self.state.store();
         store.objects().map(|(key, object)| (key.clone(), object.clone())).collect()
     }
 
-    /// What lies in a namespace, as `deployments.apps/todo-app`, without Events; sorted.
+    /// Names of the objects in a namespace, e.g. `deployments.apps/todo-app`; sorted, without Events.
     pub fn names_in(&self, namespace: &str) -> Vec<String> {
         let store = self.state.store();
         store
@@ -296,7 +299,7 @@ impl FakeCluster {
             .collect()
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.state.script().requests.clone()
     }
@@ -306,18 +309,18 @@ impl FakeCluster {
         self.requests().into_iter().filter(Request::writes).collect()
     }
 
-    /// Waits until a request as described was seen.
+    /// Waits for a request that satisfies `wanted`.
     ///
     /// # Panics
-    /// If none was after `patience`.
+    /// Panics if no such request arrives within `patience`.
     pub fn wait_for_request(&self, patience: Duration, wanted: impl Fn(&Request) -> bool) {
         self.wait_for_requests(1, patience, wanted);
     }
 
-    /// Waits until so many requests as described were seen.
+    /// Waits for `count` requests that satisfy `wanted`.
     ///
     /// # Panics
-    /// If they were not after `patience`.
+    /// Panics if fewer arrive within `patience`.
     pub fn wait_for_requests(
         &self,
         count: usize,
@@ -329,7 +332,7 @@ impl FakeCluster {
             let seen = self.requests();
             assert!(
                 std::time::Instant::now() < deadline,
-                "not {count} such requests after {patience:?}; seen: {:#?}",
+                "fewer than {count} such requests within {patience:?}; received: {:#?}",
                 seen.iter().map(|it| format!("{} {}", it.method, it.path)).collect::<Vec<_>>()
             );
             std::thread::sleep(Duration::from_millis(5));
@@ -337,7 +340,7 @@ impl FakeCluster {
     }
 }
 
-/// A kubeconfig with one context that leads to `server`.
+/// A kubeconfig with one context for the API server `server`.
 pub fn kubeconfig(context: &str, server: &str) -> String {
     let document = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": context,

@@ -1,10 +1,10 @@
-//! What differs from run to run, and the words that stand for it in snapshots.
+//! Filters for snapshots: replace values that differ from run to run.
 //!
-//! Pairs of a regular expression and its replacement, in the order in which they are applied.
+//! A filter is a pair of a regular expression and its replacement. Filters are applied in order.
 
 use std::path::Path;
 
-/// Times, addresses, ids and digests.
+/// Filters for times, addresses, ids and digests.
 pub fn general() -> Vec<(String, &'static str)> {
     [
         (r"\x1b\[[0-9;?]*[A-Za-z]", ""),
@@ -22,7 +22,7 @@ pub fn general() -> Vec<(String, &'static str)> {
     .collect()
 }
 
-/// The words for these folders, then [`general`].
+/// Filters that replace these folders by words, then [`general`].
 pub fn with_folders(folders: &[(&Path, &'static str)]) -> Vec<(String, &'static str)> {
     let mut filters: Vec<(String, &'static str)> = folders
         .iter()

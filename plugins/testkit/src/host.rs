@@ -1,6 +1,6 @@
-//! The `todohost` binary, run with an environment of its own.
+//! Runs the `todohost` binary in a clean environment.
 //!
-//! Owns the process: its variables, its output as it comes, its end, and interrupting it.
+//! Owns the process: its variables, its output while it runs, signals, and its end.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How the binary is called: arguments, folder, variables. Nothing is inherited.
+/// A call of the binary: arguments, folder, variables. It inherits no variables.
 #[derive(Clone, Debug)]
 pub struct Host {
     binary: PathBuf,
@@ -24,7 +24,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// The binary in a folder, with a home and nothing else.
+    /// A call of the binary in a folder, with variables for a home folder and an empty `PATH`.
     pub fn new(binary: &Path, folder: &Path, home: &Path) -> Self {
         let host = Self {
             binary: binary.to_owned(),
@@ -41,7 +41,7 @@ impl Host {
             .variable("PATH", "");
         if cfg!(windows) {
             host = host.variable("USERPROFILE", home);
-            // Without it a Windows process has no sockets.
+            // A Windows process needs this variable to open sockets.
             if let Some(root) = std::env::vars_os().find(|(name, _)| name == "SystemRoot") {
                 host = host.variable("SystemRoot", root.1);
             }
@@ -49,50 +49,50 @@ impl Host {
         host
     }
 
-    /// Sets a variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.variables.insert(name.into(), value.as_ref().into());
         self
     }
 
-    /// Takes a variable away.
+    /// Removes an environment variable.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(OsStr::new(name));
         self
     }
 
-    /// Adds arguments.
+    /// Appends arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
-    /// How long it may take before the test fails.
+    /// Sets the time after which the test fails.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the binary until it exits.
     ///
     /// # Panics
-    /// If it does not end in time; it is killed then.
+    /// Panics if the binary does not exit in time, after killing it.
     pub fn run(self) -> Finished {
         self.spawn().finish()
     }
 
-    /// The same as a command of the standard library, for who starts it in a way of their own.
+    /// Converts the call into a command of the standard library.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(&self.args).current_dir(&self.folder).env_clear().envs(&self.variables);
         command
     }
 
-    /// Starts it.
+    /// Starts the binary.
     pub fn spawn(self) -> Running {
         let mut child = self
             .command()
@@ -101,7 +101,7 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.binary.display()));
-        let shared = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
+        let shared = Arc::new((Mutex::new(Streams::default()), Condvar::new()));
         let readers = vec![
             read(child.stdout.take(), shared.clone(), |seen| &mut seen.stdout),
             read(child.stderr.take(), shared.clone(), |seen| &mut seen.stderr),
@@ -114,17 +114,17 @@ impl Host {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Streams {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
-type Shared = Arc<(Mutex<Seen>, Condvar)>;
+type Shared = Arc<(Mutex<Streams>, Condvar)>;
 
 fn read(
     stream: Option<impl Read + Send + 'static>,
     shared: Shared,
-    into: fn(&mut Seen) -> &mut Vec<u8>,
+    into: fn(&mut Streams) -> &mut Vec<u8>,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let Some(stream) = stream else { return };
@@ -138,7 +138,7 @@ fn read(
     })
 }
 
-/// The binary while it runs.
+/// The running binary.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -149,15 +149,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Its process.
+    /// Process id of the binary.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until its output holds `text`.
+    /// Waits until the output contains `text`.
     ///
     /// # Panics
-    /// If it does not in time, or the process ends before.
+    /// Panics if the text does not appear in time or before the process exits.
     pub fn wait_for_output(&mut self, text: &str) {
         loop {
             let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
@@ -177,42 +177,42 @@ impl Running {
         }
     }
 
-    /// Whether it still runs.
+    /// Reports whether the process is still running.
     ///
     /// # Panics
-    /// If it cannot be asked.
+    /// Panics if the status of the process cannot be read.
     pub fn runs(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be asked").is_none()
+        self.child.try_wait().expect("the status of a child can be read").is_none()
     }
 
-    /// What Ctrl-C does.
+    /// Sends SIGINT, like Ctrl-C.
     #[cfg(unix)]
     pub fn interrupt(&self) {
         self.signal(rustix::process::Signal::INT);
     }
 
-    /// What nothing can be done against.
+    /// Sends SIGKILL.
     #[cfg(unix)]
     pub fn kill(&self) {
         self.signal(rustix::process::Signal::KILL);
     }
 
-    /// What a laptop does to it when it goes to sleep.
+    /// Sends SIGSTOP, like a laptop that goes to sleep.
     #[cfg(unix)]
     pub fn pause(&self) {
         self.signal(rustix::process::Signal::STOP);
     }
 
-    /// Wakes it up again.
+    /// Sends SIGCONT.
     #[cfg(unix)]
     pub fn resume(&self) {
         self.signal(rustix::process::Signal::CONT);
     }
 
-    /// Kills it once it has run for so long, unless it ended by itself; gives what it printed until then.
+    /// Kills the process after `time`, unless it exits before, and returns its output.
     ///
     /// # Panics
-    /// If it cannot be waited for.
+    /// Panics if the status of the process cannot be read.
     #[cfg(unix)]
     pub fn kill_after(mut self, time: Duration) -> Finished {
         let until = Instant::now() + time;
@@ -234,10 +234,10 @@ impl Running {
         rustix::process::kill_process(process, signal).expect("a child can be signalled");
     }
 
-    /// Waits for its end.
+    /// Waits until the process exits.
     ///
     /// # Panics
-    /// If it does not end in time; it is killed then.
+    /// Panics if the process does not exit in time, after killing it.
     pub fn finish(mut self) -> Finished {
         let status = loop {
             match self.child.try_wait() {
@@ -249,12 +249,12 @@ impl Running {
             }
         };
         if status.is_none() {
-            // It may have ended this very moment.
+            // The process may have exited in this moment.
             let _ = self.child.kill();
             let _ = self.child.wait();
         } else {
             for reader in self.readers.drain(..) {
-                // A reader ends with its stream.
+                // A reader returns when its stream ends.
                 let _ = reader.join();
             }
         }
@@ -266,32 +266,32 @@ impl Running {
             stderr: String::from_utf8_lossy(&std::mem::take(&mut seen.stderr)).into_owned(),
             line: self.line,
         };
-        assert!(status.is_some(), "it did not end in time: {finished:#?}");
+        assert!(status.is_some(), "the process did not exit in time: {finished:#?}");
         finished
     }
 }
 
-/// The binary after its end.
+/// Result of a run of the binary.
 #[derive(Clone, Debug)]
 pub struct Finished {
     status: ExitStatus,
-    /// What it printed for programs.
+    /// Standard output, for programs.
     pub stdout: String,
-    /// What it printed for people.
+    /// Standard error, for people.
     pub stderr: String,
     line: String,
 }
 
 impl Finished {
-    /// Its exit code; `None` where a signal ended it.
+    /// Exit code; `None` if a signal ended the process.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// The same, once it is seen that it ended with `code`.
+    /// Asserts that the exit code is `code`.
     ///
     /// # Panics
-    /// If it did not.
+    /// Panics if the exit code is different.
     #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(
@@ -305,15 +305,15 @@ impl Finished {
         self
     }
 
-    /// Both streams.
+    /// Standard output followed by standard error.
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// The events of `--output json`.
+    /// The events printed with `--output json`.
     ///
     /// # Panics
-    /// If a line is not a JSON object.
+    /// Panics if a line is not a JSON object.
     pub fn events(&self) -> Vec<Value> {
         self.stdout
             .lines()

@@ -1,8 +1,7 @@
-//! Finds a secret value in bytes, however it was wrapped on its way there.
+//! Finds a secret value in bytes, also if it is encoded or compressed.
 //!
-//! Looks at the bytes as they are, percent-decoded, and, again and again up to a depth, at every
-//! run of base64 letters in them decoded, and at what of that is a gzip stream unpacked.
-//! A value cut in two or enciphered is not found.
+//! Searches the plain and the percent-decoded bytes. Then decodes every run of base64 letters, unpacks gzip streams, and
+//! searches the results in the same way, up to a maximum depth. A split or encrypted value is not found.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,18 +10,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 const DEPTH: usize = 5;
-/// Shorter runs of letters cannot hold a value that is worth looking for.
+/// Shorter runs of base64 letters are skipped.
 const SHORTEST: usize = 12;
 const LONGEST_UNPACKED: u64 = 64 << 20;
 
-/// How `value` is hidden in `bytes`, e.g. `base64 > gzip > as it is`; `None` where it is not there.
+/// Returns the encodings of `value` in `bytes`, e.g. `base64 > gzip > plain`, or `None` if it is not found.
 pub fn find(bytes: &[u8], value: &str) -> Option<String> {
     find_at(bytes, value.as_bytes(), DEPTH)
 }
 
 fn find_at(bytes: &[u8], value: &[u8], depth: usize) -> Option<String> {
     if contains(bytes, value) {
-        return Some("as it is".to_owned());
+        return Some("plain".to_owned());
     }
     if bytes.contains(&b'%') && contains(&percent_decoded(bytes), value) {
         return Some("percent-encoded".to_owned());
@@ -48,7 +47,7 @@ fn find_at(bytes: &[u8], value: &[u8], depth: usize) -> Option<String> {
                 other => *other,
             })
             .collect();
-        // What surrounds a value may put its first letter at any place of a group of four.
+        // The value may begin at any position of a group of four letters.
         for offset in 0..4 {
             let run = &run[offset..];
             let whole = run.len() - usize::from(run.len() % 4 == 1);
@@ -88,7 +87,7 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// The files below `folder` that hold `value`, each with how.
+/// Returns the files below `folder` that contain `value`, each with its encodings.
 pub fn find_in_files(folder: &Path, value: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -110,7 +109,7 @@ pub fn find_in_files(folder: &Path, value: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Large files are compiled code and images: looked at as they are only.
+/// Large files are compiled code and images; only their plain bytes are searched.
 fn find_shallow(bytes: &[u8], value: &str) -> Option<String> {
     let depth = if bytes.len() > 4 << 20 { 0 } else { DEPTH };
     find_at(bytes, value.as_bytes(), depth)
@@ -127,7 +126,7 @@ mod tests {
     const VALUE: &str = "canary+7f3a:/value";
 
     #[test]
-    fn finds_what_is_wrapped() {
+    fn value_is_found_in_a_helm_release() {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer
             .write_all(format!("{{\"data\":\"{}\"}}", STANDARD.encode(VALUE)).as_bytes())
@@ -135,12 +134,12 @@ mod tests {
         let release = STANDARD.encode(STANDARD.encode(packer.finish().unwrap()));
         assert_eq!(
             find(format!("release: {release}").as_bytes(), VALUE).as_deref(),
-            Some("base64 > base64 > gzip > base64 > as it is")
+            Some("base64 > base64 > gzip > base64 > plain")
         );
     }
 
     #[test]
-    fn finds_it_amid_other_text_of_one_encoding() {
+    fn value_is_found_at_any_offset_of_encoded_text() {
         for before in ["", "a", "ab", "abc"] {
             let text = URL_SAFE_NO_PAD.encode(format!("{before}url={VALUE}&x"));
             assert!(find(text.as_bytes(), VALUE).is_some(), "{text}");
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_find_what_is_not_there() {
+    fn similar_value_is_not_found() {
         assert_eq!(find(STANDARD.encode("canary+7f3a:/valu").as_bytes(), VALUE), None);
     }
 }

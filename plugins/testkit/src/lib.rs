@@ -1,37 +1,36 @@
-//! Scripted worlds in which the real `todohost` binary runs.
+//! Scripted environments for tests that run the real `todohost` binary.
 //!
-//! For whole-program tests of the host, and for authors of plugins who want to see their built
-//! component in the host that users have. Nothing of the host is linked or imitated here: what is
-//! scripted is the world around it.
+//! The crate serves tests of the whole program, and authors of plugins who test a built component in the real host. It
+//! neither links nor imitates the host; it scripts the environment around it.
 //!
-//! - [`FakeCluster`]: an HTTP server on loopback that speaks the Kubernetes API well enough.
-//! - [`FakeTools`]: programs such as a container builder that answer from a script.
-//! - [`Project`]: a folder with `todohost.toml`, a chart and build contexts, and a home beside it.
-//! - [`Host`]: the binary with an environment of its own, run to its end or interrupted.
-//! - [`Sandbox`]: one component, consented to or not, run as a check in such a world.
-//! - [`leak`]: finds a secret value in bytes, however often it was encoded or compressed.
-//! - [`filter`]: what differs from run to run and is taken out of snapshots.
+//! - [`FakeCluster`]: an HTTP server on loopback that implements a part of the Kubernetes API.
+//! - [`FakeTools`]: scripted programs, for example a container builder.
+//! - [`Project`]: a folder with `todohost.toml`, a chart and build contexts, and a home folder beside it.
+//! - [`Host`]: runs the binary in a clean environment, to its end or until it is interrupted.
+//! - [`Sandbox`]: runs one component as a check of a project, with or without the user's consent.
+//! - [`leak`]: finds a secret value in bytes, also if it is encoded or compressed several times.
+//! - [`filter`]: replaces values in snapshots that differ from run to run.
 //!
-//! # What is faithful
+//! # Faithful behaviour
 //!
 //! Discovery, object identity (`uid`, `resourceVersion`, `generation`), list and watch from a
 //! resource version, preconditions of deletes, server-side apply with field ownership, removal of
-//! fields that an applier gave up, conflicts with the fields and managers named, a dry run that
-//! writes nothing, and an apply that changes nothing leaving the resource version alone.
+//! fields that an applier gave up, conflicts with their fields and managers, and dry runs that
+//! write nothing. An apply without changes keeps the resource version.
 //!
-//! # What is not
+//! # Missing behaviour
 //!
 //! No schema validation, no defaulting beyond a Service's addresses, no admission, no TLS, no
 //! authentication, no quota, no pagination, no bookmarks, no protobuf. Only Deployments and Jobs
-//! have a controller, and what pods do is what the script says; nothing runs. Lists are merged by
-//! the keys of the built-in kinds' well-known lists, all other lists are replaced whole. A world
-//! that passes here proves the host's own logic; only a real cluster proves the rest.
+//! have a controller. Containers do not run; the script sets the statuses of pods. The well-known
+//! lists of built-in kinds are merged by their keys, all other lists are replaced whole. A test
+//! against the scripted cluster proves the host's logic; only a real cluster proves the rest.
 
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
-    reason = "a test world fails a test by panicking with what went wrong"
+    reason = "testkit code fails a test by a panic with the cause"
 )]
 
 pub mod cluster;

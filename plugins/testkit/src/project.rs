@@ -1,11 +1,11 @@
-//! A project to deploy, made for one test: `todohost.toml`, a chart, build contexts, and a home.
+//! A project for one test: `todohost.toml`, a chart, build contexts, and a home folder.
 //!
-//! Owns the folders; they go when it is dropped. The project made here has one image, one
-//! Deployment with its Service and a Secret, and is as small as a deploy can be.
+//! Owns the temporary folders, which are deleted on drop. The project is minimal: one image, one Deployment with its
+//! Service, and one Secret.
 
 use std::path::{Path, PathBuf};
 
-/// `todohost.toml` of [`Project::todo`].
+/// `todohost.toml` of [`Project::shop`].
 const PROJECT: &str = r#"[app]
 name = "shop"
 namespace = "shop"
@@ -122,24 +122,24 @@ spec:
 
 const DOCKERFILE: &str = "FROM scratch\nCOPY server /server\nCMD [\"/server\"]\n";
 
-/// A project and a home, in a temporary folder.
+/// A project and a home folder, in a temporary folder.
 #[derive(Debug)]
 pub struct Project {
     folder: tempfile::TempDir,
 }
 
 impl Project {
-    /// A project without any file, and a home beside it.
+    /// A project without files.
     pub fn empty() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
         let project = Self { folder };
         for folder in [project.root(), project.home().join(".kube")] {
-            std::fs::create_dir_all(folder).expect("a folder can be made");
+            std::fs::create_dir_all(folder).expect("a folder can be created");
         }
         project
     }
 
-    /// The smallest whole project, called `shop`.
+    /// A minimal complete project named `shop`.
     pub fn shop() -> Self {
         let project = Self::empty();
         for (path, content) in [
@@ -158,48 +158,48 @@ impl Project {
         project
     }
 
-    /// The project's folder.
+    /// Folder of the project.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("project")
     }
 
-    /// The user's home: configuration, cache and kubeconfig are below it.
+    /// The user's home folder, with the configuration, the cache and the kubeconfig.
     pub fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
-    /// Where the kubeconfig is.
+    /// Path of the kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.home().join(".kube").join("config")
     }
 
-    /// The temporary folder that holds both.
+    /// The temporary folder that contains the project and the home folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes a file of the project; folders are made.
+    /// Writes a file of the project, and creates its folders.
     pub fn write(&self, path: &str, content: &str) {
         let path = self.root().join(path);
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).expect("a folder can be made");
+            std::fs::create_dir_all(folder).expect("a folder can be created");
         }
         std::fs::write(path, content).expect("a file can be written");
     }
 
     /// Reads a file of the project.
     pub fn read(&self, path: &str) -> String {
-        std::fs::read_to_string(self.root().join(path)).expect("the file is there")
+        std::fs::read_to_string(self.root().join(path)).expect("the file exists")
     }
 
-    /// Replaces `from`, which must be in the file, by `to`.
+    /// Replaces `from`, which the file must contain, by `to`.
     pub fn replace(&self, path: &str, from: &str, to: &str) {
         let content = self.read(path);
         assert!(content.contains(from), "{path} does not contain {from:?}");
         self.write(path, &content.replace(from, to));
     }
 
-    /// Adds to the end of a file.
+    /// Appends to a file.
     pub fn append(&self, path: &str, content: &str) {
         self.write(path, &format!("{}{content}", self.read(path)));
     }

@@ -1,7 +1,7 @@
-//! A proxy between host and API server that lets each request go wrong once, or goes away for a while.
+//! A proxy between host and API server that injects faults.
 //!
-//! Owns what goes wrong on the wire. It speaks plain HTTP to both sides: a scripted cluster does, too, and
-//! `kubectl proxy` does for a real one.
+//! It lets each request fail once, or stops and starts again. It uses plain HTTP on both sides, like a scripted cluster,
+//! or `kubectl proxy` in front of a real one.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -24,33 +24,33 @@ use super::cluster;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, Failure>;
 
-/// What goes wrong with a request, the first time that it is made.
+/// Fault of a request, the first time that it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strike {
-    /// A write meets another one: 409.
+    /// 409 for a write.
     Conflict,
     /// 429, with a `Retry-After` of one second.
     TooManyRequests,
-    /// 500, and it was not carried out.
+    /// 500; the request was not executed.
     ServerError,
-    /// 500, and it was carried out.
+    /// 500; the request was executed.
     ServerErrorAfter,
     /// 503.
     Unavailable,
-    /// The connection ends before it arrives.
+    /// The connection breaks before the request arrives.
     Lost,
-    /// It is carried out, and the connection ends before the answer arrives.
+    /// The request is executed, and the connection breaks before the response.
     AnswerLost,
-    /// It is carried out, and half of the answer arrives.
+    /// The request is executed, and the connection breaks in the middle of the response.
     HalfAnswer,
-    /// A watch is opened, and tells nothing any more.
+    /// A watch opens and never sends an event.
     StalledWatch,
-    /// A watch is told that its version is too old.
+    /// A watch fails because its resource version is too old.
     ExpiredWatch,
 }
 
 impl Strike {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 10] = [
         Self::Conflict,
         Self::TooManyRequests,
@@ -73,7 +73,7 @@ impl Strike {
     }
 }
 
-/// The listening proxy; its runtime ends with it.
+/// A listening proxy. Dropping it stops its runtime.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
@@ -84,18 +84,18 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Stands before `upstream` and strikes.
+    /// Starts a proxy in front of `upstream` that injects a fault.
     ///
     /// # Panics
-    /// Where there is no free port.
+    /// Panics if there is no free port.
     pub fn start(upstream: SocketAddr, strike: Strike) -> Self {
         Self::listening(upstream, Some(strike))
     }
 
-    /// Stands before `upstream` and lets everything pass.
+    /// Starts a proxy in front of `upstream` without faults.
     ///
     /// # Panics
-    /// Where there is no free port.
+    /// Panics if there is no free port.
     pub fn before(upstream: SocketAddr) -> Self {
         Self::listening(upstream, None)
     }
@@ -107,17 +107,17 @@ impl FaultProxy {
         proxy
     }
 
-    /// Nobody listens any more, and what was open is cut: what a restart of the API server looks like.
+    /// Stops listening and closes all connections, like an API server that restarts.
     pub fn go_away(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
     }
 
-    /// Listens again, where it did before.
+    /// Listens again at the same address.
     ///
     /// # Panics
-    /// Where somebody else took the port.
+    /// Panics if another program took the port.
     pub fn come_back(&mut self) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -134,9 +134,9 @@ impl FaultProxy {
                 let struck = Arc::clone(&struck);
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
-                        pass(upstream, strike, Arc::clone(&struck), request)
+                        handle(upstream, strike, Arc::clone(&struck), request)
                     });
-                    // A connection that ends in the middle is what this is for.
+                    // Some faults break the connection on purpose.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(connection), service)
                         .await;
@@ -146,12 +146,12 @@ impl FaultProxy {
         self.runtime = Some(runtime);
     }
 
-    /// A kubeconfig whose current context is `context` and leads here.
+    /// A kubeconfig with the current context `context` for this proxy.
     pub fn kubeconfig(&self, context: &str) -> String {
         cluster::kubeconfig(context, &format!("http://{}", self.address))
     }
 
-    /// The requests that went wrong so far, as `PATCH /api/v1/...`.
+    /// The failed requests so far, e.g. `PATCH /api/v1/...`.
     pub fn struck(&self) -> Vec<String> {
         self.struck.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -165,7 +165,7 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn pass(
+async fn handle(
     upstream: SocketAddr,
     strike: Option<Strike>,
     struck: Arc<Mutex<BTreeSet<String>>>,
@@ -229,7 +229,7 @@ async fn pass(
     }
 }
 
-/// What upstream answers, streamed: a watch has no end.
+/// Forwards a request. The response is streamed, because a watch does not end.
 async fn forward(
     upstream: SocketAddr,
     request: Request<Incoming>,

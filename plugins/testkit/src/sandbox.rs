@@ -1,7 +1,7 @@
-//! One component in the real host: consented to or not, run as a check of a project.
+//! Runs one component in the real host as a check of a project, with or without the user's consent.
 //!
-//! Owns the way from a built component to its findings. The project is [`Project::shop`] without its image,
-//! with the component as its only check; change it by [`Sandbox::project`] before running.
+//! The project is [`Project::shop`] without its image, with the component as its only check. Change it through
+//! [`Sandbox::project`] before a run.
 
 use std::path::{Path, PathBuf};
 
@@ -24,47 +24,47 @@ pub struct Sandbox {
     project: Project,
 }
 
-/// What came of it.
+/// Result of a check.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// How the host ended.
+    /// Result of the host's run.
     pub finished: Finished,
     /// The `finding` events.
     pub findings: Vec<Value>,
 }
 
 impl Sandbox {
-    /// A component in the host at `host`, whose core plugins lie in `core`.
+    /// Copies a component into a new project. `host` is the binary of the host, `core` the folder of its core plugins.
     pub fn new(host: &Path, core: &Path, component: &Path) -> Self {
         let project = Project::shop();
         let place = project.root().join("check.wasm");
         std::fs::copy(component, &place).unwrap_or_else(|error| {
             panic!("the component {} is not built: {error}", component.display())
         });
-        // Images need a builder, which a check does not.
+        // A check does not need images, and a build would need a builder.
         project.replace("todohost.toml", IMAGES, "");
         project.append("todohost.toml", "\n[checks.subject]\nplugin = \"check.wasm\"\n");
         Self { host: host.to_owned(), core: core.to_owned(), component: place, project }
     }
 
-    /// The project.
+    /// The checked project.
     pub fn project(&self) -> &Project {
         &self.project
     }
 
-    /// The host in the project's folder.
+    /// A call of the host in the project's folder.
     pub fn host(&self) -> Host {
         Host::new(&self.host, &self.project.root(), &self.project.home())
             .variable("TODOHOST_PLUGINS", &self.core)
             .variable("NO_COLOR", "1")
     }
 
-    /// Consents to everything that the component asks for, as its user would.
+    /// Consents to all requests of the component, like its user.
     pub fn allow(&self) -> Finished {
         self.host().args(["plugin", "allow"]).args([&self.component]).run()
     }
 
-    /// Runs the project's checks, with `args` behind the command, e.g. `--set` and a value.
+    /// Runs the project's checks with `args` after the command, e.g. `--set` and a value.
     pub fn check(&self, args: &[&str]) -> Outcome {
         let finished = self
             .host()

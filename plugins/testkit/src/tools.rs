@@ -1,9 +1,8 @@
-//! Scripted programs: a folder of fakes that comes first in `PATH`.
+//! Scripted programs, in a folder for `PATH`.
 //!
-//! Owns the script and the record of invocations; `program` is what runs in their place.
-//! Faithful: arguments, output on both streams, exit codes, time, standard input, files that an
-//! argument names. Not faithful: nothing is built or run, and no daemon remembers anything beyond
-//! the flags that rules set.
+//! Owns the rules and the record of invocations; `program` is the executable. Scripted programs are faithful in
+//! arguments, output on both streams, exit codes, duration, standard input, and files named by arguments. They neither
+//! build nor run anything, and their only state is the flags set by rules.
 
 mod program;
 
@@ -14,51 +13,51 @@ use serde::{Deserialize, Serialize};
 
 pub use program::main as run_program;
 
-/// What one kind of invocation does. The first rule that matches is used.
+/// Behaviour of a program for some arguments. The first matching rule applies.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Rule {
-    /// Arguments: `*` inside one is a wildcard, `**` stands for any number of further ones.
+    /// Arguments to match: `*` matches any text inside one argument, `**` any number of arguments.
     pub args: Vec<String>,
-    /// Flags that must be set for the rule to match; with `!` in front, that must not be.
-    /// In flags and in what is printed, `{3}` is the argument at that place, counted from 0.
+    /// Flags that must be set for the rule to match, or unset if they begin with `!`.
+    /// In flags and in printed text, `{3}` is the argument with the index 3, counted from 0.
     pub requires: Vec<String>,
-    /// Flags that it sets once it is over.
+    /// Flags that the program sets at its end; a flag that begins with `!` is unset.
     pub sets: Vec<String>,
-    /// Flags that it takes back once it is over.
+    /// Flags that the program unsets at its end.
     pub unsets: Vec<String>,
-    /// Each argument that follows this one is a flag that it sets, e.g. `--tag`.
+    /// Option, e.g. `--tag`: the argument after each occurrence is a flag to set.
     pub sets_each_after: String,
-    /// What it prints.
+    /// Text on standard output.
     pub stdout: String,
-    /// What it prints on the other stream.
+    /// Text on standard error.
     pub stderr: String,
-    /// How it exits.
+    /// Exit code.
     pub exit: i32,
-    /// How long it takes, after it printed.
+    /// Duration after the output.
     pub delay_ms: u64,
-    /// Files that it writes: the argument after which their name stands, and their content.
+    /// Files that the program writes: the option before the file's name, and the content.
     pub writes: Vec<(String, String)>,
-    /// Files that it writes wherever they are, and their content.
+    /// Files that the program writes for any arguments: the path and the content.
     pub creates: Vec<(PathBuf, String)>,
-    /// It runs until it is killed.
+    /// Whether the program runs until it is killed.
     pub holds: bool,
 }
 
 impl Rule {
-    /// Matches these arguments, given in one line.
+    /// A rule for these arguments, separated by spaces.
     pub fn on(args: &str) -> Self {
         Self { args: args.split_whitespace().map(str::to_owned).collect(), ..Self::default() }
     }
 
-    /// It prints this.
+    /// Sets the text on standard output.
     #[must_use]
     pub fn prints(mut self, text: &str) -> Self {
         text.clone_into(&mut self.stdout);
         self
     }
 
-    /// It complains so, and exits with `code`.
+    /// Sets the exit code and the text on standard error.
     #[must_use]
     pub fn fails(mut self, code: i32, text: &str) -> Self {
         self.exit = code;
@@ -66,56 +65,56 @@ impl Rule {
         self
     }
 
-    /// It only matches while this flag is set; with `!` in front, while it is not.
+    /// Restricts the rule to the time in which a flag is set, or unset if it begins with `!`.
     #[must_use]
     pub fn requires(mut self, flag: &str) -> Self {
         self.requires.push(flag.to_owned());
         self
     }
 
-    /// It sets a flag once it is over; with `!` in front it takes the flag back.
+    /// Lets the program set a flag at its end, or unset it if it begins with `!`.
     #[must_use]
     pub fn sets(mut self, flag: &str) -> Self {
         self.sets.push(flag.to_owned());
         self
     }
 
-    /// It takes a flag back once it is over.
+    /// Lets the program unset a flag at its end. The flag need not be set.
     #[must_use]
     pub fn unsets(mut self, flag: &str) -> Self {
         self.unsets.push(flag.to_owned());
         self
     }
 
-    /// It sets the flags that are named by the arguments after each `option`.
+    /// Lets the program set a flag for the argument after each `option`.
     #[must_use]
     pub fn sets_each_after(mut self, option: &str) -> Self {
         option.clone_into(&mut self.sets_each_after);
         self
     }
 
-    /// It writes `content` to the file named after the argument `option`.
+    /// Lets the program write `content` to the file named by the argument after `option`.
     #[must_use]
     pub fn writes(mut self, option: &str, content: &str) -> Self {
         self.writes.push((option.to_owned(), content.to_owned()));
         self
     }
 
-    /// It writes this file, whatever its arguments say.
+    /// Lets the program write a file.
     #[must_use]
     pub fn creates(mut self, file: &Path, content: &str) -> Self {
         self.creates.push((file.to_owned(), content.to_owned()));
         self
     }
 
-    /// It runs until it is killed.
+    /// Lets the program run until it is killed.
     #[must_use]
     pub fn holds(mut self) -> Self {
         self.holds = true;
         self
     }
 
-    /// Whether it is about these arguments.
+    /// Reports whether the rule applies to these arguments.
     fn matches(&self, args: &[String]) -> bool {
         matches(&self.args, args)
     }
@@ -138,17 +137,17 @@ fn matches(pattern: &[String], args: &[String]) -> bool {
 /// One invocation of a scripted program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invocation {
-    /// Its name.
+    /// Name of the program.
     pub program: String,
-    /// Its arguments.
+    /// Arguments of the call.
     pub args: Vec<String>,
-    /// Its process.
+    /// Process id.
     pub process: u32,
-    /// Whether a rule was about it.
+    /// Whether a rule matched.
     pub matched: bool,
-    /// Names of the variables that it was given.
+    /// Names of the environment variables.
     pub environment: Vec<String>,
-    /// Bytes that it read from standard input.
+    /// Number of bytes on standard input.
     pub input: u64,
 }
 
@@ -160,37 +159,37 @@ pub struct FakeTools {
 }
 
 impl FakeTools {
-    /// An empty folder. `program` is the built executable that plays all of them: this crate's
-    /// `todohost-fake-tool`, or one whose `main` calls [`run_program`].
+    /// Creates an empty folder. `program` is the executable behind all scripted programs: this crate's
+    /// `todohost-fake-tool`, or another one that calls [`run_program`] in its `main`.
     pub fn new(program: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        std::fs::create_dir(folder.path().join("flags")).expect("a folder can be made");
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
+        std::fs::create_dir(folder.path().join("flags")).expect("a folder can be created");
         Self { folder, program: program.to_owned() }
     }
 
-    /// What to put into `PATH`.
+    /// Folder to put into `PATH`.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Adds a program, or gives it other rules.
+    /// Adds a program, or replaces its rules.
     pub fn program(&self, name: &str, rules: &[Rule]) {
         let script = serde_json::to_vec_pretty(rules).expect("rules are JSON");
         std::fs::write(self.path().join(format!("{name}.json")), script)
             .expect("the script can be written");
         let place = self.path().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         if !place.exists() {
-            // A link where the file system allows one: quicker, and never a file that is being written.
+            // A hard link is quicker than a copy, and its file is never open for writing.
             std::fs::hard_link(&self.program, &place)
                 .or_else(|_| std::fs::copy(&self.program, &place).map(|_| ()))
-                .expect("the program of the fakes is built and can be linked");
+                .expect("the executable of scripted programs is built and can be linked");
         }
     }
 
-    /// Takes a program away.
+    /// Removes a program.
     ///
     /// # Panics
-    /// If it cannot.
+    /// Panics if the file cannot be deleted.
     pub fn remove(&self, name: &str) {
         let place = self.path().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         if place.exists() {
@@ -198,24 +197,24 @@ impl FakeTools {
         }
     }
 
-    /// Sets a flag by hand.
+    /// Sets a flag.
     pub fn set(&self, flag: &str) {
         program::set_flag(self.path(), flag).expect("a flag can be set");
     }
 
-    /// Takes a flag back.
+    /// Unsets a flag, which need not be set.
     pub fn unset(&self, flag: &str) {
-        // It need not be set.
+        // The flag may be unset already.
         let _ = std::fs::remove_file(program::flag_path(self.path(), flag));
     }
 
-    /// What ran so far, in order of their beginning.
+    /// The invocations so far, in order of their start.
     pub fn invocations(&self) -> Vec<Invocation> {
         let journal = std::fs::read_to_string(self.path().join("journal")).unwrap_or_default();
         journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The command lines that ran so far.
+    /// The command lines of the invocations so far.
     pub fn lines(&self) -> Vec<String> {
         self.invocations()
             .iter()
@@ -223,7 +222,7 @@ impl FakeTools {
             .collect()
     }
 
-    /// Invocations that no rule was about: what the script forgot.
+    /// The command lines of invocations that no rule matched.
     pub fn unmatched(&self) -> Vec<String> {
         self.invocations()
             .iter()
@@ -232,18 +231,18 @@ impl FakeTools {
             .collect()
     }
 
-    /// Waits until a command line that contains `part` began.
+    /// Waits for an invocation with a command line that contains `part`.
     ///
     /// # Panics
-    /// If none did after `patience`.
+    /// Panics if there is none within `patience`.
     pub fn wait_for(&self, part: &str, patience: Duration) -> Invocation {
         self.wait_for_nth(part, 1, patience)
     }
 
-    /// Waits until the `nth` such command line began, counted from 1.
+    /// Waits for the `nth` invocation, counted from 1, with a command line that contains `part`.
     ///
     /// # Panics
-    /// If it did not after `patience`.
+    /// Panics if there are fewer within `patience`.
     pub fn wait_for_nth(&self, part: &str, nth: usize, patience: Duration) -> Invocation {
         let deadline = Instant::now() + patience;
         loop {
@@ -257,7 +256,7 @@ impl FakeTools {
             }
             assert!(
                 Instant::now() < deadline,
-                "not {nth} times `{part}` after {patience:?}; ran: {:#?}",
+                "fewer than {nth} invocations with `{part}` within {patience:?}; invocations: {:#?}",
                 self.lines()
             );
             std::thread::sleep(Duration::from_millis(5));
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_stand_for_arguments() {
+    fn patterns_match_arguments() {
         assert!(takes("version", "version"));
         assert!(!takes("version", "version --format json"));
         assert!(takes("buildx build **", "buildx build --tag a /path/to/x"));

@@ -1,9 +1,9 @@
-//! The scripted worlds themselves, through the wire and through processes.
+//! Tests of the scripted cluster over HTTP, and of scripted programs as processes.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "helpers of tests fail tests by panicking"
+    reason = "functions shared by tests fail a test by a panic"
 )]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -52,7 +52,7 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/default/deployments/web";
 const APPLY: &str =
     "/apis/apps/v1/namespaces/default/deployments/web?fieldManager=helm&force=false";
 
-/// Reads events of a watch until one satisfies `wanted`.
+/// Reads the events of a watch until one satisfies `wanted`.
 fn watch(cluster: &FakeCluster, path: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut lines = BufReader::new(send(cluster, "GET", path, "", &Value::Null)).lines();
     let mut seen = Vec::new();
@@ -69,7 +69,7 @@ fn watch(cluster: &FakeCluster, path: &str, wanted: impl Fn(&Value) -> bool) -> 
 }
 
 #[test]
-fn an_applied_deployment_becomes_ready_and_a_second_apply_changes_nothing() {
+fn applied_deployment_becomes_ready_and_second_apply_changes_nothing() {
     let cluster = FakeCluster::start();
     let (status, created) = call(&cluster, "PATCH", APPLY, &deployment("web:1"));
     assert_eq!(status, 201, "{created}");
@@ -87,7 +87,7 @@ fn an_applied_deployment_becomes_ready_and_a_second_apply_changes_nothing() {
 }
 
 #[test]
-fn a_dry_run_writes_nothing() {
+fn dry_run_writes_nothing() {
     let cluster = FakeCluster::start();
     let path = format!("{APPLY}&dryRun=All");
     let (status, object) = call(&cluster, "PATCH", &path, &deployment("web:1"));
@@ -100,7 +100,7 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn another_managers_field_is_a_conflict_that_names_both() {
+fn conflict_names_the_field_and_its_manager() {
     let cluster = FakeCluster::start();
     let mut wanted = deployment("web:1");
     wanted["spec"]["replicas"] = json!(1);
@@ -116,7 +116,7 @@ fn another_managers_field_is_a_conflict_that_names_both() {
     assert_eq!(causes.len(), 1, "{refusal}");
     assert_eq!(causes[0]["reason"], "FieldManagerConflict");
     assert_eq!(causes[0]["field"], ".spec.replicas");
-    // The time of the other manager's write follows, as on a real server.
+    // As on a real server, the time of the other manager's write follows.
     let message = causes[0]["message"].as_str().unwrap();
     assert!(
         message.starts_with("conflict with \"kubectl-scale\" using apps/v1 at 20"),
@@ -125,7 +125,7 @@ fn another_managers_field_is_a_conflict_that_names_both() {
 }
 
 #[test]
-fn a_pod_without_image_says_so_and_the_old_one_stays() {
+fn pod_without_image_waits_and_the_old_pod_stays() {
     let cluster = FakeCluster::start();
     call(&cluster, "PATCH", APPLY, &deployment("web:1"));
     let path = "/apis/apps/v1/namespaces/default/deployments?watch=true";
@@ -144,7 +144,7 @@ fn a_pod_without_image_says_so_and_the_old_one_stays() {
 }
 
 #[test]
-fn deleting_takes_what_is_owned_and_heeds_the_uid() {
+fn delete_removes_dependents_and_checks_the_uid() {
     let cluster = FakeCluster::start();
     call(&cluster, "PATCH", APPLY, &deployment("web:1"));
     let path = "/apis/apps/v1/namespaces/default/deployments?watch=true";
@@ -156,7 +156,7 @@ fn deleting_takes_what_is_owned_and_heeds_the_uid() {
 }
 
 #[test]
-fn a_write_is_answered_with_its_version_and_an_older_one_is_refused() {
+fn write_returns_the_new_version_and_stale_version_is_refused() {
     let cluster = FakeCluster::start();
     let path = "/api/v1/namespaces/default/configmaps";
     let object = json!({ "metadata": { "name": "a" }, "data": { "x": "1" } });
@@ -171,7 +171,7 @@ fn a_write_is_answered_with_its_version_and_an_older_one_is_refused() {
 }
 
 #[test]
-fn jobs_and_lone_pods_end_as_the_script_says() {
+fn jobs_and_pods_without_owner_end_as_scripted() {
     let cluster = FakeCluster::start();
     cluster.behaviour("bad", Behaviour::Exits { code: 3, log: "no table\n".into() });
     let spec = json!({ "containers": [{ "name": "main", "image": "tools:1" }] });
@@ -206,7 +206,7 @@ fn jobs_and_lone_pods_end_as_the_script_says() {
 }
 
 #[test]
-fn a_namespace_that_is_being_deleted_takes_nothing_new() {
+fn terminating_namespace_refuses_new_objects() {
     let cluster = FakeCluster::start();
     cluster.write_as(
         "kubectl",
@@ -220,7 +220,7 @@ fn a_namespace_that_is_being_deleted_takes_nothing_new() {
 }
 
 #[test]
-fn faults_strike_as_often_as_they_should() {
+fn fault_affects_the_given_number_of_requests() {
     let cluster = FakeCluster::start();
     cluster.fault(Fault {
         method: "GET".into(),
@@ -233,7 +233,7 @@ fn faults_strike_as_often_as_they_should() {
 }
 
 #[test]
-fn tools_answer_from_their_script_and_remember() {
+fn programs_follow_their_rules_and_keep_flags() {
     let tools = FakeTools::new(Path::new(env!("CARGO_BIN_EXE_todohost-fake-tool")));
     tools.program(
         "builder",

@@ -1,4 +1,4 @@
-//! Plays a scripted program: see `todohost_testkit::tools`.
+//! Executable behind every scripted program; see `todohost_testkit::tools`.
 
 use std::process::ExitCode;
 

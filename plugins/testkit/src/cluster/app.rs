@@ -1,7 +1,7 @@
-//! What scripted apps answer on the wire: through port-forwards, and at ports of this machine.
+//! Responses of scripted apps, through port forwards and at node ports on this machine.
 //!
-//! Owns these two ways in. What is answered is the script's, as for the API server's proxy; `{pod}` in it becomes the
-//! name of the pod that answers. Each connection carries one exchange.
+//! The script sets the responses, here and for the API server's proxy. `{pod}` in a body becomes the name of the
+//! responding pod. Each connection carries one request and one response.
 
 use futures::{SinkExt as _, StreamExt as _};
 use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::store::{Failure, Key};
 use super::{State, exec};
 
-/// The subprotocol in which each message begins with the number of its channel.
+/// WebSocket subprotocol: each message begins with the number of its channel.
 const PROTOCOL: &str = "v4.channel.k8s.io";
 
 pub(super) fn is_ready(pod: &Value) -> bool {
@@ -44,7 +44,7 @@ pub(super) fn ready_pods(state: &State, namespace: &str, service: &str) -> Vec<S
     pods.filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect()
 }
 
-/// What a pod answers to a whole request.
+/// Response of a pod to a complete request.
 fn answer(state: &State, namespace: &str, pod: &str, request: &[u8]) -> Vec<u8> {
     let request = String::from_utf8_lossy(request);
     let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
@@ -73,7 +73,7 @@ fn is_whole(request: &[u8]) -> bool {
     request.windows(4).any(|bytes| bytes == b"\r\n\r\n")
 }
 
-/// Answers a request for a port-forward and serves it, once the connection is the WebSocket's.
+/// Responds to a port-forward request, and serves it after the upgrade to a WebSocket.
 pub(super) fn forward<B: Default>(
     state: &State,
     key: &Key,
@@ -94,7 +94,7 @@ pub(super) fn forward<B: Default>(
     )
 }
 
-/// Answers a request for a program in a pod and runs it, once the connection is the WebSocket's.
+/// Responds to an exec request, and runs the program after the upgrade to a WebSocket.
 pub(super) fn run<B: Default>(
     state: &State,
     key: &Key,
@@ -116,7 +116,7 @@ pub(super) fn run<B: Default>(
 
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
-/// Agrees on a WebSocket and serves it.
+/// Negotiates a WebSocket and serves it.
 fn websocket<B: Default, F>(
     headers: &HeaderMap,
     upgraded: hyper::upgrade::OnUpgrade,
@@ -132,7 +132,7 @@ where
         let Ok(connection) = upgraded.await else { return };
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None).await;
-        // A client that goes away in the middle is its own affair.
+        // An error here means that the client disconnected.
         let _ = serve(socket).await;
     });
     let mut response = Response::new(B::default());
@@ -159,7 +159,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     let [low, high] = port.to_le_bytes();
-    // Both channels say first which port they are of: data, and errors.
+    // Both channels, data and errors, begin with the port number.
     for channel in [0, 1] {
         socket.send(Message::binary(vec![channel, low, high])).await?;
     }
@@ -176,7 +176,7 @@ where
     socket.close(None).await
 }
 
-/// Serves a Service at a port of this machine, as a node port is; nobody answers while no pod is ready.
+/// Serves a Service at a port of this machine, like a node port. Connections fail while none of its pods is ready.
 pub(super) async fn node_port(
     state: State,
     listener: TcpListener,
@@ -189,7 +189,7 @@ pub(super) async fn node_port(
         };
         let (state, namespace) = (state.clone(), namespace.clone());
         tokio::spawn(async move {
-            // As above.
+            // An error here means that the client disconnected.
             let _ = serve(&state, &namespace, &pod, connection).await;
         });
     }

@@ -1,6 +1,6 @@
-//! What runs once and ends in a scripted cluster: Jobs with a pod each, and pods that nobody owns.
+//! Jobs with one pod each, and pods without an owner.
 //!
-//! Owns their statuses. They succeed unless the script says how they end; nobody tries them again.
+//! Sets their statuses. They succeed unless the script has another behaviour, and are not retried.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::controller::{Behaviour, STEP, condition, ended, owner, report, unread
 use super::exec;
 use super::store::{Key, now};
 
-/// Brings the pod of a Job into being, lets it end, and the Job with it.
+/// Creates the pod of a Job, runs it, and completes the Job.
 pub(super) async fn run_job(state: State, key: Key) {
     let Some(pod) = begin(&state, &key) else { return };
     let Some(has_succeeded) = run(&state, &pod, &key.name).await else { return };
@@ -23,13 +23,14 @@ pub(super) async fn run_job(state: State, key: Key) {
     state.store().set_status(&key, &status);
 }
 
-/// Lets a pod end that nobody owns.
+/// Runs a pod without an owner.
 pub(super) async fn run_pod(state: State, key: Key) {
     let name = key.name.clone();
     run(&state, &key, &name).await;
 }
 
-/// Whose script a pod plays: that of the Job or of nobody but itself; `None` for what keeps running.
+/// Name by which the script has the behaviour of a pod: that of its Job, or its own without an owner. `None` for pods
+/// of other owners, which keep running.
 pub(super) fn script_of(pod: &Value) -> Option<&str> {
     match pod["metadata"]["ownerReferences"].get(0) {
         Some(owner) if owner["kind"] == "Job" => owner["name"].as_str(),
@@ -58,7 +59,7 @@ fn begin(state: &State, key: &Key) -> Option<Key> {
     write(&mut store, &pod)
 }
 
-/// Whether it ended well; `None` where it does not end.
+/// Reports whether the pod succeeded; `None` if it does not end.
 async fn run(state: &State, pod: &Key, script: &str) -> Option<bool> {
     let object = state.store().get(pod)?.clone();
     if !object["status"].is_null() {

@@ -1,6 +1,6 @@
-//! What Deployments do in a scripted cluster: replica sets, pods, and the fate of the pods.
+//! Controller of Deployments: creates replica sets and pods, and plays the scripted behaviour of the pods.
 //!
-//! Owns statuses. The timing is that of a quick cluster: each state is its own event for watches.
+//! Sets their statuses. States change as quickly as in a fast cluster, but watches see an event for each state.
 
 use std::time::Duration;
 
@@ -10,59 +10,59 @@ use sha2::{Digest, Sha256};
 use super::State;
 use super::store::{Key, Store, Write, now};
 
-/// What becomes of a Deployment's pods.
+/// Scripted behaviour of a Deployment's pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// They become ready at once.
+    /// The pods become ready at once.
     Ready,
-    /// The image cannot be had: the container waits for this reason, e.g. `ErrImageNeverPull`.
+    /// The image cannot be pulled: the container waits with this reason, e.g. `ErrImageNeverPull`.
     Waiting {
         /// The kubelet's reason.
         reason: String,
         /// The kubelet's message.
         message: String,
     },
-    /// The container exits, is started again and exits again.
+    /// The container exits again after each restart.
     Exits {
-        /// Its exit code.
+        /// Exit code.
         code: i32,
-        /// What it printed.
+        /// Log of the container.
         log: String,
     },
-    /// It runs, but its readiness probe never succeeds.
+    /// The container runs, but its readiness probe never succeeds.
     NeverReady,
-    /// The container exits so often, and then runs and is ready.
+    /// The container exits several times, then becomes ready.
     Recovers {
-        /// How often.
+        /// Number of exits.
         exits: u32,
     },
-    /// It runs a while, is killed for the memory that it uses, is started again and killed again.
+    /// The container is killed for its memory usage after a while, and again after each restart.
     OutOfMemory {
-        /// Bytes that it uses, by the node's summary.
+        /// Used bytes in the node's stats summary.
         used: u64,
     },
-    /// No node takes the pods.
+    /// The pods fit on no node.
     Unschedulable {
-        /// The scheduler's words.
+        /// The scheduler's message.
         message: String,
     },
-    /// The pods may not be created.
+    /// The API server refuses to create the pods.
     NotCreated {
-        /// The API server's words.
+        /// The API server's message.
         message: String,
     },
 }
 
-/// Where the controller of Deployments keeps the number of a rollout.
+/// Annotation with the number of a rollout.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
-/// Between two states of a pod: long enough for a watch to see both.
+/// Time between two states of a pod, long enough for a watch to see both.
 pub(super) const STEP: Duration = Duration::from_millis(20);
 
-/// How long a container stays down that recovers: long enough to be told of.
+/// Time for which a recovering container stays down, long enough to be reported.
 const SEEN: Duration = Duration::from_millis(500);
 
-/// How long a container runs that is killed for its memory: long enough to be measured.
+/// Time for which a container runs before it is killed for its memory usage, long enough to be measured.
 const MEASURED: Duration = Duration::from_millis(2500);
 
 fn deployment_key(namespace: &str, name: &str) -> Key {
@@ -90,7 +90,7 @@ pub(super) fn owner(object: &Value) -> Value {
     }])
 }
 
-/// Brings a Deployment's replica set and pods into being and plays what the script says.
+/// Creates a Deployment's replica set and pods, and plays the scripted behaviour.
 pub(super) async fn reconcile(state: State, namespace: String, name: String) {
     let Some(rollout) = begin(&state, &namespace, &name) else { return };
     tokio::time::sleep(STEP).await;
@@ -273,7 +273,8 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
     })
 }
 
-/// The rollout's number: the highest of the Deployment's sets; a set that is taken up again gets a new one.
+/// Number of the rollout. A replica set that is used again gets a new number, higher than those of the Deployment's other
+/// sets.
 fn revision_of(store: &Store, namespace: &str, name: &str, uid: &Value) -> String {
     let number = |set: &Value| -> u64 {
         let text = set["metadata"]["annotations"][REVISION].as_str().unwrap_or_default();
@@ -313,7 +314,7 @@ pub(super) fn write(store: &mut Store, object: &Value) -> Option<Key> {
 fn delete(store: &mut Store, kind: &str, resource: &str, namespace: &str, name: &str) {
     let key = Key { resource: resource.into(), namespace: namespace.into(), name: name.into() };
     if let Some(kind) = store.kind_named("v1", kind) {
-        // Gone already is as good.
+        // The object may be deleted already.
         let _ = store.delete(&kind, &key, None, false);
     }
 }
@@ -338,7 +339,7 @@ impl Rollout {
         self.finish(state);
     }
 
-    /// Sets the containers of all pods, and gives watches the time to see it.
+    /// Sets the container statuses of all pods, then waits until watches see them.
     async fn all_pods(&self, state: &State, status_of: &(dyn Fn(&Value) -> Value + Sync)) {
         for pod in &self.pods {
             self.pod_status(state, pod, status_of);
@@ -398,7 +399,7 @@ impl Rollout {
         store.set_status(&key, &status);
     }
 
-    /// All pods of this rollout are ready: it is the Deployment's state, and older sets go to nought.
+    /// Marks the rollout complete: all its pods are ready, and older replica sets are scaled down to 0.
     fn finish(&self, state: &State) {
         let mut store = state.store();
         let key = deployment_key(&self.namespace, &self.name);
@@ -456,7 +457,7 @@ impl Rollout {
     }
 }
 
-/// Something is reported about a pod.
+/// Creates an Event about a pod.
 pub(super) fn report(state: &State, pod: &Key, reason: &str, message: &str) {
     let mut store = state.store();
     let Some(object) = store.get(pod) else { return };

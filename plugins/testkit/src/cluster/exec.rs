@@ -1,7 +1,7 @@
-//! What programs do that are run in pods of a scripted cluster: they connect to a place and pass bytes on.
+//! Programs in pods of a scripted cluster.
 //!
-//! Owns that one kind of program, whose arguments end in a host and a port after the word `relay`. What is at a place,
-//! as pods see it, is the script's. Images called `scratch` have no such program.
+//! The only program is the relay: it connects to an address and passes bytes on. Its arguments end in the word `relay`, a
+//! host and a port. The script sets the peers that pods reach. Images named `scratch` do not contain the relay.
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
@@ -12,23 +12,23 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::State;
 
-/// What a pod meets at a place.
+/// Peer that a pod reaches at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromPods {
-    /// A server, at this port of this machine.
+    /// A server at this port of this machine.
     Server(u16),
-    /// The program tells this and ends, e.g. `refused`.
-    Told(String),
-    /// No answer, ever.
+    /// The relay prints this error and exits, e.g. `refused`.
+    Fails(String),
+    /// The peer never answers.
     Silence,
 }
 
-/// The program sleeps until its pod is removed.
+/// Reports whether the pod's container sleeps until the pod is deleted.
 pub(super) fn sleeps(pod: &Value) -> bool {
     pod["spec"]["containers"][0]["command"][0] == "sleep"
 }
 
-/// Runs a program on an open connection.
+/// Runs a program with an open connection as its input and output.
 pub(super) async fn run<S>(
     state: State,
     container: Value,
@@ -51,9 +51,9 @@ where
     }
     print(&mut socket, b"relay trying\n").await?;
     let met = state.script().from_pods.get(&place).cloned();
-    let server = match met.unwrap_or_else(|| FromPods::Told("unknown-host".to_owned())) {
+    let server = match met.unwrap_or_else(|| FromPods::Fails("unknown-host".to_owned())) {
         FromPods::Silence => return std::future::pending().await,
-        FromPods::Told(words) => {
+        FromPods::Fails(words) => {
             print(&mut socket, format!("relay {words}\n").as_bytes()).await?;
             return socket.close(None).await;
         }

@@ -1,7 +1,7 @@
-//! Sets of fields as managers own them, and their `FieldsV1` spelling.
+//! Sets of fields owned by managers, and their encoding as `FieldsV1`.
 //!
-//! Owns paths, the keys of well-known lists, and reading, writing and removing what a path names.
-//! Who owns what is `merge`'s.
+//! Owns paths, the keys of well-known lists, and reading, writing and removing the value at a path. The ownership of
+//! fields is in `merge`.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ pub enum Element {
     Item(String),
 }
 
-/// Names a place in an object.
+/// A path to a value in an object.
 pub type Path = Vec<Element>;
 
-/// What a manager owns: scalars, whole lists without keys, empty objects, and items of keyed lists.
+/// Fields of a manager: scalars, whole lists without keys, empty objects, and items of keyed lists.
 pub type FieldSet = BTreeSet<Path>;
 
-/// `.spec.template.spec.containers[name="app"].image`: as the API server writes it in conflicts.
+/// Formats a path like the API server in conflicts: `.spec.template.spec.containers[name="app"].image`.
 pub fn display(path: &[Element]) -> String {
     let mut text = String::new();
     for element in path {
@@ -44,7 +44,7 @@ pub fn display(path: &[Element]) -> String {
     text
 }
 
-/// The key fields of a list, by the name of the field that holds it and one of its items.
+/// The key fields of a list, given the name of the field that holds it and one of its items.
 fn key_fields(list: &str, item: &Map<String, Value>) -> Option<&'static [&'static str]> {
     let fields: &'static [&'static str] = match list {
         "containers"
@@ -64,7 +64,7 @@ fn key_fields(list: &str, item: &Map<String, Value>) -> Option<&'static [&'stati
     Some(fields)
 }
 
-/// The key of `item` in the list called `list`; `None` where the list has no keys.
+/// The key of `item` in the list named `list`; `None` if the list has no keys.
 fn key_of(list: &str, item: &Value) -> Option<String> {
     let item = item.as_object()?;
     let mut key = Map::new();
@@ -79,7 +79,7 @@ fn key_of(list: &str, item: &Value) -> Option<String> {
     Some(Value::Object(key).to_string())
 }
 
-/// All fields that `object` names, less its identity and what only the server writes.
+/// All fields of `object` without its identity and the fields that only the server writes.
 pub fn fields_of(object: &Value) -> FieldSet {
     let mut set = FieldSet::new();
     let Some(members) = object.as_object() else { return set };
@@ -104,7 +104,7 @@ pub fn fields_of(object: &Value) -> FieldSet {
 
 fn collect(value: &Value, path: Path, set: &mut FieldSet) {
     match value {
-        // A field given as null is a field not given.
+        // A null field counts as absent.
         Value::Null => {}
         Value::Object(members) if !members.is_empty() => {
             for (name, value) in members {
@@ -136,7 +136,7 @@ fn collect(value: &Value, path: Path, set: &mut FieldSet) {
     }
 }
 
-/// What `path` names in `object`.
+/// The value at `path` in `object`.
 pub fn get<'a>(object: &'a Value, path: &[Element]) -> Option<&'a Value> {
     let mut place = object;
     let mut list = "";
@@ -155,7 +155,7 @@ pub fn get<'a>(object: &'a Value, path: &[Element]) -> Option<&'a Value> {
     Some(place)
 }
 
-/// Puts `value` where `path` says; an item of a list is made where it is missing.
+/// Sets the value at `path`. Missing items of lists are created.
 pub fn set(object: &mut Value, path: &[Element], value: &Value) {
     set_in(object, "", path, value);
 }
@@ -186,7 +186,7 @@ fn set_in(place: &mut Value, list: &str, path: &[Element], value: &Value) {
                 items.push(serde_json::from_str(key).unwrap_or(Value::Null));
                 items.len() - 1
             });
-            // An item itself is owned by being there; its fields have paths of their own.
+            // The path of an item stands for its existence; its fields have their own paths.
             if !rest.is_empty() {
                 set_in(&mut items[index], list, rest, value);
             }
@@ -194,12 +194,12 @@ fn set_in(place: &mut Value, list: &str, path: &[Element], value: &Value) {
     }
 }
 
-/// Takes away what `path` names, and the objects and lists that it leaves empty.
+/// Removes the value at `path`, and the objects and lists that become empty.
 pub fn remove(object: &mut Value, path: &[Element]) {
     remove_in(object, "", path);
 }
 
-/// Whether `place` is empty afterwards.
+/// Reports whether `place` is empty afterwards.
 fn remove_in(place: &mut Value, list: &str, path: &[Element]) -> bool {
     let Some((first, rest)) = path.split_first() else { return true };
     match (first, place) {
@@ -225,7 +225,7 @@ fn remove_in(place: &mut Value, list: &str, path: &[Element]) -> bool {
     }
 }
 
-/// The `FieldsV1` document of a set.
+/// Encodes a set as a `FieldsV1` document.
 pub fn encode(set: &FieldSet) -> Value {
     let mut root = Map::new();
     for path in set {
@@ -246,7 +246,7 @@ pub fn encode(set: &FieldSet) -> Value {
     Value::Object(root)
 }
 
-/// The set of a `FieldsV1` document.
+/// Decodes a `FieldsV1` document.
 pub fn decode(document: &Value) -> FieldSet {
     let mut set = FieldSet::new();
     decode_in(document, &Path::new(), &mut set);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn names_fields_without_identity() {
+    fn fields_exclude_the_identity() {
         let names: Vec<String> = fields_of(&pod()).iter().map(|path| display(path)).collect();
         assert_eq!(
             names,
@@ -304,13 +304,13 @@ mod tests {
     }
 
     #[test]
-    fn survives_its_own_spelling() {
+    fn encoded_set_decodes_to_itself() {
         let set = fields_of(&pod());
         assert_eq!(decode(&encode(&set)), set);
     }
 
     #[test]
-    fn removing_leaves_nothing_empty_behind() {
+    fn removing_a_value_removes_emptied_parents() {
         let mut object = pod();
         let path = vec![
             Element::Field("metadata".into()),

@@ -1,26 +1,26 @@
-//! The kinds that a scripted cluster serves, and the discovery documents that say so.
+//! Kinds served by a scripted cluster, and the discovery documents about them.
 //!
-//! Owns the table and its three spellings: groups, resources of a version, and the aggregated form.
+//! Owns the table of kinds and its three forms: groups, resources of a version, and aggregated discovery.
 
 use serde_json::{Value, json};
 
-/// A kind that the cluster serves, in one version.
+/// A served kind in one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// Empty for the core group.
+    /// API group; empty for the core group.
     pub group: String,
-    /// E.g. `v1`.
+    /// Version, e.g. `v1`.
     pub version: String,
-    /// E.g. `Deployment`.
+    /// Kind, e.g. `Deployment`.
     pub kind: String,
-    /// E.g. `deployments`.
+    /// Plural name, e.g. `deployments`.
     pub plural: String,
-    /// Whether its objects live in a namespace.
+    /// Whether its objects belong to a namespace.
     pub namespaced: bool,
 }
 
 impl Kind {
-    /// A kind; `group` is empty for the core group.
+    /// Creates a kind; `group` is empty for the core group.
     pub fn new(group: &str, version: &str, kind: &str, plural: &str, namespaced: bool) -> Self {
         Self {
             group: group.to_owned(),
@@ -31,7 +31,7 @@ impl Kind {
         }
     }
 
-    /// E.g. `apps/v1`, or `v1` in the core group.
+    /// API version, e.g. `apps/v1`, or `v1` in the core group.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() {
             self.version.clone()
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// E.g. `deployments.apps`: what error messages call it.
+    /// Name of the resource in error messages, e.g. `deployments.apps`.
     pub fn resource(&self) -> String {
         if self.group.is_empty() {
             self.plural.clone()
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// What every cluster serves that is of interest to a deploy.
+/// Kinds of every cluster that a deploy can use.
 pub fn built_in() -> Vec<Kind> {
     [
         ("", "v1", "Namespace", "namespaces", false),
@@ -114,12 +114,12 @@ fn groups(kinds: &[Kind]) -> Vec<(String, String)> {
     groups
 }
 
-/// The answer to `/api`.
+/// Response to `/api`.
 pub fn core_versions() -> Value {
     json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] })
 }
 
-/// The answer to `/apis`.
+/// Response to `/apis`.
 pub fn group_list(kinds: &[Kind]) -> Value {
     let groups: Vec<Value> = groups(kinds)
         .into_iter()
@@ -133,7 +133,7 @@ pub fn group_list(kinds: &[Kind]) -> Value {
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
-/// The answer to `/api/v1` and `/apis/GROUP/VERSION`; `None` where nothing of it is served.
+/// Response to `/api/v1` and `/apis/GROUP/VERSION`; `None` if the version has no served kinds.
 pub fn resource_list(kinds: &[Kind], group: &str, version: &str) -> Option<Value> {
     let mut resources = Vec::new();
     let mut api_version = None;
@@ -156,7 +156,7 @@ pub fn resource_list(kinds: &[Kind], group: &str, version: &str) -> Option<Value
     }))
 }
 
-/// The aggregated answer to `/api` (`core`) and `/apis`.
+/// Aggregated response to `/api` (`core`) and `/apis`.
 pub fn aggregated(kinds: &[Kind], core: bool) -> Value {
     let items: Vec<Value> = groups(kinds)
         .into_iter()

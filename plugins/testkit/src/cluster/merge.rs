@@ -1,19 +1,19 @@
-//! Server-side apply: who owns which field, and what an apply makes of an object.
+//! Server-side apply: ownership of fields, conflicts, and the merged object.
 //!
-//! Owns ownership and conflicts. Resource versions, generations and storage are `store`'s.
+//! Resource versions, generations and storage are in `store`.
 
 use serde_json::{Value, json};
 
 use super::fields::{self, Element, FieldSet, Path};
 
-/// A field that another manager owns with another value.
+/// A field owned by another manager with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldConflict {
-    /// E.g. `.spec.replicas`.
+    /// Path of the field, e.g. `.spec.replicas`.
     pub field: String,
-    /// Who owns it.
+    /// Owner of the field.
     pub manager: String,
-    /// How and when it wrote, as the API server says of managers that do not apply: `using apps/v1 at TIME`.
+    /// ` using apps/v1 at TIME`, as the API server reports managers that do not use apply; otherwise empty.
     pub wrote: String,
 }
 
@@ -61,10 +61,10 @@ fn write_managers(object: &mut Value, managers: &[Manager]) {
     object["metadata"]["managedFields"] = Value::Array(entries);
 }
 
-/// What an apply of `wanted` by `manager` makes of `live`, or of nothing.
+/// Applies `wanted` as `manager` to `live`, or creates the object, and returns the result.
 ///
 /// # Errors
-/// The fields that others own with another value, unless `force`.
+/// Without `force`, fails with the fields that other managers own with another value.
 pub fn apply(
     live: Option<&Value>,
     wanted: &Value,
@@ -114,14 +114,14 @@ pub fn apply(
         .iter()
         .flat_map(|mine| mine.set.difference(&wanted_set))
         .filter(|path| {
-            // What lies below a given-up item keeps the item alive as long as somebody owns it.
+            // An item stays as long as another manager owns a field in it.
             !all.iter()
                 .filter(|other| !is_me(other))
                 .any(|other| other.set.iter().any(|owned| owned.starts_with(path)))
         })
         .cloned()
         .collect();
-    // Deepest first, so that an item is taken after its fields.
+    // Deepest first, so that the fields of an item are removed before the item.
     for path in given_up.iter().rev() {
         fields::remove(&mut merged, path);
     }
@@ -148,7 +148,7 @@ pub fn apply(
     Ok(merged)
 }
 
-/// Records that `manager` wrote `written` over `live` without apply: it owns what differs.
+/// Records a write of `written` over `live` without apply: `manager` becomes the owner of all changed fields.
 pub fn own_update(live: Option<&Value>, written: &mut Value, manager: &str, now: &str) {
     let mut all = live.map(managers).unwrap_or_default();
     let present = fields::fields_of(written);
@@ -182,7 +182,7 @@ fn is_item(path: &[Element]) -> bool {
     matches!(path.last(), Some(Element::Item(_)))
 }
 
-/// RFC 7396.
+/// JSON merge patch, RFC 7396.
 pub fn merge_patch(target: &mut Value, patch: &Value) {
     let Value::Object(members) = patch else {
         *target = patch.clone();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn applying_again_changes_nothing() {
+    fn repeated_apply_changes_nothing() {
         let wanted = config(json!({ "a": "1" }));
         let first = apply(None, &wanted, "helm", false, NOW).unwrap();
         let second = apply(Some(&first), &wanted, "helm", false, "later").unwrap();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_given_up_goes_away() {
+    fn abandoned_field_is_removed() {
         let first =
             apply(None, &config(json!({ "a": "1", "b": "2" })), "helm", false, NOW).unwrap();
         let second = apply(Some(&first), &config(json!({ "a": "1" })), "helm", false, NOW).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_given_up_stays_while_another_owns_it() {
+    fn abandoned_field_stays_if_another_manager_owns_it() {
         let wanted = config(json!({ "a": "1", "b": "2" }));
         let first = apply(None, &wanted, "helm", false, NOW).unwrap();
         let shared = apply(Some(&first), &wanted, "kubectl", false, NOW).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn another_managers_value_is_a_conflict_that_force_takes() {
+    fn value_of_another_manager_is_a_conflict_unless_forced() {
         let first = apply(None, &config(json!({ "a": "1" })), "helm", false, NOW).unwrap();
         let mut edited = first.clone();
         edited["data"]["a"] = json!("9");

@@ -1,6 +1,6 @@
-//! The wire of a scripted cluster: connections, routes, watches.
+//! HTTP server of a scripted cluster: connections, routes, watches.
 //!
-//! Owns HTTP. What a request does to objects is `store`'s.
+//! The effect of a request on objects is in `store`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ use super::{Effect, Request, State, app, completion, controller};
 
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// The listening server; its runtime ends with it.
+/// The listening server. Dropping it stops its runtime.
 #[derive(Debug)]
 pub(super) struct Server {
     address: SocketAddr,
@@ -49,7 +49,7 @@ impl Server {
                 let state = state.clone();
                 tokio::spawn(async move {
                     let service = service_fn(move |request| handle(state.clone(), request));
-                    // A client that goes away in the middle is its own affair.
+                    // An error here means that the client disconnected.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(connection), service)
                         .with_upgrades()
@@ -64,7 +64,7 @@ impl Server {
         self.address
     }
 
-    /// Opens a port that leads to a Service.
+    /// Opens a port of this machine that forwards to a Service.
     pub(super) fn node_port(&self, state: State, namespace: &str, service: &str) -> u16 {
         let runtime = self.runtime.as_ref().expect("the cluster runs");
         let listener = runtime
@@ -237,7 +237,7 @@ struct Call {
 }
 
 impl Call {
-    /// The pod, where this subresource of one is asked for.
+    /// The pod of a request for this subresource of a pod.
     fn pod(&self, subresource: &str) -> Option<Key> {
         let segments: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
         let ["api", "v1", "namespaces", namespace, "pods", pod, wanted] = segments.as_slice()
@@ -248,12 +248,12 @@ impl Call {
         (*wanted == subresource).then(|| Key { resource: "pods".into(), namespace, name })
     }
 
-    /// The pod and the port, where a port-forward is asked for.
+    /// The pod and the port of a port-forward request.
     fn forwarded(&self) -> Option<(Key, u16)> {
         Some((self.pod("portforward")?, self.query.get("ports")?.parse().ok()?))
     }
 
-    /// The program to run with its arguments.
+    /// The program of an exec request with its arguments.
     fn command(&self) -> Vec<String> {
         let pairs = self.whole_query.split('&');
         pairs.filter_map(|pair| pair.strip_prefix("command=")).map(decode).collect()
@@ -296,7 +296,7 @@ impl Call {
     fn review(&self, state: &State) -> Result<Response<Body>, Failure> {
         let mut review = self.document()?;
         let wanted = review["spec"]["resourceAttributes"].clone();
-        // Who asks for everything asks for each.
+        // A review of `*` covers every single permission.
         let is = |field: &str, value: &str| {
             value == "*" || wanted[field] == "*" || wanted[field] == value
         };
@@ -317,7 +317,7 @@ impl Call {
         rest: &[&str],
     ) -> Result<Response<Body>, Failure> {
         let (namespace, rest) = match rest {
-            // `namespaces/NAME` and its status are the Namespace itself.
+            // `namespaces/NAME` and `namespaces/NAME/status` are the Namespace itself.
             ["namespaces", name, sub, tail @ ..] if !["status", "finalize"].contains(sub) => {
                 (decode(name), [&[*sub], tail].concat())
             }
@@ -518,7 +518,7 @@ fn version(version: &str) -> Value {
     })
 }
 
-/// `GET` through the API server to a Service or Pod, named as `[SCHEME:]NAME[:PORT]`.
+/// `GET` request through the API server to a Service or Pod, given as `[SCHEME:]NAME[:PORT]`.
 fn proxy(
     state: &State,
     kind: &Kind,

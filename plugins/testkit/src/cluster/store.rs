@@ -1,7 +1,7 @@
-//! The objects of a scripted cluster, their versions, and the history that watches are served from.
+//! Objects of a scripted cluster, their versions, and the history for watches.
 //!
-//! Owns identity and versions: `uid`, `resourceVersion`, `generation`, creation and deletion with
-//! what is owned. Who owns which field is `merge`'s; what Deployments do is `controller`'s.
+//! Owns identity and versions (`uid`, `resourceVersion`, `generation`), creation, and deletion with dependents. The
+//! ownership of fields is in `merge`, the rollout of Deployments in `controller`.
 
 use std::collections::BTreeMap;
 
@@ -11,40 +11,40 @@ use tokio::sync::watch;
 use super::kinds::{self, Kind};
 use super::merge;
 
-/// Where an object is.
+/// Identity of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// E.g. `deployments.apps`.
+    /// Resource, e.g. `deployments.apps`.
     pub resource: String,
-    /// Empty for what has none.
+    /// Namespace; empty for cluster-scoped kinds.
     pub namespace: String,
-    /// Name.
+    /// Name of the object.
     pub name: String,
 }
 
-/// One entry of the history.
+/// An entry of the history.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Resource version of the cluster after it.
+    /// Resource version of the cluster after the change.
     pub version: u64,
     /// `ADDED`, `MODIFIED` or `DELETED`.
     pub event: &'static str,
-    /// Which object.
+    /// Key of the changed object.
     pub key: Key,
-    /// As it was afterwards.
+    /// Object after the change.
     pub object: Value,
 }
 
-/// A refusal in the words of the API server.
+/// A refusal of the API server.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// HTTP status.
     pub status: u16,
-    /// E.g. `NotFound`.
+    /// Reason, e.g. `NotFound`.
     pub reason: String,
-    /// One line.
+    /// Message in one line.
     pub message: String,
-    /// Field conflicts and the like.
+    /// Causes, e.g. field conflicts.
     pub causes: Vec<Value>,
 }
 
@@ -54,7 +54,7 @@ impl Failure {
         Self { status, reason: reason.to_owned(), message: message.into(), causes: Vec::new() }
     }
 
-    /// The `Status` document.
+    /// The `Status` document of the response.
     pub fn document(&self) -> Value {
         json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -64,25 +64,25 @@ impl Failure {
     }
 }
 
-/// How an object is written.
+/// Kind of a write.
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Server-side apply.
     Apply {
-        /// Takes fields that others own.
+        /// Whether to take over fields of other managers.
         force: bool,
     },
-    /// `POST`: must not be there.
+    /// `POST`: the object must not exist.
     Create,
-    /// `PUT`: must be there.
+    /// `PUT`: the object must exist.
     Replace,
-    /// JSON merge patch: must be there.
+    /// JSON merge patch: the object must exist.
     Merge,
-    /// What a JSON patch made of it, who manages what included: must be there.
+    /// The result of a JSON patch, with its `managedFields`: the object must exist.
     Patched,
 }
 
-/// Everything in the cluster.
+/// All objects of the cluster and their history.
 #[derive(Debug)]
 pub struct Store {
     kinds: Vec<Kind>,
@@ -93,7 +93,7 @@ pub struct Store {
     changed: watch::Sender<u64>,
 }
 
-/// Now, as objects spell it.
+/// The current time in the format of Kubernetes objects.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
@@ -105,19 +105,19 @@ impl Store {
         Self { kinds, objects: BTreeMap::new(), history: Vec::new(), version: 1, names: 0, changed }
     }
 
-    /// What it serves.
+    /// The served kinds.
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
 
-    /// The kind behind a path of the API.
+    /// The kind of an API path.
     pub fn kind_of(&self, group: &str, version: &str, plural: &str) -> Option<Kind> {
         let matches =
             |kind: &&Kind| kind.group == group && kind.version == version && kind.plural == plural;
         self.kinds.iter().find(matches).cloned()
     }
 
-    /// The kind of a document.
+    /// The kind of an object.
     pub fn kind_named(&self, api_version: &str, kind: &str) -> Option<Kind> {
         self.kinds
             .iter()
@@ -130,12 +130,12 @@ impl Store {
         self.version
     }
 
-    /// Tells when the version moves on.
+    /// Receives each new version.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// What happened after `version`.
+    /// Changes after `version`.
     pub fn since(&self, version: u64) -> impl Iterator<Item = &Change> {
         self.history.iter().filter(move |change| change.version > version)
     }
@@ -145,7 +145,7 @@ impl Store {
         self.objects.get(key)
     }
 
-    /// The objects of a resource, in one namespace or (empty) in all.
+    /// The objects of a resource in one namespace, or in all if `namespace` is empty.
     pub fn list(&self, resource: &str, namespace: &str) -> impl Iterator<Item = &Value> {
         self.objects
             .iter()
@@ -160,7 +160,7 @@ impl Store {
         self.objects.iter()
     }
 
-    /// Five letters that no other generated name has.
+    /// A unique suffix of five letters for a generated name.
     pub fn suffix(&mut self) -> String {
         const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         self.names += 1;
@@ -174,10 +174,10 @@ impl Store {
         String::from_utf8(suffix).unwrap_or_default()
     }
 
-    /// Writes an object as a client asks for it.
+    /// Executes a client's write. Returns the object and whether it was created.
     ///
     /// # Errors
-    /// As the API server refuses it.
+    /// Fails with the refusal of the API server.
     pub fn write(
         &mut self,
         kind: &Kind,
@@ -270,7 +270,7 @@ impl Store {
         Ok((object, created))
     }
 
-    /// Replaces the status, as a controller does; nothing happens where nothing changes.
+    /// Replaces the status, like a controller. An equal status is not a change.
     pub fn set_status(&mut self, key: &Key, status: &Value) {
         if let Some(live) = self.objects.get(key)
             && live["status"] != *status
@@ -281,10 +281,10 @@ impl Store {
         }
     }
 
-    /// Deletes an object and what it owns.
+    /// Deletes an object and its dependents.
     ///
     /// # Errors
-    /// Where it is not there or is not the one that the caller meant.
+    /// Fails if the object does not exist or its uid differs from `uid`.
     pub fn delete(
         &mut self,
         kind: &Kind,
@@ -306,17 +306,13 @@ impl Store {
             ));
         }
         if !dry_run {
-            self.take_away(key);
+            self.remove(key);
         }
         Ok(live)
     }
 
-    /// Takes an object away with what it owns, whoever asks.
+    /// Deletes an object and its dependents without preconditions.
     pub fn remove(&mut self, key: &Key) {
-        self.take_away(key);
-    }
-
-    fn take_away(&mut self, key: &Key) {
         let Some(mut object) = self.objects.remove(key) else { return };
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -334,7 +330,7 @@ impl Store {
             .map(|(other, _)| other.clone())
             .collect();
         for dependent in dependents {
-            self.take_away(&dependent);
+            self.remove(&dependent);
         }
     }
 
@@ -427,7 +423,7 @@ impl Store {
         }
     }
 
-    /// Gives the object as it is stored.
+    /// Stores the object with a new version, and returns the stored object.
     fn put(&mut self, key: &Key, mut object: Value) -> Value {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -440,7 +436,7 @@ impl Store {
         object
     }
 
-    /// Serves the versions that a definition says, and no other of its kind.
+    /// Replaces the served versions of a kind by those of its definition.
     fn serve(&mut self, definition: &Value) {
         let spec = &definition["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -461,7 +457,7 @@ impl Store {
     }
 }
 
-/// The status of a definition, whose versions were once stored stay so.
+/// The status of a definition. Its `storedVersions` only grow.
 fn established(live: Option<&Value>, definition: &Value) -> Value {
     let mut stored = live.map_or(json!([]), |live| live["status"]["storedVersions"].clone());
     let versions = definition["spec"]["versions"].as_array();
@@ -477,7 +473,7 @@ fn established(live: Option<&Value>, definition: &Value) -> Value {
     })
 }
 
-/// The document as it is stored: identity from the path, `stringData` folded into `data`.
+/// The object to store: its identity comes from the path, and `stringData` moves into `data`.
 fn prepared(kind: &Kind, key: &Key, body: &Value) -> Value {
     use base64::Engine as _;
 
@@ -501,7 +497,7 @@ fn prepared(kind: &Kind, key: &Key, body: &Value) -> Value {
     object
 }
 
-/// Whether two states differ in nothing but when their managers wrote.
+/// Reports whether two states are equal except for the times of their managers' writes.
 fn same(live: &Value, object: &Value) -> bool {
     let bare = |object: &Value| {
         let mut object = object.clone();
@@ -523,8 +519,8 @@ fn same(live: &Value, object: &Value) -> bool {
     bare(live) == bare(object)
 }
 
-/// A cluster with what every cluster has.
-pub fn furnished(kinds: Vec<Kind>, node: &str) -> Store {
+/// A cluster with the namespaces and the node that every cluster has.
+pub fn with_defaults(kinds: Vec<Kind>, node: &str) -> Store {
     let mut store = Store::new(kinds);
     for namespace in ["default", "kube-system"] {
         store.seed(&json!({
@@ -546,12 +542,12 @@ pub fn furnished(kinds: Vec<Kind>, node: &str) -> Store {
 }
 
 impl Store {
-    /// Puts an object there as the cluster's administrator would.
+    /// Creates an object as the cluster's administrator.
     pub fn seed(&mut self, object: &Value) -> Key {
         self.seed_as(object, "kubectl")
     }
 
-    /// Puts an object there, or changes it, as `manager`.
+    /// Creates or changes an object as the field manager `manager`.
     pub fn seed_as(&mut self, object: &Value, manager: &str) -> Key {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let kind = self
@@ -570,7 +566,7 @@ impl Store {
     }
 }
 
-/// Every kind there is from the start.
+/// The kinds served at the start.
 pub fn default_kinds() -> Vec<Kind> {
     kinds::built_in()
 }

@@ -1,4 +1,4 @@
-//! What runs in place of a scripted program: finds its script beside itself and plays it.
+//! Executable of scripted programs: reads the rules beside itself and plays the first that matches.
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::{Invocation, Rule};
 
-/// Exit code where no rule is about the arguments: no real program's.
+/// Exit code without a matching rule. Real programs do not use it.
 const NO_RULE: u8 = 97;
 
-/// Plays the script `NAME.json` beside the executable called `NAME`.
+/// Plays the rules in `NAME.json` beside the executable named `NAME`.
 pub fn main() -> ExitCode {
     match play() {
         Ok(code) => code,
         Err(error) => {
-            // The stream may be what is broken.
+            // The error may be about this stream.
             let _ = writeln!(io::stderr(), "scripted program: {error}");
             ExitCode::from(NO_RULE)
         }
@@ -73,7 +73,7 @@ fn play() -> io::Result<ExitCode> {
         .write_all(line.as_bytes())?;
 
     let Some(rule) = rule else {
-        writeln!(io::stderr(), "scripted {name}: no rule is about: {}", args.join(" "))?;
+        writeln!(io::stderr(), "scripted {name}: no rule matches: {}", args.join(" "))?;
         return Ok(ExitCode::from(NO_RULE));
     };
     io::stdout().write_all(filled(&rule.stdout, &args).as_bytes())?;
@@ -98,7 +98,7 @@ fn play() -> io::Result<ExitCode> {
         std::fs::write(file, content)?;
     }
     for flag in &rule.unsets {
-        // It need not be set.
+        // The flag may be unset already.
         let _ = std::fs::remove_file(flag_path(folder, &filled(flag, &args)));
     }
     for flag in &rule.sets {
@@ -114,7 +114,7 @@ fn play() -> io::Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(rule.exit).unwrap_or(u8::MAX)))
 }
 
-/// `text` with `{N}` replaced by the argument at that place.
+/// Replaces each `{N}` in `text` by the argument with that index.
 fn filled(text: &str, args: &[String]) -> String {
     let mut text = text.to_owned();
     for (place, arg) in args.iter().enumerate() {
