@@ -10,7 +10,7 @@ use super::product::{Begins, Product, all};
 use crate::world::World;
 
 const QUESTION: &str =
-    "kind is absent: there is no cluster todohost yet. Create the kind cluster todohost? [y/N] ";
+    "kind is absent: the cluster todohost does not exist. Create the kind cluster todohost? [y/N] ";
 
 fn kind() -> Product {
     all().into_iter().find(|product| product.target == "kind").unwrap()

@@ -124,7 +124,7 @@ fn engine_with_too_few_resources_causes_a_warning() {
         assert_eq!(warnings.contains("1.5 GiB of memory"), has_engine, "{entry}");
         assert_eq!(warnings.contains("one processor"), has_engine, "{entry}");
         let has_node = has_engine && product.facts.0 != Some("kubeadm");
-        assert_eq!(warnings.contains("0.5 GiB are free on the disk"), has_node, "{entry}");
+        assert_eq!(warnings.contains("has only 0.5 GiB free"), has_node, "{entry}");
         let table = world.run("target list").expect_code(0).stdout;
         assert_eq!(table.contains("warning: the Docker engine has"), has_engine, "{table}");
         let doctor = world.run(&format!("doctor --target {}", product.target));
@@ -352,7 +352,7 @@ fn disabled_kubernetes_is_reported_with_the_setting_to_enable() {
     let product = all().into_iter().find(|product| product.target == "docker-desktop").unwrap();
     let world = product.world(Begins::Absent);
     let refused = product.deploy(&world, &["--yes"]).run().expect_code(5);
-    let clicks = "Docker Desktop, Settings, Kubernetes, `Enable Kubernetes`, Apply";
+    let clicks = "Docker Desktop, Settings, Kubernetes, switch `Enable Kubernetes` on";
     assert!(refused.stderr.contains(clicks), "{}", refused.output());
     // The settings file reports that Kubernetes is disabled.
     let world = product.world(Begins::Running);

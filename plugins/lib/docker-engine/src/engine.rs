@@ -1,34 +1,34 @@
-//! Is the engine there? One cheap question, and what to tell a user whose engine is not.
+//! State of the Docker engine, and errors with help for users of an engine that does not run.
 
 use serde::Deserialize;
 use std::time::Duration;
 use todohost_plugin::process::Command;
 use todohost_plugin::{Error, ErrorKind, Result};
 
-/// What is known of the engine.
+/// State of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Engine {
-    /// It answers.
+    /// The engine answers.
     Running(Facts),
-    /// The client is there and the engine does not answer. The client knows its own operating system.
+    /// The program `docker` exists, but the engine does not answer.
     Stopped {
-        /// The client's operating system, as Go names it.
+        /// Operating system of the program, as `GOOS`.
         os: Option<String>,
-        /// What the client said.
+        /// Message of the program.
         cause: String,
     },
-    /// There is no `docker` program.
+    /// The program `docker` does not exist.
     Missing,
 }
 
-/// An engine that answers.
+/// Facts about a running engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The engine's version.
+    /// Version of the engine.
     pub version: String,
-    /// Whether it says of itself that it is Docker Desktop's.
+    /// Whether the engine belongs to Docker Desktop.
     pub desktop: bool,
-    /// The platform of its containers, for example `linux/amd64`.
+    /// Platform of its containers, for example `linux/amd64`.
     pub platform: String,
 }
 
@@ -54,10 +54,10 @@ struct Platform {
     name: String,
 }
 
-/// Asks the engine for its version.
+/// Reads the state of the engine with `docker version`.
 ///
 /// # Errors
-/// When `docker` may not be run at all; an engine that is not there is an answer.
+/// Fails if `docker` is not granted. A missing or stopped engine is not an error.
 pub fn ask() -> Result<Engine> {
     let command = Command::new("docker")
         .args(["version", "--format", "{{json .}}"])
@@ -72,10 +72,10 @@ pub fn ask() -> Result<Engine> {
     }
 }
 
-/// The engine's facts.
+/// Returns the facts about a running engine.
 ///
 /// # Errors
-/// `docker.not-running` when it is stopped or not installed.
+/// Fails with `docker.not-running` if the engine is stopped or not installed.
 pub fn require() -> Result<Facts> {
     match ask()? {
         Engine::Running(facts) => Ok(facts),
@@ -84,7 +84,7 @@ pub fn require() -> Result<Facts> {
     }
 }
 
-/// Even without an engine the client prints its own half of the answer.
+/// Parses the output of `docker version`, which has facts about the client even if the engine does not answer.
 fn read(stdout: &str, stderr: &str) -> Engine {
     let version: Option<Version> = serde_json::from_str(stdout.trim()).ok();
     let cause = stderr.lines().map(str::trim).find(|line| !line.is_empty());
@@ -102,7 +102,7 @@ fn read(stdout: &str, stderr: &str) -> Engine {
     })
 }
 
-/// Whether a program that uses the engine failed only because the engine does not answer.
+/// Reports whether a program failed because the engine does not answer.
 pub fn says_not_running(stderr: &str) -> bool {
     const SIGNS: [&str; 5] = [
         "Cannot connect to the Docker daemon",
@@ -114,13 +114,13 @@ pub fn says_not_running(stderr: &str) -> bool {
     SIGNS.iter().any(|sign| stderr.contains(sign))
 }
 
-/// The engine is installed, or at least its client is, and does not answer.
+/// Error about an engine that does not answer. `os` is the `GOOS` of the client, if it is known.
 pub fn not_running(os: Option<&str>) -> Error {
     Error::unavailable("docker.not-running", "the Docker engine is not running").help(start(os))
 }
 
 fn not_installed() -> Error {
-    Error::unavailable("docker.not-running", "Docker is not installed: there is no program `docker`").help(
+    Error::unavailable("docker.not-running", "Docker is not installed: cannot find the program `docker`").help(
         "install Docker Desktop (https://docs.docker.com/desktop), or on Linux the package docker.io \
          or docker-ce, then start it",
     )
@@ -129,18 +129,18 @@ fn not_installed() -> Error {
 fn start(os: Option<&str>) -> &'static str {
     match os {
         Some("darwin") => {
-            "start Docker Desktop: `open -a Docker`, and wait until its whale stands still"
+            "start Docker Desktop with `open -a Docker`, and wait until its icon stops moving"
         }
         Some("windows") => {
-            "start Docker Desktop from the Start menu, and wait until it says `Engine running`"
+            "start Docker Desktop from the Start menu, and wait until it shows `Engine running`"
         }
         Some("linux") => {
-            "start it: `sudo systemctl start docker`, or `systemctl --user start docker-desktop` for Docker \
-             Desktop; `docker context ls` shows which engine is asked"
+            "run `sudo systemctl start docker`, or `systemctl --user start docker-desktop` for Docker Desktop; \
+             `docker context ls` shows the selected engine"
         }
         _ => {
-            "start Docker Desktop, or on Linux type `sudo systemctl start docker`; `docker context ls` shows \
-             which engine is asked"
+            "start Docker Desktop, or on Linux run `sudo systemctl start docker`; `docker context ls` shows the \
+             selected engine"
         }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     const REFUSED: &str = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
 
     #[test]
-    fn a_running_engine_names_its_platform() {
+    fn facts_of_a_running_engine_are_read() {
         let engine = read(
             r#"{"Client":{"Version":"28.2.2","Os":"darwin","Arch":"arm64"},"Server":{"Platform":
                 {"Name":"Docker Desktop 4.40.0 (187762)"},"Version":"28.0.4","Os":"linux","Arch":"arm64"}}"#,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_engine_leaves_the_clients_half() {
+    fn stopped_engine_has_the_operating_system_of_the_client() {
         let engine = read(
             r#"{"Client":{"Version":"28.2.2","Os":"linux","Arch":"amd64"},"Server":null}"#,
             REFUSED,
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_a_stopped_engine_too() {
+    fn malformed_output_counts_as_stopped_engine() {
         assert_eq!(read("", REFUSED), Engine::Stopped { os: None, cause: REFUSED.into() });
         assert!(matches!(read("<html>", "\n"), Engine::Stopped { cause, .. } if !cause.is_empty()));
     }
 
     #[test]
-    fn each_system_is_told_its_own_way() {
+    fn help_depends_on_the_operating_system() {
         for (os, part) in [
             (Some("darwin"), "open -a Docker"),
             (Some("windows"), "Start menu"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_says_so_in_several_ways() {
+    fn messages_about_a_stopped_engine_are_recognised() {
         assert!(says_not_running(REFUSED));
         assert!(says_not_running(
             "ERROR: failed to connect to the docker API at npipe:////./pipe/x"

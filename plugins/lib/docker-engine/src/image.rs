@@ -1,4 +1,4 @@
-//! Which images the engine has: one call for any number of them.
+//! Images in the engine's store. One call of `docker` inspects any number of images.
 
 use crate::engine;
 use serde::Deserialize;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use todohost_plugin::process::Command;
 use todohost_plugin::{Error, Image, Result};
 
-/// What the engine says of an image.
+/// Facts about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFacts {
-    /// The digest that names its content.
+    /// Image id, a digest of the content.
     pub id: String,
-    /// For example `linux/amd64`.
+    /// Platform, for example `linux/amd64`.
     pub platform: String,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
@@ -36,10 +36,10 @@ struct Inspected {
     size: u64,
 }
 
-/// The facts of those references that the engine has; the others are left out.
+/// Returns the facts about images, by reference. Images that the engine does not have are left out.
 ///
 /// # Errors
-/// `docker.not-running`, or when the answer cannot be understood.
+/// Fails with `docker.not-running`, or with `docker.inspect-failed` if the output is malformed.
 pub fn inspect(references: &[String]) -> Result<BTreeMap<String, ImageFacts>> {
     if references.is_empty() {
         return Ok(BTreeMap::new());
@@ -54,30 +54,28 @@ pub fn inspect(references: &[String]) -> Result<BTreeMap<String, ImageFacts>> {
         engine::require()?;
         return Err(engine::not_running(None).cause(stderr.trim()));
     }
-    // Missing images make the exit code 1; the found ones are printed all the same.
+    // If an image is missing, the exit code is 1, but the found images are printed.
     if !output.success() && !stderr.contains("No such image") {
-        return Err(
-            output.to_error("docker.inspect-failed", "docker cannot say which images it has")
-        );
+        return Err(output.to_error("docker.inspect-failed", "cannot list images with docker"));
     }
     found(references, &output.stdout_text())
 }
 
-/// Those of the images that the engine does not have, or has with another content.
+/// Returns those of the images that the engine does not have, or has with another content.
 ///
 /// # Errors
-/// As [`inspect`].
+/// Fails like [`inspect`].
 pub fn missing(images: Vec<Image>) -> Result<Vec<Image>> {
     let references: Vec<_> = images.iter().map(|image| image.reference.clone()).collect();
     let facts = inspect(&references)?;
     Ok(not_among(images, &facts))
 }
 
-/// Takes names of images away, and with the last name of one its content; gives those that went. What a container
-/// runs, or what another name keeps, the engine keeps.
+/// Removes the names of images, and returns the removed ones. The engine deletes the content of an image with its last
+/// name, and keeps images that a container uses.
 ///
 /// # Errors
-/// As [`inspect`].
+/// Fails like [`inspect`].
 pub fn remove(images: &[Image]) -> Result<Vec<String>> {
     let references: Vec<_> = images.iter().map(|image| image.reference.clone()).collect();
     let there = inspect(&references)?;
@@ -101,13 +99,13 @@ fn not_among(images: Vec<Image>, facts: &BTreeMap<String, ImageFacts>) -> Vec<Im
 
 fn found(references: &[String], stdout: &str) -> Result<BTreeMap<String, ImageFacts>> {
     let inspected: Vec<Inspected> = serde_json::from_str(stdout.trim()).map_err(|error| {
-        Error::internal("docker.inspect-failed", "docker's list of images cannot be understood")
+        Error::internal("docker.inspect-failed", "cannot parse docker's list of images")
             .cause(error.to_string())
     })?;
     let mut facts = BTreeMap::new();
     for reference in references {
         let wanted = familiar(reference);
-        if let Some(image) = inspected.iter().find(|image| image.answers(&wanted)) {
+        if let Some(image) = inspected.iter().find(|image| image.has_name(&wanted)) {
             facts.insert(reference.clone(), image.facts());
         }
     }
@@ -115,7 +113,7 @@ fn found(references: &[String], stdout: &str) -> Result<BTreeMap<String, ImageFa
 }
 
 impl Inspected {
-    fn answers(&self, wanted: &str) -> bool {
+    fn has_name(&self, wanted: &str) -> bool {
         let names = self.repo_tags.iter().chain(&self.repo_digests).flatten();
         self.id == wanted
             || self.id.strip_prefix("sha256:") == Some(wanted)
@@ -131,8 +129,8 @@ impl Inspected {
     }
 }
 
-/// The short form of a reference: no default registry, always a tag or digest. `NAME:TAG@DIGEST` is known by its
-/// digest.
+/// The short form of a reference: without the default registry, with a tag or digest. `NAME:TAG@DIGEST` becomes
+/// `NAME@DIGEST`.
 fn familiar(reference: &str) -> String {
     let mut name = reference;
     for prefix in ["docker.io/", "index.docker.io/"] {
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_known_in_all_their_forms() {
+    fn images_are_found_by_every_form_of_reference() {
         let asked = strings(&[
             "todo",
             "docker.io/library/node:22-slim",
@@ -202,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn a_registrys_port_is_no_tag() {
+    fn port_of_a_registry_is_not_a_tag() {
         assert_eq!(familiar("localhost:5000/todo"), "localhost:5000/todo:latest");
         assert_eq!(familiar("localhost:5000/todo:1"), "localhost:5000/todo:1");
     }
 
     #[test]
-    fn another_content_under_the_same_name_is_missing() {
+    fn image_with_other_content_is_missing() {
         let facts = found(&strings(&["todo:0123"]), TWO).unwrap();
         let images = vec![
             image("todo:0123", "sha256:aa"),

@@ -1,9 +1,9 @@
-//! What the plugins around Docker share: is the engine there, which images does it have, and how do they get into
-//! nodes that are containers of it.
+//! Library for plugins that use Docker: the state of the engine, its images, and delivery of images to nodes that are
+//! containers.
 //!
-//! A library, not a plugin. It asks the engine only through the `docker` program; who uses it requests
-//! `docker version --format *`, `docker info --format *`, `docker image inspect **` and `docker image rm *`, and for nodes
-//! `docker port * *`, `docker save **` and the commands inside of them that `Runtime`, `node` and `room` name.
+//! It uses the engine only through the program `docker`. A plugin that uses this library must request `process-exec` for
+//! `docker version --format *`, `docker info --format *`, `docker image inspect **` and `docker image rm *`; for nodes
+//! also for `docker port * *`, `docker save **`, and `docker exec` with the commands in `store::Runtime`, `node` and `room`.
 
 mod engine;
 mod image;

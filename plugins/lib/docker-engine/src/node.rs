@@ -1,24 +1,24 @@
-//! Nodes that are containers of the engine: whether the API server inside of one is well.
+//! Nodes in containers: the health of the API server.
 
 use std::time::Duration;
 use todohost_plugin::process::{Command, Output};
 use todohost_plugin::{ErrorKind, Result};
 
-/// What the API server inside of a node says of itself.
+/// Health of the API server in a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// It is well.
-    Well,
-    /// It could not be asked.
+    /// The API server is ready.
+    Healthy,
+    /// The health could not be read.
     Unknown,
-    /// It does not answer, or says what is wrong.
-    Sick(String),
+    /// The API server has this problem, or does not answer.
+    Unhealthy(String),
 }
 
-/// Asks with the node's own `kubectl`. One that is not where it should be says nothing about the server.
+/// Reads the health with the `kubectl` in the node. If that does not exist, the health is unknown.
 ///
 /// # Errors
-/// When `docker` may not be asked.
+/// Fails if `docker` is not granted.
 pub fn health(node: &str, kubectl: &str, kubeconfig: &str) -> Result<Health> {
     let output = Command::new("docker")
         .args(["exec", node, kubectl, &format!("--kubeconfig={kubeconfig}")])
@@ -28,31 +28,31 @@ pub fn health(node: &str, kubectl: &str, kubeconfig: &str) -> Result<Health> {
     match output {
         Ok(output) => Ok(judge(&output)),
         Err(error) if error.kind == ErrorKind::Timeout => {
-            Ok(Health::Sick("its API server does not answer".to_owned()))
+            Ok(Health::Unhealthy("its API server does not answer".to_owned()))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Nothing answers where the server should be.
-const SILENT: [&str; 4] =
+/// Messages about a server that does not answer.
+const UNREACHABLE: [&str; 4] =
     ["was refused", "connection refused", "Unable to connect to the server", "i/o timeout"];
-/// It answers that something in it is wrong.
-const SICK: [&str; 3] = ["InternalError", "ServiceUnavailable", "[-]"];
+/// Messages of a server that reports a problem.
+const NOT_READY: [&str; 3] = ["InternalError", "ServiceUnavailable", "[-]"];
 
 fn judge(output: &Output) -> Health {
     if output.success() {
-        return Health::Well;
+        return Health::Healthy;
     }
     let stderr = output.stderr_text();
-    if SILENT.iter().any(|sign| stderr.contains(sign)) {
-        return Health::Sick("its API server does not answer".to_owned());
+    if UNREACHABLE.iter().any(|sign| stderr.contains(sign)) {
+        return Health::Unhealthy("its API server does not answer".to_owned());
     }
-    if SICK.iter().any(|sign| stderr.contains(sign)) {
+    if NOT_READY.iter().any(|sign| stderr.contains(sign)) {
         let failed = stderr.lines().find_map(|line| line.trim().strip_prefix("[-]"));
         let part = failed.and_then(|line| line.split_whitespace().next());
         let part = part.map(|part| format!(": {part} fails")).unwrap_or_default();
-        return Health::Sick(format!("its API server is not well{part}"));
+        return Health::Unhealthy(format!("its API server is not ready{part}"));
     }
     Health::Unknown
 }
@@ -61,25 +61,31 @@ fn judge(output: &Output) -> Health {
 mod tests {
     use super::*;
 
-    fn said(code: i32, stderr: &str) -> Health {
+    fn health_after(code: i32, stderr: &str) -> Health {
         let (stdout, stderr) = (Vec::new(), stderr.as_bytes().to_vec());
         judge(&Output { code: Some(code), stdout, stderr, truncated: false })
     }
 
     #[test]
-    fn only_a_server_that_is_known_to_be_sick_is() {
-        assert_eq!(said(0, ""), Health::Well);
+    fn unrelated_failure_leaves_the_health_unknown() {
+        assert_eq!(health_after(0, ""), Health::Healthy);
         let silent = "The connection to the server lab-control-plane:6443 was refused - did you specify the right host or port?\n";
-        assert_eq!(said(1, silent), Health::Sick("its API server does not answer".into()));
+        assert_eq!(
+            health_after(1, silent),
+            Health::Unhealthy("its API server does not answer".into())
+        );
         let failing = "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\nError from server (InternalError): an error on the server\n";
-        assert_eq!(said(1, failing), Health::Sick("its API server is not well: etcd fails".into()));
-        // Nothing about the server: another image, or a node that has just gone.
+        assert_eq!(
+            health_after(1, failing),
+            Health::Unhealthy("its API server is not ready: etcd fails".into())
+        );
+        // These messages are about the node image or a deleted node, not about the server.
         for text in [
             "OCI runtime exec failed: exec: \"kubectl\": executable file not found in $PATH\n",
             "Error response from daemon: No such container: x\n",
             "",
         ] {
-            assert_eq!(said(126, text), Health::Unknown, "{text}");
+            assert_eq!(health_after(126, text), Health::Unknown, "{text}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Where a port of a container came out on this machine.
+//! Published ports of containers.
 
 use std::time::Duration;
 use todohost_plugin::Result;
 use todohost_plugin::process::Command;
 
-/// The port of this machine that leads to one of a container; a port that is not published is an answer, no failure.
+/// Returns the port of this machine on which a container's port is published, or `None` if it is not published.
 ///
 /// # Errors
-/// When `docker` may not be asked.
+/// Fails if `docker` is not granted.
 pub fn published(container: &str, port: u16) -> Result<Option<u16>> {
     let output = Command::new("docker")
         .args(["port", container, &format!("{port}/tcp")])
@@ -16,18 +16,18 @@ pub fn published(container: &str, port: u16) -> Result<Option<u16>> {
     Ok(parse(&output.stdout_text()))
 }
 
-/// The container of the user's that a port of this machine leads to; whoever cannot be asked names none. Docker
-/// Desktop's own containers are not the user's.
+/// Returns the user's container that publishes a port of this machine; `None` also if `docker` fails. Docker Desktop's
+/// own containers do not count.
 pub fn publisher(port: u16) -> Option<String> {
     let output = Command::new("docker")
         .args(["ps", "--filter", &format!("publish={port}/tcp"), "--format", "{{.Names}}"])
         .timeout(Duration::from_secs(10))
         .run()
         .ok()?;
-    first_of_the_users(&output.stdout_text()).filter(|_| output.success())
+    first_of_user(&output.stdout_text()).filter(|_| output.success())
 }
 
-fn first_of_the_users(names: &str) -> Option<String> {
+fn first_of_user(names: &str) -> Option<String> {
     names.lines().find(|name| !name.is_empty() && !name.starts_with("desktop-")).map(str::to_owned)
 }
 
@@ -41,15 +41,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_own_containers_publish_nothing_of_the_users() {
-        let user = first_of_the_users("desktop-control-plane\nother-control-plane\n");
+    fn containers_of_docker_desktop_are_skipped() {
+        let user = first_of_user("desktop-control-plane\nother-control-plane\n");
         assert_eq!(user.as_deref(), Some("other-control-plane"));
-        assert_eq!(first_of_the_users("desktop-control-plane\n"), None);
-        assert_eq!(first_of_the_users("\n"), None);
+        assert_eq!(first_of_user("desktop-control-plane\n"), None);
+        assert_eq!(first_of_user("\n"), None);
     }
 
     #[test]
-    fn the_published_port_is_read() {
+    fn published_port_is_parsed() {
         assert_eq!(parse("127.0.0.1:49153\n"), Some(49153));
         assert_eq!(parse("[::1]:49154\n"), Some(49154));
         assert_eq!(parse(""), None);

@@ -1,15 +1,15 @@
-//! Whether the engine, and nodes that are containers of it, have what Kubernetes needs.
+//! Warnings about an engine or nodes with too few resources for Kubernetes.
 
 use std::time::Duration;
 use todohost_plugin::process::Command;
 
 const GIB: u64 = 1 << 30;
-/// With less, pods are evicted or killed soon after the first ones run.
+/// Minimum in bytes. With less, pods are evicted or killed soon after the first ones run.
 const LEAST_MEMORY: u64 = 2 * GIB;
-/// With less, an image or two more do not fit.
+/// Minimum of free bytes, enough for one or two images.
 const LEAST_DISK: u64 = 2 * GIB;
 
-/// What the engine is short of, one line each; whoever cannot be asked says nothing.
+/// Returns a line for each resource that the engine lacks; none if the engine does not answer.
 pub fn of_engine() -> Vec<String> {
     let output = Command::new("docker")
         .args(["info", "--format", "{{.MemTotal}} {{.NCPU}}"])
@@ -30,19 +30,19 @@ fn read(text: &str) -> Vec<String> {
     let mut short = Vec::new();
     if memory < LEAST_MEMORY {
         short.push(format!(
-            "the Docker engine has {} of memory, Kubernetes wants 2 GiB and more{WHERE}",
+            "the Docker engine has {} of memory, but Kubernetes needs 2 GiB{SETTINGS}",
             gibibytes(memory)
         ));
     }
     if cpus < 2 {
-        short.push(format!("the Docker engine has one processor, Kubernetes wants two{WHERE}"));
+        short.push(format!("the Docker engine has one processor, but Kubernetes needs two{SETTINGS}"));
     }
     short
 }
 
-const WHERE: &str = " (Docker Desktop: Settings, Resources)";
+const SETTINGS: &str = "; in Docker Desktop, change it under Settings, Resources";
 
-/// What a node's disk is short of, where it is.
+/// Returns a line about a node's disk if it is almost full.
 pub fn of_node(node: &str) -> Option<String> {
     let output = Command::new("docker")
         .args(["exec", node, "df", "-P", "-k", "/var"])
@@ -52,13 +52,13 @@ pub fn of_node(node: &str) -> Option<String> {
     let free = free(&output.stdout_text())?;
     (free < LEAST_DISK).then(|| {
         format!(
-            "{} are free on the disk of {node}: images may not fit; `docker system df` shows what takes the room",
+            "the disk of {node} has only {} free, images may not fit; `docker system df` shows the disk usage",
             gibibytes(free)
         )
     })
 }
 
-/// The free bytes in an answer of `df -P -k`, of which the last line is about the folder.
+/// The free bytes in the output of `df -P -k`.
 fn free(text: &str) -> Option<u64> {
     let line = text.lines().nth(1)?;
     line.split_whitespace().nth(3)?.parse::<u64>().ok()?.checked_mul(1024)
@@ -74,20 +74,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_that_is_too_small_is_told() {
+    fn engine_with_few_resources_is_reported() {
         assert_eq!(read("8323289088 8\n"), Vec::<String>::new());
         let short = read("1999000000 1\n");
         assert_eq!(short.len(), 2);
         assert!(short[0].contains("1.8 GiB of memory"), "{short:?}");
         assert!(short[1].contains("one processor"), "{short:?}");
-        // Nothing is known of one that does not answer.
+        // The resources are unknown if the engine does not answer.
         for text in ["0 0\n", "", "error", "12"] {
             assert_eq!(read(text), Vec::<String>::new(), "{text:?}");
         }
     }
 
     #[test]
-    fn the_free_part_of_a_disk_is_read() {
+    fn free_bytes_of_a_disk_are_parsed() {
         let text = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 61202244 59000000 1048576 99% /var\n";
         assert_eq!(free(text), Some(GIB));
         assert_eq!(free("df: /var: No such file or directory\n"), None);

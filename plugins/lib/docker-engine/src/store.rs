@@ -1,4 +1,4 @@
-//! The image stores of nodes that are containers of the engine: what they have, and bringing images there.
+//! Image stores of nodes that are containers: lists, delivers and deletes images.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use todohost_plugin::process::{self, Command, SinkOutput};
 use todohost_plugin::target::Delivered;
 use todohost_plugin::{Image, Result};
 
-/// What runs the containers inside of a node, and so keeps the images.
+/// Container runtime of a node, which owns the image store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
-    /// containerd, with Kubernetes' images in a namespace of their own.
+    /// containerd; images of Kubernetes are in the namespace `k8s.io`.
     Containerd,
-    /// An engine of the node's own.
+    /// A Docker engine in the node.
     Docker,
 }
 
 impl Runtime {
-    /// Prints the names of all images, one per line.
+    /// Command that prints the names of all images, one per line.
     const fn list(self) -> &'static [&'static str] {
         match self {
             Self::Containerd => &["ctr", "--namespace=k8s.io", "images", "list", "--quiet"],
@@ -25,8 +25,7 @@ impl Runtime {
         }
     }
 
-    /// Prints the digests of everything that images are made of, one per line, where such parts can be left out of an
-    /// archive.
+    /// Command that prints the digests of all blobs, one per line. `None` if the runtime needs complete archives.
     const fn contents(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Containerd => Some(&["ctr", "--namespace=k8s.io", "content", "list", "--quiet"]),
@@ -34,7 +33,7 @@ impl Runtime {
         }
     }
 
-    /// Prints names and digests of all images, where names are not all there is to take away.
+    /// Command that prints the names and digests of all images. `None` if removing the names deletes an image.
     const fn table(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Containerd => Some(&["ctr", "--namespace=k8s.io", "images", "list"]),
@@ -42,7 +41,7 @@ impl Runtime {
         }
     }
 
-    /// Takes away the names that follow.
+    /// Command that removes the names given as arguments.
     const fn remove(self) -> &'static [&'static str] {
         match self {
             Self::Containerd => &["ctr", "--namespace=k8s.io", "images", "remove"],
@@ -50,7 +49,7 @@ impl Runtime {
         }
     }
 
-    /// Reads an archive of images.
+    /// Command that imports an archive of images.
     const fn import(self) -> &'static [&'static str] {
         match self {
             Self::Containerd => {
@@ -64,17 +63,17 @@ impl Runtime {
 /// Full names of the images in one node's store.
 pub type Store = BTreeSet<String>;
 
-/// The stores of the nodes, in their order.
+/// Lists the images in the stores of the nodes, in the order of the nodes.
 ///
 /// # Errors
-/// When a node cannot be asked.
+/// Fails with `node.images-unknown` if a node cannot list its images.
 pub fn of(nodes: &[String], runtime: Runtime) -> Result<Vec<Store>> {
     nodes
         .iter()
         .map(|node| {
             let output = in_node(node, runtime.list()).run()?;
             if !output.success() {
-                let message = format!("the node {node} cannot say which images it has");
+                let message = format!("cannot list the images on the node {node}");
                 return Err(output.to_error("node.images-unknown", message));
             }
             Ok(names(&output.stdout_text()))
@@ -82,21 +81,21 @@ pub fn of(nodes: &[String], runtime: Runtime) -> Result<Vec<Store>> {
         .collect()
 }
 
-/// Those of the images that a node lacks.
+/// Returns those of the images that are missing on at least one node.
 ///
 /// # Errors
-/// As [`of`].
+/// Fails like [`of`].
 pub fn missing(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<Vec<Image>> {
     let stores = of(nodes, runtime)?;
     Ok(images.into_iter().filter(|image| !in_all(&stores, &image.reference)).collect())
 }
 
-/// Straight from the engine's store into those of all nodes that lack something, at the same time, and only the layers
-/// that each lacks: no file between.
+/// Streams images from the engine's store into the stores of all nodes that lack one, at the same time and without a
+/// temporary file. Each node receives only the layers that it lacks.
 ///
 /// # Errors
-/// As [`of`], and `node.load-failed` when a node does not take them.
-pub fn bring(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<Vec<Delivered>> {
+/// Fails like [`of`], and with `node.load-failed` if a node cannot import the images.
+pub fn deliver(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<Vec<Delivered>> {
     let stores = of(nodes, runtime)?;
     let lacking: Vec<&str> = images
         .iter()
@@ -110,7 +109,7 @@ pub fn bring(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<V
         .filter(|(_, store)| !has_all(store))
         .map(|(node, _)| node.as_str())
         .collect();
-    // One archive has them all, and layers that are in several: all of it is told with the first.
+    // All images are in one archive and can share layers, so all bytes count for the first image.
     let mut sent = Some(if needy.is_empty() { 0 } else { send(&needy, runtime, &lacking)? });
     let delivered = |image: Image| {
         let already_there = in_all(&stores, &image.reference);
@@ -120,20 +119,20 @@ pub fn bring(nodes: &[String], runtime: Runtime, images: Vec<Image>) -> Result<V
     Ok(images.into_iter().map(delivered).collect())
 }
 
-/// Brings images to all these nodes; gives the bytes that it took.
+/// Streams images to the nodes, and returns the number of bytes.
 fn send(nodes: &[&str], runtime: Runtime, references: &[&str]) -> Result<u64> {
-    let (count, places) = (references.len(), nodes.join(", "));
-    let _progress = Progress::new(&format!("bring {count} images to {places}"));
+    let (count, nodes_list) = (references.len(), nodes.join(", "));
+    let _progress = Progress::new(&format!("copy {count} images to {nodes_list}"));
     let mut sinks = Vec::new();
     for node in nodes {
         sinks.push((import(node, runtime), contents(node, runtime)?));
     }
-    let fed = distribute(references, sinks)?;
-    let mut sent: u64 = fed.iter().map(|one| one.bytes).sum();
-    // A layer may have been collected since its node was asked: those get everything.
+    let outputs = distribute(references, sinks)?;
+    let mut sent: u64 = outputs.iter().map(|one| one.bytes).sum();
+    // A node may have deleted a layer after it was listed. These nodes receive the complete archive.
     let failed: Vec<&str> = nodes
         .iter()
-        .zip(&fed)
+        .zip(&outputs)
         .filter(|(_, one)| !one.output.success())
         .map(|(node, _)| *node)
         .collect();
@@ -144,17 +143,17 @@ fn send(nodes: &[&str], runtime: Runtime, references: &[&str]) -> Result<u64> {
     for (node, one) in failed.iter().zip(distribute(references, sinks)?) {
         sent += one.bytes;
         if !one.output.success() {
-            let message = format!("the node {node} did not take the images");
+            let message = format!("cannot load the images into the node {node}");
             return Err(one.output.to_error("node.load-failed", message).help(DISK));
         }
     }
     Ok(sent)
 }
 
-/// Takes images away from all nodes; gives the references of those that went from one at least.
+/// Deletes images on all nodes, and returns the references of those that were deleted on at least one node.
 ///
 /// # Errors
-/// As [`of`].
+/// Fails like [`of`].
 pub fn remove(nodes: &[String], runtime: Runtime, images: &[Image]) -> Result<Vec<String>> {
     let before = of(nodes, runtime)?;
     let there = |store: &Store, image: &&Image| store.contains(&full_name(&image.reference));
@@ -187,8 +186,8 @@ fn in_node(node: &str, command: &[&str]) -> Command {
         .timeout(Duration::from_secs(30))
 }
 
-/// Names that are digests: Kubernetes' own for an image, which keep its content when the others are gone. Those of the
-/// images that no other name is left for.
+/// Returns the digest names of images of which all other names are in `names`. Kubernetes adds a digest name to each
+/// image, which keeps the content after the other names are removed.
 fn aliases(table: &str, names: &[String]) -> Vec<String> {
     let rows = || {
         table.lines().skip(1).filter_map(|line| {
@@ -207,12 +206,12 @@ fn aliases(table: &str, names: &[String]) -> Vec<String> {
         .collect()
 }
 
-const DISK: &str = "look at the disk with `docker system df`, then run the deploy again";
+const DISK: &str = "check the disk with `docker system df`, then run the deploy again";
 
 fn distribute(references: &[&str], sinks: Vec<(Command, Vec<String>)>) -> Result<Vec<SinkOutput>> {
     let distributed = process::distribute(&save(references), sinks)?;
     if !distributed.source.success() {
-        let message = format!("the engine does not give out {}", references.join(", "));
+        let message = format!("cannot save {} from the engine", references.join(", "));
         return Err(distributed.source.to_error("node.save-failed", message).help(DISK));
     }
     Ok(distributed.sinks)
@@ -225,12 +224,12 @@ fn import(node: &str, runtime: Runtime) -> Command {
         .timeout(Duration::from_mins(10))
 }
 
-/// What a node has already, by the names that it has in an archive of images. Not its snapshots: of those nobody can
-/// make an image again.
+/// Lists the blobs on a node by their paths in an archive of images. Snapshots are not listed, because they cannot
+/// become an image again.
 fn contents(node: &str, runtime: Runtime) -> Result<Vec<String>> {
     let Some(list) = runtime.contents() else { return Ok(Vec::new()) };
     let output = in_node(node, list).run()?;
-    // Without an answer everything is sent.
+    // If the list fails, the node receives the complete archive.
     Ok(if output.success() { blobs(&output.stdout_text()) } else { Vec::new() })
 }
 
@@ -239,7 +238,7 @@ fn blobs(text: &str) -> Vec<String> {
     digests.map(|(algorithm, digest)| format!("blobs/{algorithm}/{digest}")).collect()
 }
 
-/// Writes an archive of images of the engine.
+/// Command that prints an archive of the engine's images.
 pub fn save(references: &[&str]) -> Command {
     Command::new("docker")
         .arg("save")
@@ -247,18 +246,18 @@ pub fn save(references: &[&str]) -> Command {
         .timeout(Duration::from_mins(10))
 }
 
-/// Names of images, one per line, as full ones.
+/// Parses names of images, one per line, into full names.
 pub fn names(text: &str) -> Store {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(full_name).collect()
 }
 
-/// Whether every node has an image. Its tag is named after its content, so having the name is having it.
+/// Reports whether every node has an image. The name is sufficient, because the tag is derived from the content.
 pub fn in_all(stores: &[Store], reference: &str) -> bool {
     let name = full_name(reference);
     !stores.is_empty() && stores.iter().all(|store| store.contains(&name))
 }
 
-/// A reference as the node's store has it: with registry, repository and tag.
+/// The form of a reference in the node's store: with registry, repository and tag.
 fn full_name(reference: &str) -> String {
     let (first, rest) = reference.split_once('/').unwrap_or(("", reference));
     let has_registry = first.contains(['.', ':']) || first == "localhost";
@@ -276,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_completed_as_the_store_does() {
+    fn full_name_has_registry_and_tag() {
         assert_eq!(full_name("todo:1"), "docker.io/library/todo:1");
         assert_eq!(full_name("team/todo"), "docker.io/team/todo:latest");
         assert_eq!(full_name("localhost:5000/todo:1"), "localhost:5000/todo:1");
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_full_names_are_the_same_image() {
+    fn short_and_full_names_are_equal() {
         let store = names("todo:1\r\n\ndocker.io/team/todo:2\n");
         assert!(in_all(std::slice::from_ref(&store), "todo:1"));
         assert!(in_all(std::slice::from_ref(&store), "team/todo:2"));
@@ -292,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_named_as_archives_name_them() {
+    fn blobs_have_the_paths_of_an_archive() {
         assert_eq!(blobs("sha256:ab\n sha512:cd \n\n"), ["blobs/sha256/ab", "blobs/sha512/cd"]);
     }
 
     #[test]
-    fn an_images_digest_goes_with_its_last_name() {
+    fn digest_name_is_removed_with_the_last_other_name() {
         let table = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n\
             docker.io/library/todo:1 application/x sha256:aa 1 MiB linux/amd64 -\n\
             sha256:11 application/x sha256:aa 1 MiB linux/amd64 -\n\
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_has_to_be_on_every_node() {
+    fn image_must_be_on_every_node() {
         let with = names("a:1");
         assert!(in_all(&[with.clone(), with.clone()], "a:1"));
         assert!(!in_all(&[with, Store::new()], "a:1"));

@@ -1,8 +1,8 @@
-//! Kubernetes quantities: `1000m` is `1`, `1Gi` is `1024Mi`.
+//! Parses Kubernetes quantities: `1000m` is `1`, `1Gi` is `1024Mi`.
 
 use serde_json::Value;
 
-/// Billionths, as exact as the API server is.
+/// Parses a quantity into billionths, the precision of the API server. `None` if it is malformed or too large.
 pub fn parse(value: &Value) -> Option<i128> {
     match value {
         Value::String(text) => parse_text(text),
@@ -37,7 +37,7 @@ fn parse_text(text: &str) -> Option<i128> {
         .map(|billionths| sign * billionths)
 }
 
-/// The power of two and the power of ten of a suffix.
+/// Exponents of two and of ten for a suffix.
 fn scale(suffix: &str) -> Option<(u32, i32)> {
     Some(match suffix {
         "" => (0, 0),
@@ -60,7 +60,7 @@ fn scale(suffix: &str) -> Option<(u32, i32)> {
     })
 }
 
-/// Times a power of ten; what is finer than a billionth is rounded up.
+/// Multiplies by a power of ten. Fractions of a billionth are rounded up.
 fn shift(value: i128, exponent: i32) -> Option<i128> {
     let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
     if exponent >= 0 {
@@ -75,7 +75,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_same_amount_is_written_in_many_ways() {
+    fn notations_of_the_same_amount_are_equal() {
         for (one, two) in [
             (json!("1000m"), json!(1)),
             (json!(0.5), json!("500m")),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_no_quantity() {
+    fn malformed_text_is_refused() {
         for text in [
             "",
             "m",

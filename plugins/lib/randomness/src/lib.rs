@@ -1,15 +1,15 @@
-//! Gives libraries inside a plugin the host's randomness.
+//! Connects libraries in a plugin to the host's randomness.
 //!
-//! `getrandom`, which hash tables draw their seeds from, knows no source on a target without a system and would
-//! call JavaScript. The flag in `.cargo/config.toml` makes it call this crate instead. A plugin whose libraries
-//! draw randomness names the crate once: `use todohost_randomness as _;`.
+//! On `wasm32-unknown-unknown`, `getrandom` (the source of seeds for hash tables) would call JavaScript. A flag in
+//! `.cargo/config.toml` makes it call this crate instead. A plugin with libraries that use `getrandom` imports the
+//! crate once: `use todohost_randomness as _;`.
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod hook {
-    /// Fills `length` bytes from `target` on.
+    /// Fills `length` bytes, beginning at `target`.
     ///
     /// # Safety
-    /// `getrandom` promises that the bytes may be written.
+    /// The caller, `getrandom`, guarantees that the bytes can be written.
     #[unsafe(no_mangle)]
     unsafe extern "Rust" fn __getrandom_v03_custom(
         target: *mut u8,

@@ -1,7 +1,7 @@
-//! The target `context`: a cluster of which nothing is known but a context of the kubeconfig.
+//! The target `context`: any cluster with a context in the kubeconfig.
 //!
-//! It is used only where it is named: an address of this machine may as well be the end of a tunnel to somewhere else,
-//! so that no context is ever local enough to be chosen by itself. Nothing is started, created or taken away.
+//! The host uses it only if the user names it. A loopback address can be a tunnel to another machine, so a context never
+//! counts as local. The target does not create, start or delete clusters.
 
 mod registry;
 
@@ -20,26 +20,26 @@ struct Options {
     images_via: ImagesVia,
 }
 
-/// How built images get to the cluster.
+/// Delivery of built images to the cluster.
 #[derive(Debug, Deserialize, Clone, Copy, PartialEq, Eq, Default)]
 #[serde(rename_all = "kebab-case")]
 enum ImagesVia {
-    /// Not at all.
+    /// Images are not delivered.
     #[default]
     Nothing,
-    /// Through the registry that their names begin with.
+    /// Images are pushed to the registry in their names.
     Registry,
-    /// The cluster runs what the engine has.
+    /// The cluster runs the images of the Docker engine.
     SharedDaemon,
 }
 
 impl Options {
     fn context(&self) -> Result<&str> {
         self.context.as_deref().ok_or_else(|| {
-            Error::invalid_input("context.not-named", "the target `context` does not say which one")
+            Error::invalid_input("context.not-named", "the target `context` has no option `context`")
                 .help(
-                    "name it in todohost.toml, e.g. [targets.lab] plugin = \"context\", options = { context = \"lab\" }, \
-                     and deploy with --target lab; `kubectl config get-contexts` lists them",
+                    "set it in todohost.toml, e.g. [targets.lab] plugin = \"context\", options = { context = \"lab\" }, \
+                     and deploy with --target lab; `kubectl config get-contexts` lists your contexts",
                 )
         })
     }
@@ -60,9 +60,9 @@ impl Target for AnyContext {
         }
         Err(Error::unavailable(
             "context.missing",
-            format!("there is no context {wanted} in your kubeconfig"),
+            format!("your kubeconfig has no context {wanted}"),
         )
-        .help("`kubectl config get-contexts` lists those that there are; another file: export KUBECONFIG=FILE"))
+        .help("`kubectl config get-contexts` lists your contexts; export KUBECONFIG=FILE selects another file"))
     }
 
     fn connect(options: Options) -> Result<Connection> {
@@ -71,7 +71,7 @@ impl Target for AnyContext {
 
     fn images_via(options: Options) -> Result<ImageRoute> {
         match options.images_via {
-            ImagesVia::Nothing => Err(no_way(&options)),
+            ImagesVia::Nothing => Err(no_image_route(&options)),
             ImagesVia::Registry => Ok(ImageRoute::Registry),
             ImagesVia::SharedDaemon => Ok(ImageRoute::SharedDaemon),
         }
@@ -79,7 +79,7 @@ impl Target for AnyContext {
 
     fn missing_images(options: Options, images: Vec<Image>) -> Result<Vec<Image>> {
         match options.images_via {
-            ImagesVia::Nothing => Err(no_way(&options)),
+            ImagesVia::Nothing => Err(no_image_route(&options)),
             ImagesVia::Registry => registry::missing(images),
             ImagesVia::SharedDaemon => engine::missing(images),
         }
@@ -88,12 +88,12 @@ impl Target for AnyContext {
     fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
         match options.images_via {
             ImagesVia::Registry => registry::push(images),
-            // The host asks for the route first, and delivers nothing where the engine is shared.
-            ImagesVia::Nothing | ImagesVia::SharedDaemon => Err(no_way(&options)),
+            // The host reads the route first, and does not deliver images to a cluster that shares the engine.
+            ImagesVia::Nothing | ImagesVia::SharedDaemon => Err(no_image_route(&options)),
         }
     }
 
-    /// What was pushed to a registry is the registry's to keep.
+    /// Pushed images stay in their registry.
     fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
         match options.images_via {
             ImagesVia::SharedDaemon => engine::remove(&images),
@@ -101,7 +101,7 @@ impl Target for AnyContext {
         }
     }
 
-    /// Where the API server answers on this machine, node ports may, too; the host looks before it says so.
+    /// If the API server is at a loopback address, node ports may be, too. The host verifies the URL before it shows it.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let wanted = options.context()?;
         let here = workspace::contexts()?
@@ -117,24 +117,27 @@ impl Target for AnyContext {
         let context = options.context()?;
         Err(Error::unsupported(
             "context.not-ours",
-            format!("nothing behind the context {context} was made by this target"),
+            format!("this target did not create the cluster of the context {context}"),
         )
         .help(
-            "delete the cluster with the tool that made it; `todohost delete` takes the app away",
+            "delete the cluster with the tool that created it; `todohost delete` deletes only the app",
         ))
     }
 }
 
-/// What the kubeconfig says; whether the API server answers, the host sees when it connects.
+/// Status from the kubeconfig alone. The host contacts the API server when it connects.
 fn status(wanted: Option<&str>, contexts: &[Context]) -> Status {
     let Some(wanted) = wanted else {
-        return Status::new(State::Absent, "none is named: [targets.NAME] in todohost.toml does");
+        return Status::new(
+            State::Absent,
+            "no context named; set one in todohost.toml, [targets.NAME]",
+        );
     };
     match contexts.iter().find(|context| context.name == wanted) {
         None => Status::new(State::Absent, format!("the kubeconfig has no context {wanted}")),
         Some(context) if context.is_loopback() => Status::new(
             State::Ready,
-            format!("context {wanted} at {}: this machine, or a tunnel from it", context.host()),
+            format!("context {wanted} at {}: this machine or a tunnel", context.host()),
         ),
         Some(context) => Status::new(
             State::Ready,
@@ -143,15 +146,15 @@ fn status(wanted: Option<&str>, contexts: &[Context]) -> Status {
     }
 }
 
-fn no_way(options: &Options) -> Error {
+fn no_image_route(options: &Options) -> Error {
     let context = options.context.as_deref().unwrap_or_default();
     Error::unsupported(
         "context.no-image-route",
-        format!("nothing is known that brings built images to the context {context}"),
+        format!("cannot deliver built images to the context {context}"),
     )
     .help(
-        "say it in the target's options: imagesVia = \"registry\" pushes them to the registry that their names begin \
-         with, imagesVia = \"shared-daemon\" is for clusters that run the Docker engine's own images",
+        "set an option of the target: imagesVia = \"registry\" pushes images to the registry in their names, \
+         imagesVia = \"shared-daemon\" is for clusters that run the Docker engine's images",
     )
 }
 
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn no_context_is_ever_local() {
+    fn context_is_never_local() {
         for name in ["lab", "here"] {
             let status = status(Some(name), &contexts());
             assert_eq!((status.state, status.local), (State::Ready, false), "{name}");
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_and_nothing_is_offered() {
+    fn missing_context_is_absent_without_offer() {
         for name in [None, Some("gone")] {
             let status = status(name, &contexts());
             assert_eq!((status.state, status.offer), (State::Absent, None));
@@ -191,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_way_for_images_none_is_built_in_vain() {
+    fn missing_image_route_is_reported_before_the_build() {
         let asked = AnyContext::missing_images(Options::default(), Vec::new());
         assert_eq!(asked.unwrap_err().code, "context.no-image-route");
     }

@@ -1,4 +1,4 @@
-//! Images in the registry that their names begin with: which are there, and pushing those that are not.
+//! Images in the registry that their names contain: finds and pushes the missing ones.
 
 use std::time::Duration;
 use todohost_docker_engine as engine;
@@ -7,10 +7,10 @@ use todohost_plugin::process::Command;
 use todohost_plugin::target::Delivered;
 use todohost_plugin::{Error, Image, Result};
 
-/// Those of the images that their registry does not have.
+/// Returns those of the images that their registry does not have.
 ///
 /// # Errors
-/// When an image's name does not say which registry, or a registry does not answer.
+/// Fails if the name of an image does not contain a registry, or a registry does not answer.
 pub fn missing(images: Vec<Image>) -> Result<Vec<Image>> {
     let mut missing = Vec::new();
     for image in images {
@@ -31,19 +31,20 @@ fn has(reference: &str) -> Result<bool> {
         return Ok(true);
     }
     let stderr = output.stderr_text();
-    if says_missing(&stderr) {
+    if reports_missing(&stderr) {
         return Ok(false);
     }
     Err(Error::unavailable(
         "context.registry-unavailable",
-        format!("the registry {registry} cannot say whether it has {reference}"),
+        format!("cannot read from the registry {registry} whether {reference} exists"),
     )
     .because(stderr.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned))
-    .help(format!("see whether it answers: docker manifest inspect {reference}")))
+    .help(format!("try it by hand: docker manifest inspect {reference}")))
 }
 
-/// A registry says so in several ways; one that wants to know first who asks may not say more than that.
-fn says_missing(stderr: &str) -> bool {
+/// Reports whether the registry does not have the image. A registry that needs a login may answer `denied` for a missing
+/// image.
+fn reports_missing(stderr: &str) -> bool {
     const SIGNS: [&str; 6] = [
         "no such manifest",
         "manifest unknown",
@@ -56,10 +57,10 @@ fn says_missing(stderr: &str) -> bool {
     SIGNS.iter().any(|sign| stderr.contains(sign))
 }
 
-/// Pushes images from the engine's store; the engine sends only layers that the registry lacks.
+/// Pushes images from the engine's store. The engine sends only missing layers.
 ///
 /// # Errors
-/// `context.push-failed`, with what the registry said.
+/// Fails with `context.push-failed` and the registry's message.
 pub fn push(images: Vec<Image>) -> Result<Vec<Delivered>> {
     let progress = Progress::with_total("push images", images.len() as u64);
     let mut delivered = Vec::new();
@@ -72,10 +73,10 @@ pub fn push(images: Vec<Image>) -> Result<Vec<Delivered>> {
             .run()?;
         if !output.success() {
             engine::require()?;
-            let message = format!("the registry {registry} did not take {}", image.reference);
-            return Err(output
-                .to_error("context.push-failed", message)
-                .help(format!("log in: docker login {registry}; then run the deploy again")));
+            let message = format!("cannot push {} to the registry {registry}", image.reference);
+            return Err(output.to_error("context.push-failed", message).help(format!(
+                "log in with `docker login {registry}`, then run the deploy again"
+            )));
         }
         progress.advance(1);
         let Image { reference, size, .. } = image;
@@ -84,17 +85,17 @@ pub fn push(images: Vec<Image>) -> Result<Vec<Delivered>> {
     Ok(delivered)
 }
 
-/// The registry that a reference begins with.
+/// The registry at the beginning of a reference.
 fn named_in(reference: &str) -> Result<&str> {
     let registry = reference.split_once('/').map(|(first, _)| first);
     registry.filter(|first| first.contains(['.', ':']) || *first == "localhost").ok_or_else(|| {
         Error::invalid_input(
             "context.no-registry",
-            format!("the name of the image {reference} does not say in which registry it goes"),
+            format!("the name of the image {reference} has no registry"),
         )
         .help(
-            "name it so in todohost.toml, e.g. [images.\"registry.example/team/web\"]; and let the chart's pull \
-             policy be IfNotPresent, as Never would not fetch it",
+            "add the registry to the name in todohost.toml, e.g. [images.\"registry.example/team/web\"], and set the \
+             pull policy in the chart to IfNotPresent",
         )
     })
 }
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_has_to_name_its_registry() {
+    fn reference_without_registry_is_refused() {
         assert_eq!(named_in("registry.example/team/web:1").unwrap(), "registry.example");
         assert_eq!(named_in("localhost:5000/web:1").unwrap(), "localhost:5000");
         assert_eq!(named_in("localhost/web:1").unwrap(), "localhost");
@@ -116,11 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_image_is_no_silent_registry() {
-        assert!(says_missing("no such manifest: registry.example/web:1"));
-        assert!(says_missing("errors:\ndenied: requested access to the resource is denied\n"));
-        assert!(says_missing("manifest unknown: Manifest unknown"));
-        assert!(!says_missing("dial tcp: lookup registry.example: no such host"));
-        assert!(!says_missing("connect: connection refused"));
+    fn missing_image_differs_from_unreachable_registry() {
+        assert!(reports_missing("no such manifest: registry.example/web:1"));
+        assert!(reports_missing("errors:\ndenied: requested access to the resource is denied\n"));
+        assert!(reports_missing("manifest unknown: Manifest unknown"));
+        assert!(!reports_missing("dial tcp: lookup registry.example: no such host"));
+        assert!(!reports_missing("connect: connection refused"));
     }
 }

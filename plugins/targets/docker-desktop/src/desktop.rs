@@ -1,4 +1,4 @@
-//! Docker Desktop's own command: whether it runs, and starting it.
+//! The command `docker desktop`: reads the status of Docker Desktop and starts it.
 
 use serde::Deserialize;
 use std::time::Duration;
@@ -6,48 +6,48 @@ use todohost_plugin::log::Progress;
 use todohost_plugin::process::Command;
 use todohost_plugin::{Error, Result};
 
-/// What it says of itself while its engine does not answer.
+/// Status of Docker Desktop while its engine does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Desktop {
-    /// It can be started.
+    /// Docker Desktop can be started.
     Stopped,
-    /// It is on its way.
+    /// Docker Desktop is starting.
     Starting,
-    /// There is no such command, as before 4.37, or it does not answer.
-    Silent,
+    /// The command does not answer, or does not exist, as before version 4.37.
+    Unknown,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Said {
+struct DesktopStatus {
     status: String,
 }
 
-/// Asks it.
-pub fn ask() -> Desktop {
+/// Reads the status of Docker Desktop.
+pub fn detect() -> Desktop {
     let output = Command::new("docker")
         .args(["desktop", "status", "--format", "json"])
         .timeout(Duration::from_secs(5))
         .run();
-    output.map_or(Desktop::Silent, |output| read(&output.stdout_text()))
+    output.map_or(Desktop::Unknown, |output| parse(&output.stdout_text()))
 }
 
-fn read(text: &str) -> Desktop {
-    match serde_json::from_str::<Said>(text.trim()) {
-        Ok(said) if said.status == "starting" => Desktop::Starting,
-        // What it says of an engine that does not answer: stopped, or paused to save memory.
+fn parse(text: &str) -> Desktop {
+    match serde_json::from_str::<DesktopStatus>(text.trim()) {
+        Ok(desktop) if desktop.status == "starting" => Desktop::Starting,
+        // While the engine does not answer, the other statuses are stopped, and paused to save memory.
         Ok(_) => Desktop::Stopped,
-        Err(_) => Desktop::Silent,
+        Err(_) => Desktop::Unknown,
     }
 }
 
-/// Starts it, and waits until its engine runs.
+/// Starts Docker Desktop and waits until its engine runs.
 ///
 /// # Errors
-/// `docker-desktop.start-failed`, with what it says.
+/// Fails with `docker-desktop.start-failed` and the last lines of the command's output.
 pub fn start() -> Result<()> {
     let progress = Progress::new("start Docker Desktop");
-    progress.message("a minute, more after an update");
+    progress.message("takes about a minute, longer after an update");
     let output = Command::new("docker")
         .args(["desktop", "start", "--timeout", "300"])
         .timeout(Duration::from_mins(6))
@@ -56,8 +56,9 @@ pub fn start() -> Result<()> {
         return Ok(());
     }
     let failed = output.to_error("docker-desktop.start-failed", "Docker Desktop did not start");
-    Err(Error { kind: todohost_plugin::ErrorKind::Unavailable, ..failed }
-        .help("start it by hand and see what it says; `docker desktop logs` shows more"))
+    Err(Error { kind: todohost_plugin::ErrorKind::Unavailable, ..failed }.help(
+        "start Docker Desktop by hand and read its message; `docker desktop logs` shows details",
+    ))
 }
 
 #[cfg(test)]
@@ -65,14 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_words_are_understood() {
-        assert_eq!(read(r#"{"Status":"stopped","SessionID":""}"#), Desktop::Stopped);
-        assert_eq!(read(r#"{"Status":"paused"}"#), Desktop::Stopped);
-        assert_eq!(read("{\"Status\":\"starting\",\"SessionID\":\"\"}\n"), Desktop::Starting);
+    fn status_of_docker_desktop_is_parsed() {
+        assert_eq!(parse(r#"{"Status":"stopped","SessionID":""}"#), Desktop::Stopped);
+        assert_eq!(parse(r#"{"Status":"paused"}"#), Desktop::Stopped);
+        assert_eq!(parse("{\"Status\":\"starting\",\"SessionID\":\"\"}\n"), Desktop::Starting);
         for text in
             ["", "docker: 'desktop' is not a docker command.", r#"{"Client":{},"Server":null}"#]
         {
-            assert_eq!(read(text), Desktop::Silent, "{text}");
+            assert_eq!(parse(text), Desktop::Unknown, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The target `docker-desktop`: Kubernetes as Docker Desktop brings it, by either of its provisioners.
+//! The target `docker-desktop`: the Kubernetes of Docker Desktop, by either of its provisioners.
 
 mod desktop;
 mod provisioner;
@@ -10,7 +10,7 @@ use desktop::Desktop;
 use provisioner::Provisioner;
 use recognise::CONTEXT;
 use serde::Deserialize;
-use status::Seen;
+use status::Observed;
 use todohost_docker_engine::{self as engine, Engine, Runtime, room, store};
 use todohost_plugin::target::{Connection, Delivered, ImageRoute, Reach, Service, State, Status};
 use todohost_plugin::{Error, Image, Result, Target, log, workspace};
@@ -39,9 +39,9 @@ impl Target for DockerDesktop {
         let engine = engine::ask()?;
         let is_stopped = matches!(engine, Engine::Stopped { .. });
         let matters = context.is_some() || settings.is_some();
-        let desktop = if is_stopped && matters { desktop::ask() } else { Desktop::Silent };
+        let desktop = if is_stopped && matters { desktop::detect() } else { Desktop::Unknown };
         let (wanted, engine, settings) = (options.context.as_str(), &engine, settings.as_ref());
-        let status = status::of(&Seen { wanted, context, settings, engine, desktop });
+        let status = status::of(&Observed { wanted, context, settings, engine, desktop });
         if status.state != State::Ready {
             return Ok(status);
         }
@@ -64,7 +64,7 @@ impl Target for DockerDesktop {
         }
         let status = Self::detect(options)?;
         match status.state {
-            // What starts is waited for by the host.
+            // The host waits for a cluster that is starting.
             State::Ready | State::Starting => Ok(status),
             State::Stopped => Err(status::switched_off()),
             _ => Err(status::absent(&wanted)),
@@ -76,25 +76,25 @@ impl Target for DockerDesktop {
     }
 
     fn images_via(options: Options) -> Result<ImageRoute> {
-        Ok(match made_by(&options)? {
+        Ok(match provisioner_of(&options)? {
             Provisioner::Kubeadm => ImageRoute::SharedDaemon,
             Provisioner::Kind(_) => ImageRoute::SideLoad,
         })
     }
 
     fn missing_images(options: Options, images: Vec<Image>) -> Result<Vec<Image>> {
-        match made_by(&options)? {
+        match provisioner_of(&options)? {
             Provisioner::Kubeadm => engine::missing(images),
-            Provisioner::Kind(nodes) => {
-                store::missing(&nodes, Runtime::Containerd, images).map_err(provisioner::hidden)
-            }
+            Provisioner::Kind(nodes) => store::missing(&nodes, Runtime::Containerd, images)
+                .map_err(provisioner::explain_hidden_nodes),
         }
     }
 
-    /// A node of `kubeadm` runs the engine's own images: being there is being delivered.
+    /// A node of `kubeadm` runs the engine's images, so each image of the engine counts as delivered.
     fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
-        if let Provisioner::Kind(nodes) = made_by(&options)? {
-            return store::bring(&nodes, Runtime::Containerd, images).map_err(provisioner::hidden);
+        if let Provisioner::Kind(nodes) = provisioner_of(&options)? {
+            return store::deliver(&nodes, Runtime::Containerd, images)
+                .map_err(provisioner::explain_hidden_nodes);
         }
         let missing = engine::missing(images.clone())?;
         if let Some(image) = missing.first() {
@@ -102,8 +102,10 @@ impl Target for DockerDesktop {
                 "docker-desktop.image-missing",
                 format!("the engine does not have the image {}", image.reference),
             )
-            .because(missing.iter().skip(1).map(|image| format!("nor {}", image.reference)))
-            .help("it was removed after it was built: run the deploy again, it will build it"));
+            .because(
+                missing.iter().skip(1).map(|image| format!("also missing: {}", image.reference)),
+            )
+            .help("the image was deleted after its build; run the deploy again to build it"));
         }
         let there = |image: Image| Delivered {
             reference: image.reference,
@@ -113,28 +115,27 @@ impl Target for DockerDesktop {
         Ok(images.into_iter().map(there).collect())
     }
 
-    /// Where nodes have stores of their own the engine's copies stay: another cluster may run them.
+    /// Nodes of `kind` have their own image store. The engine's copies stay, because another cluster may use them.
     fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
-        match made_by(&options)? {
+        match provisioner_of(&options)? {
             Provisioner::Kubeadm => engine::remove(&images),
-            Provisioner::Kind(nodes) => {
-                store::remove(&nodes, Runtime::Containerd, &images).map_err(provisioner::hidden)
-            }
+            Provisioner::Kind(nodes) => store::remove(&nodes, Runtime::Containerd, &images)
+                .map_err(provisioner::explain_hidden_nodes),
         }
     }
 
-    /// Docker Desktop opens the node ports of `kubeadm` on this machine, but those that a container has already; those of
-    /// `kind` end inside of its network.
+    /// Docker Desktop publishes the node ports of `kubeadm` on this machine, except those that a container already uses.
+    /// It does not publish the node ports of `kind`.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
-        if let Provisioner::Kind(_) = made_by(&options)? {
+        if let Provisioner::Kind(_) = provisioner_of(&options)? {
             return Ok(Reach::PortForward);
         }
         let Some(container) = engine::publisher(port) else {
             return Ok(Reach::Url(format!("http://localhost:{port}")));
         };
         log::warn(&format!(
-            "port {port} of this machine leads to the container {container}, not to Docker Desktop's cluster"
+            "port {port} of this machine belongs to the container {container}, not to Docker Desktop's cluster"
         ));
         Ok(Reach::PortForward)
     }
@@ -142,16 +143,16 @@ impl Target for DockerDesktop {
     fn teardown(_options: Options) -> Result<()> {
         Err(Error::unsupported(
             "docker-desktop.not-ours",
-            "Docker Desktop makes its Kubernetes itself, and only it takes it away",
+            "only Docker Desktop can delete its cluster",
         )
         .help(
-            "Docker Desktop, Settings, Kubernetes: \"Reset Kubernetes Cluster\" empties it, \"Enable Kubernetes\" \
-             switches it off; `todohost delete` takes the app away",
+            "in Docker Desktop, Settings, Kubernetes, choose \"Reset Kubernetes Cluster\" to empty the cluster, or \
+             switch \"Enable Kubernetes\" off; `todohost delete` deletes only the app",
         ))
     }
 }
 
-fn made_by(options: &Options) -> Result<Provisioner> {
+fn provisioner_of(options: &Options) -> Result<Provisioner> {
     let contexts = workspace::contexts()?;
     let context = contexts.iter().find(|context| context.name == options.context);
     Ok(provisioner::of(settings::read()?.as_ref(), context))

@@ -1,8 +1,8 @@
-//! The two ways in which Docker Desktop makes its cluster, which differ in whose images the nodes see.
+//! The two provisioners of Docker Desktop's cluster, which differ in the image store of the nodes.
 //!
-//! `kubeadm` makes one node, which runs the engine's own images. `kind` makes nodes that are containers with a store of
-//! their own: images are brought to them as to those of the tool of that name. Docker Desktop hides these containers
-//! from lists unless it is told to show them.
+//! `kubeadm` creates one node, which runs the engine's images. `kind` creates nodes that are containers with their own
+//! image store; images are delivered to them like to a cluster of the tool kind. Docker Desktop hides these containers
+//! from lists unless the user enables "Show system containers".
 
 use crate::settings::Settings;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use todohost_plugin::Error;
 use todohost_plugin::process::Command;
 use todohost_plugin::workspace::Context;
 
-/// By which the kubeconfig of `kubeadm`'s cluster knows the machine; that of `kind` has a port of the loopback address.
+/// Host of the API server in the kubeconfig of a cluster by `kubeadm`. A cluster by `kind` uses a loopback address.
 pub const INTERNAL: &str = "kubernetes.docker.internal";
 
-/// How the cluster was made.
+/// Provisioner of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provisioner {
-    /// One node, on the engine itself.
+    /// One node that uses the engine itself.
     Kubeadm,
-    /// Containers, by their names.
+    /// Nodes in containers, by their names.
     Kind(Vec<String>),
 }
 
 impl Provisioner {
-    /// In Docker Desktop's own word.
-    pub const fn word(&self) -> &'static str {
+    /// The provisioner's name in Docker Desktop.
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Kubeadm => "kubeadm",
             Self::Kind(_) => "kind",
@@ -32,15 +32,15 @@ impl Provisioner {
     }
 }
 
-/// Which one it is: by the settings, else by the context, else by looking for the nodes.
+/// Determines the provisioner by the settings, else by the context, else by the listed nodes.
 pub fn of(settings: Option<&Settings>, context: Option<&Context>) -> Provisioner {
-    let said = settings.and_then(|settings| settings.mode.as_deref()).unwrap_or_default();
+    let mode = settings.and_then(|settings| settings.mode.as_deref()).unwrap_or_default();
     let is_internal = context.is_some_and(|context| context.host().eq_ignore_ascii_case(INTERNAL));
-    if said == "kubeadm" || (said != "kind" && is_internal) {
+    if mode == "kubeadm" || (mode != "kind" && is_internal) {
         return Provisioner::Kubeadm;
     }
     let shown = shown();
-    match (said, shown.is_empty()) {
+    match (mode, shown.is_empty()) {
         (_, false) => Provisioner::Kind(shown),
         ("kind", true) => {
             let count = settings.and_then(|settings| settings.nodes).unwrap_or(1);
@@ -50,7 +50,7 @@ pub fn of(settings: Option<&Settings>, context: Option<&Context>) -> Provisioner
     }
 }
 
-/// The nodes that the engine lists.
+/// Names of the nodes that the engine lists.
 fn shown() -> Vec<String> {
     let output = Command::new("docker")
         .args(["ps", "--filter", "label=io.x-k8s.kind.cluster=desktop"])
@@ -68,31 +68,31 @@ fn listed(text: &str) -> Vec<String> {
     names
 }
 
-/// The names that `kind` gives to so many nodes.
+/// Names that `kind` gives to `count` nodes.
 fn named(count: u32) -> Vec<String> {
     let worker = |number: u32| match number {
         1 => "desktop-worker".to_owned(),
         number => format!("desktop-worker{number}"),
     };
-    // More than anybody runs on a laptop: the number comes from a file.
+    // The limit guards against a malformed number in the settings file.
     let workers = (1..count.clamp(1, 32)).map(worker);
     std::iter::once("desktop-control-plane".to_owned()).chain(workers).collect()
 }
 
-/// Nodes that cannot be asked are most likely hidden.
-pub fn hidden(error: Error) -> Error {
+/// Replaces the error about a missing container by one about hidden nodes, the likely cause.
+pub fn explain_hidden_nodes(error: Error) -> Error {
     let says_gone = |text: &String| text.contains("No such container");
     if !error.causes.iter().any(says_gone) {
         return error;
     }
     Error::unavailable(
         "docker-desktop.nodes-hidden",
-        "Docker Desktop hides the nodes of its cluster, so that no image can be brought to them",
+        "cannot deliver images: Docker Desktop hides the nodes of its cluster",
     )
     .because(error.causes)
     .help(
-        "Docker Desktop, Settings, Kubernetes: switch on \"Show system containers (advanced)\", then Apply; or choose \
-         the provisioner kubeadm there, whose node runs the engine's own images",
+        "in Docker Desktop, Settings, Kubernetes, enable \"Show system containers (advanced)\" and press Apply; or \
+         choose the provisioner kubeadm, which runs the engine's images",
     )
 }
 
@@ -105,21 +105,21 @@ mod tests {
         Context { cluster: name.clone(), name, server: server.into() }
     }
 
-    fn said(mode: &str) -> Settings {
+    fn with_mode(mode: &str) -> Settings {
         Settings { mode: Some(mode.into()), ..Settings::default() }
     }
 
     #[test]
-    fn what_settings_and_context_say_needs_no_look_at_containers() {
+    fn settings_or_context_determine_the_provisioner_without_docker() {
         let internal = context("kubernetes.docker.internal");
         let loopback = context("127.0.0.1");
-        assert_eq!(of(Some(&said("kubeadm")), Some(&loopback)), Provisioner::Kubeadm);
-        assert_eq!(of(Some(&said("")), Some(&internal)), Provisioner::Kubeadm);
+        assert_eq!(of(Some(&with_mode("kubeadm")), Some(&loopback)), Provisioner::Kubeadm);
+        assert_eq!(of(Some(&with_mode("")), Some(&internal)), Provisioner::Kubeadm);
         assert_eq!(of(None, Some(&internal)), Provisioner::Kubeadm);
     }
 
     #[test]
-    fn nodes_are_listed_or_named_as_kind_names_them() {
+    fn nodes_are_listed_or_named_like_those_of_kind() {
         let text = "desktop-worker\tworker\ndesktop-control-plane\tcontrol-plane\nkind-registry-mirror\t\n";
         assert_eq!(listed(text), ["desktop-control-plane", "desktop-worker"]);
         assert_eq!(listed("other-control-plane\n"), Vec::<String>::new());
@@ -130,16 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_container_that_is_not_shown_is_hidden() {
+    fn missing_container_is_explained_as_hidden_node() {
         let gone =
             Error::internal("node.images-unknown", "x")
                 .because(["Error response from daemon: No such container: desktop-control-plane"
                     .to_owned()]);
-        let error = hidden(gone);
+        let error = explain_hidden_nodes(gone);
         assert_eq!(error.code, "docker-desktop.nodes-hidden");
         assert!(error.help.unwrap().contains("Show system containers"));
         let other =
             Error::internal("node.images-unknown", "x").because(["no space left".to_owned()]);
-        assert_eq!(hidden(other).code, "node.images-unknown");
+        assert_eq!(explain_hidden_nodes(other).code, "node.images-unknown");
     }
 }

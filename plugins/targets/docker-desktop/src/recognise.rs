@@ -1,13 +1,13 @@
-//! Which contexts are Docker Desktop's on this machine. Only those may be chosen without being named.
+//! Recognises contexts of Docker Desktop on this machine. Only these can be selected without `--target`.
 
 use crate::provisioner::INTERNAL;
 use todohost_plugin::workspace::Context;
 
-/// The name that Docker Desktop gives to its context.
+/// Name of Docker Desktop's context.
 pub const CONTEXT: &str = "docker-desktop";
 
-/// Whether this context leads to the Docker Desktop of this very machine: its name alone proves nothing, since
-/// kubeconfigs are copied and merged.
+/// Reports whether this context belongs to the Docker Desktop of this machine. The name alone proves nothing, because
+/// kubeconfigs are copied and merged between machines.
 pub fn is_local(context: &Context) -> bool {
     context.name == CONTEXT
         && (context.is_loopback()
@@ -23,7 +23,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_and_the_address_must_agree() {
+    fn local_context_needs_matching_name_and_address() {
         for server in
             ["https://kubernetes.docker.internal:6443", "https://127.0.0.1:6443", "localhost"]
         {

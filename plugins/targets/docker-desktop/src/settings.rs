@@ -1,39 +1,39 @@
-//! What Docker Desktop keeps about itself in a file, read because its own command takes seconds.
+//! The settings file of Docker Desktop. Reading it is faster than Docker Desktop's command, which takes seconds.
 //!
-//! Owns where the file is on each system. Inside of WSL there is none: the file is Windows'.
+//! Owns the path of the file on each system. In WSL the file is not available, because it belongs to Windows.
 
 use serde::Deserialize;
 use todohost_plugin::{ErrorKind, Result, workspace};
 
-/// On macOS, on Windows and on Linux.
+/// Paths on macOS, Windows and Linux.
 const PLACES: [&str; 3] = [
     "~/Library/Group Containers/group.com.docker/settings-store.json",
     "~/AppData/Roaming/Docker/settings-store.json",
     "~/.docker/desktop/settings-store.json",
 ];
 
-/// What matters of it. Everything may be missing: the file only holds what was changed.
+/// Settings that this plugin uses. The file contains only changed settings, so each may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Kubernetes is switched on.
+    /// Whether Kubernetes is enabled.
     #[serde(rename = "KubernetesEnabled")]
     pub enabled: Option<bool>,
-    /// `kubeadm` or `kind`.
+    /// Provisioner: `kubeadm` or `kind`.
     #[serde(rename = "KubernetesMode")]
     pub mode: Option<String>,
-    /// How many nodes `kind` makes.
+    /// Number of nodes by `kind`.
     #[serde(rename = "KubernetesNodesCount")]
     pub nodes: Option<u32>,
-    /// The version that `kind` makes, e.g. `1.34.1`.
+    /// Version of Kubernetes by `kind`, e.g. `1.34.1`.
     #[serde(rename = "KubernetesNodesVersion")]
     pub version: Option<String>,
 }
 
-/// Reads it; `None` where Docker Desktop keeps none here, or one that nobody understands.
+/// Reads the settings; `None` if the file does not exist or cannot be parsed.
 ///
 /// # Errors
-/// When it may not be read.
+/// Fails if the file cannot be read or is not granted.
 pub fn read() -> Result<Option<Settings>> {
     for place in PLACES {
         match workspace::read(place) {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_matters_is_read() {
+    fn unknown_settings_are_ignored() {
         let text = r#"{"AutoStart": false, "KubernetesEnabled": true, "KubernetesImagesRepository": "",
             "KubernetesMode": "kind", "KubernetesNodesCount": 2, "KubernetesNodesVersion": "1.34.1", "MemoryMiB": 8092}"#;
         let settings: Settings = serde_json::from_str(text).unwrap();

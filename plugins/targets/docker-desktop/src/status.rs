@@ -1,4 +1,4 @@
-//! What the contexts, the settings and the engine say together.
+//! Status of the target, from the contexts, the settings and the engine.
 
 use crate::desktop::Desktop;
 use crate::provisioner::Provisioner;
@@ -9,23 +9,23 @@ use todohost_plugin::Error;
 use todohost_plugin::target::{State, Status};
 use todohost_plugin::workspace::Context;
 
-/// All that was found out.
-pub struct Seen<'a> {
-    /// The name of the context.
+/// Observations for the status.
+pub struct Observed<'a> {
+    /// Name of the configured context.
     pub wanted: &'a str,
-    /// The context, where the kubeconfig has it.
+    /// The context, if it is in the kubeconfig.
     pub context: Option<&'a Context>,
-    /// What Docker Desktop keeps about itself.
+    /// Settings of Docker Desktop, if they were found.
     pub settings: Option<&'a Settings>,
-    /// Whether the engine answers.
+    /// State of the engine.
     pub engine: &'a Engine,
-    /// What Docker Desktop says of itself, where its engine does not answer.
+    /// Status of Docker Desktop, read if its engine does not answer.
     pub desktop: Desktop,
 }
 
-/// The target's state. An engine that answers and a context that is there are as far as a cheap look goes: whether
-/// the API server answers, the host sees when it connects.
-pub fn of(seen: &Seen<'_>) -> Status {
+/// Status of the target. A running engine and an existing context count as ready; the host contacts the API server when
+/// it connects.
+pub fn of(seen: &Observed<'_>) -> Status {
     let wanted = seen.wanted;
     let local = seen.context.is_some_and(recognise::is_local);
     let enabled = seen.settings.and_then(|settings| settings.enabled);
@@ -33,7 +33,7 @@ pub fn of(seen: &Seen<'_>) -> Status {
         Desktop::Starting => Status::new(State::Starting, "Docker Desktop is starting"),
         Desktop::Stopped => Status::new(State::Stopped, "the Docker engine is not running")
             .offer("start Docker Desktop"),
-        Desktop::Silent => Status::new(State::Stopped, "the Docker engine is not running"),
+        Desktop::Unknown => Status::new(State::Stopped, "the Docker engine is not running"),
     };
     let status = match (seen.context, seen.engine) {
         (None, Engine::Missing) => Status::new(State::Absent, "Docker is not installed"),
@@ -69,14 +69,14 @@ pub fn of(seen: &Seen<'_>) -> Status {
     status.local(local)
 }
 
-/// What is known of a cluster that is there, beside its state.
+/// Adds the facts about an existing cluster to its status.
 pub fn with_facts(
     status: Status,
     provisioner: &Provisioner,
     settings: Option<&Settings>,
     engine: &Engine,
 ) -> Status {
-    let status = status.mode(provisioner.word());
+    let status = status.mode(provisioner.name());
     let is_desktops = matches!(engine, Engine::Running(facts) if facts.desktop);
     let status = match provisioner {
         Provisioner::Kind(nodes) => status.runtime("containerd").nodes(nodes.clone()),
@@ -90,23 +90,19 @@ pub fn with_facts(
         }
         _ => status,
     };
-    // With its settings here, Docker Desktop is; then images of another engine are none of its cluster's.
+    // Settings prove that Docker Desktop is installed. Its cluster does not see images of another engine.
     let is_other = settings.is_some() && matches!(engine, Engine::Running(facts) if !facts.desktop);
-    let other =
-        "`docker` speaks to another engine than Docker Desktop's: docker context use desktop-linux";
+    let other = "`docker` uses another engine than Docker Desktop's; run `docker context use desktop-linux`";
     status.warn(is_other.then_some(other))
 }
 
-/// The engine runs, but its Kubernetes is not there.
+/// The engine runs, but the context does not exist.
 pub fn absent(context: &str) -> Error {
-    Error::unavailable(
-        "docker-desktop.absent",
-        format!("there is no context {context} in your kubeconfig"),
-    )
-    .help(ENABLE)
+    Error::unavailable("docker-desktop.absent", format!("your kubeconfig has no context {context}"))
+        .help(ENABLE)
 }
 
-/// The context is there, but Kubernetes was switched off.
+/// The context exists, but Kubernetes is switched off.
 pub fn switched_off() -> Error {
     Error::unavailable(
         "docker-desktop.switched-off",
@@ -115,8 +111,8 @@ pub fn switched_off() -> Error {
     .help(ENABLE)
 }
 
-const ENABLE: &str = "enable Kubernetes: Docker Desktop, Settings, Kubernetes, `Enable Kubernetes`, Apply. It is ready when \
-    `kubectl config get-contexts` lists docker-desktop. Without Docker Desktop, use `--target kind`";
+const ENABLE: &str = "in Docker Desktop, Settings, Kubernetes, switch `Enable Kubernetes` on and press Apply, then wait until \
+    `kubectl config get-contexts` lists docker-desktop; without Docker Desktop, use `--target kind`";
 
 #[cfg(test)]
 mod tests {
@@ -140,50 +136,50 @@ mod tests {
         Settings { enabled: Some(enabled), ..Settings::default() }
     }
 
-    fn told(
+    fn status_for(
         context: Option<&Context>,
         settings: Option<&Settings>,
         engine: &Engine,
         desktop: Desktop,
     ) -> Status {
-        of(&Seen { wanted: "docker-desktop", context, settings, engine, desktop })
+        of(&Observed { wanted: "docker-desktop", context, settings, engine, desktop })
     }
 
     #[test]
-    fn each_state_is_told_apart() {
+    fn states_are_distinguished() {
         let here = context("kubernetes.docker.internal");
         let (on, off) = (enabled(true), enabled(false));
         let state = |context, settings, engine: &Engine, desktop| {
-            let status = told(context, settings, engine, desktop);
+            let status = status_for(context, settings, engine, desktop);
             (status.state, status.offer.is_some())
         };
         let (runs, down) = (running(true), stopped());
-        let silent = Desktop::Silent;
-        assert_eq!(state(Some(&here), None, &runs, silent), (State::Ready, false));
-        assert_eq!(state(Some(&here), Some(&on), &runs, silent), (State::Ready, false));
-        assert_eq!(state(Some(&here), Some(&off), &runs, silent), (State::Stopped, false));
-        assert_eq!(state(None, Some(&on), &runs, silent), (State::Starting, false));
-        assert_eq!(state(None, Some(&off), &runs, silent), (State::Absent, false));
-        assert_eq!(state(None, None, &runs, silent), (State::Absent, false));
+        let unknown = Desktop::Unknown;
+        assert_eq!(state(Some(&here), None, &runs, unknown), (State::Ready, false));
+        assert_eq!(state(Some(&here), Some(&on), &runs, unknown), (State::Ready, false));
+        assert_eq!(state(Some(&here), Some(&off), &runs, unknown), (State::Stopped, false));
+        assert_eq!(state(None, Some(&on), &runs, unknown), (State::Starting, false));
+        assert_eq!(state(None, Some(&off), &runs, unknown), (State::Absent, false));
+        assert_eq!(state(None, None, &runs, unknown), (State::Absent, false));
         assert_eq!(state(Some(&here), None, &down, Desktop::Stopped), (State::Stopped, true));
         assert_eq!(state(Some(&here), None, &down, Desktop::Starting), (State::Starting, false));
-        assert_eq!(state(Some(&here), None, &down, silent), (State::Stopped, false));
+        assert_eq!(state(Some(&here), None, &down, unknown), (State::Stopped, false));
         assert_eq!(state(None, Some(&on), &down, Desktop::Stopped), (State::Stopped, true));
         assert_eq!(state(None, None, &down, Desktop::Stopped), (State::Absent, false));
-        assert_eq!(state(None, None, &Engine::Missing, silent), (State::Absent, false));
-        assert_eq!(state(Some(&here), None, &Engine::Missing, silent), (State::Stopped, false));
+        assert_eq!(state(None, None, &Engine::Missing, unknown), (State::Absent, false));
+        assert_eq!(state(Some(&here), None, &Engine::Missing, unknown), (State::Stopped, false));
     }
 
     #[test]
-    fn a_context_that_leads_elsewhere_is_never_local() {
+    fn context_of_another_machine_is_not_local() {
         let there = context("10.1.2.3");
-        let status = told(Some(&there), None, &running(true), Desktop::Silent);
+        let status = status_for(Some(&there), None, &running(true), Desktop::Unknown);
         assert_eq!((status.state, status.local), (State::Ready, false));
         assert!(status.detail.unwrap().contains("not on this machine"));
     }
 
     #[test]
-    fn the_provisioners_differ_in_what_runs_containers_and_where() {
+    fn runtime_and_nodes_depend_on_the_provisioner() {
         let status = || Status::new(State::Ready, "");
         let kubeadm = with_facts(status(), &Provisioner::Kubeadm, None, &running(true));
         assert_eq!(
@@ -203,18 +199,18 @@ mod tests {
     }
 
     #[test]
-    fn another_engine_beside_docker_desktop_is_told() {
+    fn engine_other_than_docker_desktop_is_a_warning() {
         let status = || Status::new(State::Ready, "");
         let settings = Settings::default();
-        let told = with_facts(status(), &Provisioner::Kubeadm, Some(&settings), &running(false));
-        assert!(told.warnings[0].contains("desktop-linux"), "{:?}", told.warnings);
-        // Where nothing tells that Docker Desktop is here, nothing is known of whose cluster it is.
-        let told = with_facts(status(), &Provisioner::Kubeadm, None, &running(false));
-        assert_eq!((told.warnings.len(), told.runtime), (0, None));
+        let other = with_facts(status(), &Provisioner::Kubeadm, Some(&settings), &running(false));
+        assert!(other.warnings[0].contains("desktop-linux"), "{:?}", other.warnings);
+        // Without settings, Docker Desktop may not be installed; the engine may then run the cluster itself.
+        let unknown = with_facts(status(), &Provisioner::Kubeadm, None, &running(false));
+        assert_eq!((unknown.warnings.len(), unknown.runtime), (0, None));
     }
 
     #[test]
-    fn what_to_do_is_told() {
+    fn help_says_how_to_enable_kubernetes() {
         for error in [absent("docker-desktop"), switched_off()] {
             assert!(error.help.unwrap().contains("Enable Kubernetes"));
         }

@@ -1,9 +1,9 @@
-//! What a created cluster looks like.
+//! Configuration of a created cluster.
 
 use std::fmt::Write;
 
-/// kind's configuration: one node, whose node ports each get a free port of this machine. No port is fixed, so two
-/// clusters never want the same one.
+/// Writes kind's configuration: one node, with each node port published on a free port of this machine. Clusters do not
+/// conflict, because no port is fixed.
 pub fn of(node_ports: &[u16]) -> String {
     let mut text = String::from(
         "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- role: control-plane\n",
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_node_port_is_mapped() {
+    fn each_node_port_is_published() {
         let text = of(&[30000, 30443]);
         assert_eq!(text.matches("hostPort: 0").count(), 2);
         assert!(text.contains("containerPort: 30443"));

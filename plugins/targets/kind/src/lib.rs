@@ -1,7 +1,7 @@
-//! The target `kind`: nodes that are containers, with an image store of their own.
+//! The target `kind`: nodes are containers with their own image store.
 //!
-//! What can be asked of the engine is asked of the engine, which answers quicker than kind; kind itself creates the
-//! cluster, writes its context, and deletes it.
+//! The plugin reads facts from the Docker engine, which answers quicker than kind. It calls kind to create the cluster,
+//! to write the context, and to delete the cluster.
 
 mod configuration;
 mod nodes;
@@ -55,9 +55,9 @@ impl Target for Kind {
                 let context = contexts.iter().find(|context| context.name == options.context());
                 let runs = found.iter().all(Node::runs);
                 let inside =
-                    if runs { nodes::inside(&found, context.is_some())? } else { Inside::Well };
+                    if runs { nodes::inside(&found, context.is_some())? } else { Inside::Healthy };
                 let status = status::of(&options.cluster, &found, &inside, context);
-                // All nodes are on one disk.
+                // All nodes share one disk.
                 let disk =
                     found.first().filter(|_| runs).and_then(|node| room::of_node(&node.name));
                 Ok(status.warn(room::of_engine()).warn(disk))
@@ -93,10 +93,10 @@ impl Target for Kind {
                 b"",
                 "kind.context-missing",
             )?,
-            Inside::Sick(_) if !started && !found.iter().any(|node| node.is_young) => {
+            Inside::Unhealthy(_) if !started && !found.iter().any(|node| node.is_young) => {
                 restart(&found)?;
             }
-            Inside::Sick(_) | Inside::Well => {}
+            Inside::Unhealthy(_) | Inside::Healthy => {}
         }
         wait_until_ready(&nodes::of(&options.cluster)?)?;
         Self::detect(options)
@@ -115,10 +115,10 @@ impl Target for Kind {
     }
 
     fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
-        store::bring(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, images)
+        store::deliver(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, images)
     }
 
-    /// From the nodes. The engine's own copies stay: another cluster may run them.
+    /// Deletes images on the nodes. The engine's copies stay, because another cluster may use them.
     fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
         store::remove(&nodes::names(&nodes::of(&options.cluster)?), Runtime::Containerd, &images)
     }
@@ -144,14 +144,14 @@ fn delete(cluster: &str) -> Result<()> {
 
 fn create(options: &Options) -> Result<()> {
     let progress = Progress::new(&format!("create the kind cluster {}", options.cluster));
-    progress.message("half a minute once; minutes where its node image is not here yet");
+    progress.message("takes about 30 s, longer if the node image has to be pulled");
     let configuration = configuration::of(&options.node_ports);
     let mut arguments = vec!["create", "cluster", "--name", &options.cluster, "--config", "-"];
     if let Some(image) = &options.node_image {
         arguments.extend(["--image", image]);
     }
     let made = kind(arguments, configuration.as_bytes(), "kind.create-failed");
-    // kind removes what it began when it fails; the last lines say why it did.
+    // On failure, kind removes the partial cluster, and the last lines of its output have the cause.
     made.map_err(|error| match error.help {
         Some(_) => error,
         None => {
@@ -161,7 +161,7 @@ fn create(options: &Options) -> Result<()> {
     wait_until_ready(&nodes::of(&options.cluster)?)
 }
 
-/// Whether a node had to be started.
+/// Starts stopped nodes, and reports whether there were any.
 fn start(found: &[Node]) -> Result<bool> {
     let stopped: Vec<_> =
         found.iter().filter(|node| !node.runs()).map(|node| node.name.clone()).collect();
@@ -190,32 +190,36 @@ fn restart(found: &[Node]) -> Result<()> {
 fn not_started(output: &Output) -> Error {
     output
         .to_error("kind.start-failed", "the nodes of the kind cluster did not start")
-        .help("`docker ps --all` shows them, and `docker logs NODE` what one of them said")
+        .help("`docker ps --all` lists the nodes, `docker logs NODE` shows the log of a node")
 }
 
-/// Asks the API server inside the node.
+/// Waits until the API server in the control-plane node is ready.
 fn wait_until_ready(found: &[Node]) -> Result<()> {
     let node = nodes::control_plane(found)?;
     let kubeconfig = format!("--kubeconfig={}", nodes::ADMIN);
-    wait_for(node, "until its API server answers", || {
+    wait_for(node, "waiting for its API server", || {
         Ok(in_node(node, &["kubectl", &kubeconfig, "get", "--raw=/readyz"])?.success())
     })
 }
 
-/// Whether kind made all of it is known once it answers: what was begun in a node may still go on.
+/// Waits until the cluster answers, which shows whether its creation completed. It may still be in progress in the node.
 fn wait_until_known(found: &[Node]) -> Result<()> {
     let Ok(node) = nodes::control_plane(found) else { return Ok(()) };
-    wait_for(node, "until it is known how much of it there is", || {
+    wait_for(node, "checking whether its creation completed", || {
         Ok(nodes::made(node)? != Made::Unknown)
     })
 }
 
-/// The pause between two questions is the node's, as a plugin has no clock to wait on.
-fn wait_for(node: &Node, what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+/// Polls once a second. The pause is a `sleep` in the node, because a plugin cannot sleep.
+fn wait_for(
+    node: &Node,
+    message: &str,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let progress = Progress::new("wait for the kind cluster");
-    progress.message(what);
+    progress.message(message);
     for _ in 0..90 {
-        if is_so()? {
+        if condition()? {
             return Ok(());
         }
         in_node(node, &["sleep", "1"])?;
@@ -223,9 +227,9 @@ fn wait_for(node: &Node, what: &str, mut is_so: impl FnMut() -> Result<bool>) ->
     Err(Error::new(
         ErrorKind::Timeout,
         "kind.not-ready",
-        format!("{} does not answer after 90 s", node.name),
+        format!("{} did not become ready within 90 s", node.name),
     )
-    .help(format!("look at `docker logs {}`", node.name)))
+    .help(format!("read `docker logs {}`", node.name)))
 }
 
 fn in_node(node: &Node, arguments: &[&str]) -> Result<Output> {
@@ -236,7 +240,7 @@ fn in_node(node: &Node, arguments: &[&str]) -> Result<Output> {
         .run()
 }
 
-/// Runs kind; its output is what explains a failure.
+/// Runs kind. The error has the last lines of its output as causes.
 fn kind<'a>(arguments: impl IntoIterator<Item = &'a str>, stdin: &[u8], code: &str) -> Result<()> {
     let command = Command::new("kind")
         .args(arguments.into_iter().map(str::to_owned))
@@ -246,8 +250,8 @@ fn kind<'a>(arguments: impl IntoIterator<Item = &'a str>, stdin: &[u8], code: &s
         if error.kind != ErrorKind::NotFound {
             return error;
         }
-        Error::unavailable("kind.not-installed", "kind is not installed: there is no program `kind`")
-            .help("install it as https://kind.sigs.k8s.io/docs/user/quick-start says, then run the deploy again")
+        Error::unavailable("kind.not-installed", "kind is not installed: cannot find the program `kind`")
+            .help("install kind (https://kind.sigs.k8s.io/docs/user/quick-start), then run the deploy again")
     })?;
     if output.success() {
         Ok(())

@@ -1,27 +1,27 @@
-//! The nodes of a cluster, as the engine knows them by kind's labels.
+//! The nodes of a cluster, which the engine lists by kind's labels.
 
 use std::time::Duration;
 use todohost_docker_engine::{self as engine, node};
 use todohost_plugin::process::{Command, Output};
 use todohost_plugin::{Error, ErrorKind, Result};
 
-/// One container that is a node.
+/// A container that is a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// The container's name.
+    /// Name of the container.
     pub name: String,
-    /// How the container is, in the engine's word.
+    /// State of the container as reported by the engine, e.g. `running`.
     pub state: String,
-    /// Whether it has the API server.
+    /// Whether the node runs the API server.
     pub control_plane: bool,
-    /// The version of Kubernetes, where its image is named after it.
+    /// Version of Kubernetes, if the tag of the node image contains it.
     pub version: Option<String>,
-    /// It has been up for seconds only.
+    /// Whether the container started less than a minute ago.
     pub is_young: bool,
 }
 
 impl Node {
-    /// Whether it runs.
+    /// Reports whether the container runs.
     pub fn runs(&self) -> bool {
         self.state == "running"
     }
@@ -31,19 +31,19 @@ const ROLE: &str =
     "{{.Names}}\t{{.State}}\t{{.Label \"io.x-k8s.kind.role\"}}\t{{.Image}}\t{{.Status}}";
 const CLUSTER: &str = "{{.Label \"io.x-k8s.kind.cluster\"}}";
 
-/// The nodes that take pods or the API server, sorted by name; none for a cluster that does not exist.
+/// Lists the control planes and workers of a cluster, sorted by name; empty if the cluster does not exist.
 ///
 /// # Errors
-/// `docker.not-running`, or when the engine cannot be asked.
+/// Fails with `docker.not-running`, and if the engine cannot list containers.
 pub fn of(cluster: &str) -> Result<Vec<Node>> {
     let output = list(&format!("label=io.x-k8s.kind.cluster={cluster}"), ROLE)?;
     Ok(parse(&output.stdout_text()))
 }
 
-/// Other clusters of kind's on this engine. The one that Docker Desktop makes with kind is its own target's.
+/// Lists the other clusters by kind on this engine, except the cluster of Docker Desktop, which has its own target.
 ///
 /// # Errors
-/// As [`of`].
+/// Fails like [`of`].
 pub fn other_clusters(cluster: &str) -> Result<Vec<String>> {
     let text = list("label=io.x-k8s.kind.cluster", CLUSTER)?.stdout_text();
     let names = text.lines().map(str::trim);
@@ -65,7 +65,7 @@ fn list(filter: &str, format: &str) -> Result<Output> {
         Ok(output) if output.success() => Ok(output),
         Ok(output) => {
             engine::require()?;
-            let message = "docker cannot say which nodes the cluster has";
+            let message = "cannot list the nodes of the cluster with docker";
             Err(output.to_error("kind.nodes-unknown", message))
         }
         Err(error) => {
@@ -82,7 +82,7 @@ fn parse(text: &str) -> Vec<Node> {
             let mut columns = line.split('\t');
             let (name, state, role) = (columns.next()?, columns.next()?, columns.next()?);
             let (image, status) = (columns.next().unwrap_or(""), columns.next().unwrap_or(""));
-            // A balancer in front of several API servers is no node.
+            // The load balancer in front of several API servers is not a node.
             (role == "control-plane" || role == "worker").then(|| Node {
                 name: name.to_owned(),
                 state: state.to_owned(),
@@ -96,7 +96,7 @@ fn parse(text: &str) -> Vec<Node> {
     nodes
 }
 
-/// The version in the tag of a node's image, e.g. of `kindest/node:v1.35.0@sha256:...`.
+/// The version in the tag of a node image, e.g. of `kindest/node:v1.35.0@sha256:...`.
 fn version_of(image: &str) -> Option<String> {
     let name = image.split('@').next()?;
     let tag = name.rsplit_once(':')?.1;
@@ -104,67 +104,67 @@ fn version_of(image: &str) -> Option<String> {
     is_version.then(|| tag.to_owned())
 }
 
-/// The containers' names.
+/// Names of the containers.
 pub fn names(nodes: &[Node]) -> Vec<String> {
     nodes.iter().map(|node| node.name.clone()).collect()
 }
 
-/// The node whose API server is asked.
+/// The first node with an API server.
 ///
 /// # Errors
-/// `kind.no-control-plane` where there is none.
+/// Fails with `kind.no-control-plane` if there is none.
 pub fn control_plane(nodes: &[Node]) -> Result<&Node> {
     nodes.iter().find(|node| node.control_plane).ok_or_else(|| {
         Error::internal("kind.no-control-plane", "the cluster has no control-plane node")
     })
 }
 
-/// How the cluster inside of the nodes is, which the engine does not know.
+/// State of Kubernetes in the nodes, which the engine does not report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inside {
-    /// As far as is known all is well.
-    Well,
-    /// Its API server is not.
-    Sick(String),
-    /// Its creation was broken off: it never was a cluster.
+    /// No problem is known.
+    Healthy,
+    /// The API server has this problem.
+    Unhealthy(String),
+    /// The creation of the cluster was interrupted.
     Unfinished,
 }
 
-/// Looks inside of nodes that run. A cluster without a context may be one that was never finished: kind writes the
-/// context last.
+/// Reads the state of Kubernetes in running nodes. kind writes the context last, so a cluster without a context may be
+/// incomplete.
 ///
 /// # Errors
-/// When `docker` may not be asked.
+/// Fails if `docker` is not granted.
 pub fn inside(nodes: &[Node], has_context: bool) -> Result<Inside> {
     let Ok(first) = control_plane(nodes) else { return Ok(Inside::Unfinished) };
-    if !has_context && made(first)? == Made::Part {
+    if !has_context && made(first)? == Made::Partial {
         return Ok(Inside::Unfinished);
     }
     Ok(match node::health(&first.name, "kubectl", ADMIN)? {
-        node::Health::Well | node::Health::Unknown => Inside::Well,
-        node::Health::Sick(how) => Inside::Sick(how),
+        node::Health::Healthy | node::Health::Unknown => Inside::Healthy,
+        node::Health::Unhealthy(problem) => Inside::Unhealthy(problem),
     })
 }
 
-/// What kubeadm writes on a control plane once it has made one.
+/// Kubeconfig that kubeadm writes on a complete control plane.
 pub const ADMIN: &str = "/etc/kubernetes/admin.conf";
 
-/// How much of a cluster without a context was made.
+/// Completeness of a cluster without a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// All of it.
-    Whole,
-    /// Not all of it, and nobody has anything in it.
-    Part,
-    /// It does not answer, at least not yet.
+    /// The creation completed, or the cluster contains objects of a user.
+    Complete,
+    /// The creation did not complete, and the cluster contains no objects of a user.
+    Partial,
+    /// The cluster does not answer, or not yet.
     Unknown,
 }
 
-/// Asks inside of the node that runs the API server. kubeadm goes on in there when kind is gone, so that a cluster that
-/// answers may still lack what kind does after it; the last of that is a storage class.
+/// Determines the completeness in the node with the API server. If kind was killed, kubeadm continues in the node, so a
+/// cluster that answers can lack the later steps of kind. The last of these creates a storage class.
 ///
 /// # Errors
-/// When `docker` may not be asked.
+/// Fails if `docker` is not granted.
 pub fn made(node: &Node) -> Result<Made> {
     let output = Command::new("docker")
         .args(["exec", &node.name, "kubectl", &format!("--kubeconfig={ADMIN}")])
@@ -172,24 +172,28 @@ pub fn made(node: &Node) -> Result<Made> {
         .timeout(Duration::from_secs(10))
         .run();
     match output {
-        Ok(output) => Ok(how_much(&output)),
+        Ok(output) => Ok(completeness(&output)),
         Err(error) if error.kind == ErrorKind::Timeout => Ok(Made::Unknown),
         Err(error) => Err(error),
     }
 }
 
-fn how_much(output: &Output) -> Made {
+fn completeness(output: &Output) -> Made {
     if !output.success() {
-        // Without the administrator's credentials there is no Kubernetes yet.
+        // kubeadm has not written the administrator's kubeconfig yet.
         let has_none = output.stderr_text().contains("no such file or directory");
-        return if has_none { Made::Part } else { Made::Unknown };
+        return if has_none { Made::Partial } else { Made::Unknown };
     }
     let names = output.stdout_text();
     let is_of_kubernetes = |name: &str| {
         matches!(name, "namespace/default" | "namespace/local-path-storage")
             || name.starts_with("namespace/kube-")
     };
-    if names.lines().all(|name| is_of_kubernetes(name.trim())) { Made::Part } else { Made::Whole }
+    if names.lines().all(|name| is_of_kubernetes(name.trim())) {
+        Made::Partial
+    } else {
+        Made::Complete
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +211,7 @@ pub mod tests {
     }
 
     #[test]
-    fn balancers_are_no_nodes() {
+    fn load_balancer_is_not_a_node() {
         let nodes = parse(
             "a-worker\trunning\tworker\na-control-plane\texited\tcontrol-plane\na-external-load-balancer\trunning\texternal-load-balancer\n",
         );
@@ -216,7 +220,7 @@ pub mod tests {
     }
 
     #[test]
-    fn version_and_age_are_read_where_they_are_told() {
+    fn version_and_age_are_read_if_present() {
         let image = "kindest/node:v1.35.0@sha256:452d707d4862f52530247495d180205e029056831160e22870e37e3f6c1ac31f";
         let text = format!("a-control-plane\trunning\tcontrol-plane\t{image}\tUp 12 seconds\n");
         let nodes = parse(&text);
@@ -228,25 +232,25 @@ pub mod tests {
         }
     }
 
-    fn said(code: i32, stdout: &str, stderr: &str) -> Made {
+    fn made_after(code: i32, stdout: &str, stderr: &str) -> Made {
         let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
-        how_much(&Output { code: Some(code), stdout, stderr, truncated: false })
+        completeness(&Output { code: Some(code), stdout, stderr, truncated: false })
     }
 
     #[test]
-    fn only_what_nobody_can_have_anything_in_is_a_part() {
+    fn cluster_with_objects_of_a_user_is_never_partial() {
         let system = "namespace/default\nnamespace/kube-system\nnamespace/local-path-storage\n";
-        assert_eq!(said(0, system, ""), Made::Part);
+        assert_eq!(made_after(0, system, ""), Made::Partial);
         let class = format!("storageclass.storage.k8s.io/standard\n{system}");
-        assert_eq!(said(0, &class, ""), Made::Whole);
-        assert_eq!(said(0, &format!("{system}namespace/shop\n"), ""), Made::Whole);
+        assert_eq!(made_after(0, &class, ""), Made::Complete);
+        assert_eq!(made_after(0, &format!("{system}namespace/shop\n"), ""), Made::Complete);
     }
 
     #[test]
-    fn a_cluster_that_is_silent_is_no_part() {
+    fn cluster_that_does_not_answer_is_not_partial() {
         let none = "error: stat /etc/kubernetes/admin.conf: no such file or directory\n";
-        assert_eq!(said(1, "", none), Made::Part);
+        assert_eq!(made_after(1, "", none), Made::Partial);
         let refused = "The connection to the server lab-control-plane:6443 was refused\n";
-        assert_eq!(said(1, "", refused), Made::Unknown);
+        assert_eq!(made_after(1, "", refused), Made::Unknown);
     }
 }

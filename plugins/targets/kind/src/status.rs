@@ -1,21 +1,21 @@
-//! What the nodes, the kubeconfig and a look inside say together.
+//! Status of the target, from the nodes, the kubeconfig and the state of Kubernetes in the nodes.
 
 use crate::nodes::{self, Inside, Node};
 use todohost_plugin::target::{State, Status};
 use todohost_plugin::workspace::Context;
 
-/// Where there is no such cluster.
+/// Status of a cluster that does not exist.
 pub fn absent(cluster: &str, others: &[String]) -> Status {
     let others = match others {
         [] => String::new(),
-        others => format!("; there are: {}", others.join(", ")),
+        others => format!("; existing clusters: {}", others.join(", ")),
     };
-    Status::new(State::Absent, format!("there is no cluster {cluster} yet{others}"))
+    Status::new(State::Absent, format!("the cluster {cluster} does not exist{others}"))
         .offer(format!("create the kind cluster {cluster}"))
 }
 
-/// The state of a cluster with nodes; `inside` is asked only where all of them run. The engine may be another
-/// machine's, and kubeconfigs are copied and merged: only a context that leads to this very machine makes it local.
+/// Status of a cluster with nodes. `inside` is read only if all nodes run. The cluster is local only if its context has
+/// a loopback address, because the engine can be on another machine, and kubeconfigs are copied and merged.
 pub fn of(cluster: &str, nodes: &[Node], inside: &Inside, context: Option<&Context>) -> Status {
     let down: Vec<&Node> = nodes.iter().filter(|node| !node.runs()).collect();
     let paused = down.iter().find(|node| node.state == "paused");
@@ -23,7 +23,8 @@ pub fn of(cluster: &str, nodes: &[Node], inside: &Inside, context: Option<&Conte
     let start = format!("start the kind cluster {cluster}");
     let status = if let Some(paused) = paused {
         let name = &paused.name;
-        Status::new(State::Degraded, format!("the node {name} is paused: docker unpause {name}"))
+        let text = format!("the node {name} is paused; run `docker unpause {name}`");
+        Status::new(State::Degraded, text)
     } else if down.len() == nodes.len() && down.iter().copied().all(is_starting) {
         Status::new(State::Starting, format!("the nodes of {cluster} are starting"))
     } else if down.len() == nodes.len() {
@@ -33,23 +34,23 @@ pub fn of(cluster: &str, nodes: &[Node], inside: &Inside, context: Option<&Conte
         let offer = format!("start the stopped nodes of the kind cluster {cluster}");
         Status::new(State::Degraded, text).offer(offer)
     } else if *inside == Inside::Unfinished {
-        let text = format!("the creation of the cluster {cluster} was broken off");
-        let offer = format!("take away what is there of the kind cluster {cluster}, and create it");
+        let text = format!("the creation of the cluster {cluster} was interrupted");
+        let offer = format!("delete the incomplete kind cluster {cluster}, and create it");
         Status::new(State::Degraded, text).offer(offer)
-    } else if let (None, Inside::Sick(how)) = (context, inside) {
-        let text = format!("the cluster {cluster} has no context in the kubeconfig: {how}");
+    } else if let (None, Inside::Unhealthy(problem)) = (context, inside) {
+        let text = format!("the cluster {cluster} has no context in the kubeconfig: {problem}");
         let offer = format!(
-            "wait for the kind cluster {cluster}, and create it again if its creation was broken off"
+            "wait for the kind cluster {cluster}, and create it again if its creation was interrupted"
         );
         Status::new(State::Degraded, text).offer(offer)
     } else if context.is_none() {
         Status::new(State::Degraded, format!("the kubeconfig has no context kind-{cluster}"))
             .offer(format!("write the context kind-{cluster} into the kubeconfig"))
-    } else if let Inside::Sick(how) = inside {
+    } else if let Inside::Unhealthy(problem) = inside {
         if nodes.iter().any(|node| node.is_young) {
             Status::new(State::Starting, format!("cluster {cluster} is starting"))
         } else {
-            Status::new(State::Degraded, format!("cluster {cluster}: {how}"))
+            Status::new(State::Degraded, format!("cluster {cluster}: {problem}"))
                 .offer(format!("restart the nodes of the kind cluster {cluster}"))
         }
     } else {
@@ -75,64 +76,67 @@ mod tests {
     }
 
     #[test]
-    fn each_state_is_told_apart() {
+    fn states_are_distinguished() {
         let (up, down) = (node("a-control-plane", "running"), node("a-worker", "exited"));
         let here = context("https://127.0.0.1:41234");
-        let told = |nodes: &[Node], inside: Inside, context: Option<&Context>| {
+        let state_of = |nodes: &[Node], inside: Inside, context: Option<&Context>| {
             let status = of("a", nodes, &inside, context);
             (status.state, status.offer.unwrap_or_default())
         };
         let up = std::slice::from_ref(&up);
         let down = std::slice::from_ref(&down);
         let both = [up, down].concat();
-        let sick = || Inside::Sick("it does not answer".into());
-        assert_eq!(told(up, Inside::Well, Some(&here)), (State::Ready, String::new()));
+        let unhealthy = || Inside::Unhealthy("it does not answer".into());
+        assert_eq!(state_of(up, Inside::Healthy, Some(&here)), (State::Ready, String::new()));
         assert_eq!(
-            told(down, Inside::Well, Some(&here)),
+            state_of(down, Inside::Healthy, Some(&here)),
             (State::Stopped, "start the kind cluster a".into())
         );
-        let (state, offer) = told(&both, Inside::Well, Some(&here));
+        let (state, offer) = state_of(&both, Inside::Healthy, Some(&here));
         assert!(state == State::Degraded && offer.contains("stopped nodes"), "{offer}");
-        let (state, offer) = told(up, Inside::Well, None);
+        let (state, offer) = state_of(up, Inside::Healthy, None);
         assert!(state == State::Degraded && offer.contains("context kind-a"), "{offer}");
-        let (state, offer) = told(up, Inside::Unfinished, None);
-        assert!(state == State::Degraded && offer.contains("take away what is there"), "{offer}");
-        let (state, offer) = told(up, sick(), None);
+        let (state, offer) = state_of(up, Inside::Unfinished, None);
+        assert!(state == State::Degraded && offer.contains("delete the incomplete"), "{offer}");
+        let (state, offer) = state_of(up, unhealthy(), None);
         assert!(state == State::Degraded && offer.contains("if its creation was"), "{offer}");
-        let (state, offer) = told(up, sick(), Some(&here));
+        let (state, offer) = state_of(up, unhealthy(), Some(&here));
         assert!(state == State::Degraded && offer.contains("restart the nodes"), "{offer}");
         let young = [Node { is_young: true, ..up[0].clone() }];
-        assert_eq!(told(&young, sick(), Some(&here)), (State::Starting, String::new()));
+        assert_eq!(state_of(&young, unhealthy(), Some(&here)), (State::Starting, String::new()));
         let created = [node("a-control-plane", "created")];
-        assert_eq!(told(&created, Inside::Well, Some(&here)).0, State::Starting);
+        assert_eq!(state_of(&created, Inside::Healthy, Some(&here)).0, State::Starting);
         let paused = [node("a-control-plane", "paused")];
-        assert_eq!(told(&paused, Inside::Well, Some(&here)), (State::Degraded, String::new()));
+        assert_eq!(
+            state_of(&paused, Inside::Healthy, Some(&here)),
+            (State::Degraded, String::new())
+        );
     }
 
     #[test]
-    fn what_is_not_there_names_what_is() {
+    fn absent_cluster_lists_existing_clusters() {
         let status = absent("a", &["b".into(), "c".into()]);
         assert_eq!(status.state, State::Absent);
         assert_eq!(status.offer.unwrap(), "create the kind cluster a");
-        assert_eq!(status.detail.unwrap(), "there is no cluster a yet; there are: b, c");
+        assert_eq!(status.detail.unwrap(), "the cluster a does not exist; existing clusters: b, c");
     }
 
     #[test]
-    fn what_is_known_of_it_is_told() {
+    fn version_runtime_and_nodes_are_reported() {
         let nodes = [node("a-control-plane", "running"), node("a-worker", "running")];
         let here = context("https://127.0.0.1:41234");
-        let status = of("a", &nodes, &Inside::Well, Some(&here));
+        let status = of("a", &nodes, &Inside::Healthy, Some(&here));
         assert_eq!(status.kubernetes_version.as_deref(), Some("v1.35.4"));
         assert_eq!(status.runtime.as_deref(), Some("containerd"));
         assert_eq!(status.nodes, ["a-control-plane", "a-worker"]);
     }
 
     #[test]
-    fn only_a_context_of_this_machine_is_local() {
+    fn only_loopback_context_is_local() {
         let nodes = [node("a-control-plane", "running")];
-        let is_local = |server| of("a", &nodes, &Inside::Well, Some(&context(server))).local;
+        let is_local = |server| of("a", &nodes, &Inside::Healthy, Some(&context(server))).local;
         assert!(is_local("https://127.0.0.1:41234"));
         assert!(!is_local("https://10.0.0.9:41234"));
-        assert!(!of("a", &nodes, &Inside::Well, None).local);
+        assert!(!of("a", &nodes, &Inside::Healthy, None).local);
     }
 }

@@ -1,7 +1,7 @@
-//! The target `minikube`: clusters in containers or virtual machines, each a profile.
+//! The target `minikube`: clusters in containers or virtual machines, one per profile.
 //!
-//! minikube's own commands take a second and more. What its files or the engine know is read there: the profile says
-//! what the nodes are, and nodes that are containers are asked, and given images, by the engine.
+//! minikube's commands take a second or more, so the plugin avoids them: it reads the profile from minikube's file, and
+//! uses the Docker engine to read the state of nodes that are containers and to deliver images to them.
 
 mod profile;
 mod start;
@@ -52,9 +52,12 @@ impl Target for Minikube {
             Found::NotInstalled => {
                 return Ok(Status::new(State::Absent, "minikube is not installed"));
             }
-            Found::Nothing => {
-                return Ok(Status::new(State::Absent, format!("there is no profile {name} yet"))
-                    .offer(format!("create the minikube cluster {name}")));
+            Found::Missing => {
+                return Ok(Status::new(
+                    State::Absent,
+                    format!("the profile {name} does not exist"),
+                )
+                .offer(format!("create the minikube cluster {name}")));
             }
             Found::Profile(profile) => profile,
         };
@@ -72,14 +75,14 @@ impl Target for Minikube {
     fn ensure(options: Options) -> Result<Status> {
         match profile::find(&options.profile)? {
             Found::NotInstalled => return Err(status::not_installed()),
-            Found::Nothing => start::start(&options, true)?,
+            Found::Missing => start::start(&options, true)?,
             Found::Profile(profile) => match status::nodes(&profile)? {
                 Nodes::EngineOff(_) => {
                     engine::require()?;
                 }
                 Nodes::Paused => return Err(paused(&profile.name)),
-                Nodes::Running if is_whole(&profile)? => update_context(&profile.name)?,
-                // Whoever started it waits, and so does the host.
+                Nodes::Running if is_complete(&profile)? => update_context(&profile.name)?,
+                // Another program is starting the cluster; the host waits for it.
                 Nodes::Starting => {}
                 _ => start::start(&options, false)?,
             },
@@ -112,20 +115,20 @@ impl Target for Minikube {
             minikube(&["image", "ls", "--profile", &profile.name], Duration::from_mins(1))?;
         if !output.success() {
             let message =
-                format!("minikube cannot say which images the profile {} has", profile.name);
+                format!("cannot list the images of the minikube profile {}", profile.name);
             return Err(output.to_error("minikube.images-unknown", message));
         }
         let has = [store::names(&output.stdout_text())];
         Ok(images.into_iter().filter(|image| !store::in_all(&has, &image.reference)).collect())
     }
 
-    /// From the engine's store into the nodes': by the engine where they are its containers, else through minikube.
+    /// Copies images from the engine's store to the nodes: with docker if the nodes are containers, else with minikube.
     fn deliver_images(options: Options, images: Vec<Image>) -> Result<Vec<Delivered>> {
         let profile = existing(&options)?;
         if let Some(runtime) = store_runtime(&profile) {
-            return store::bring(&profile.machines(), runtime, images);
+            return store::deliver(&profile.machines(), runtime, images);
         }
-        let progress = Progress::new(&format!("bring {} images to {}", images.len(), profile.name));
+        let progress = Progress::new(&format!("copy {} images to {}", images.len(), profile.name));
         let references: Vec<&str> = images.iter().map(|image| image.reference.as_str()).collect();
         let load = Command::new("minikube")
             .args(["image", "load", "-", "--profile", &profile.name])
@@ -133,9 +136,9 @@ impl Target for Minikube {
         let output = process::pipe([store::save(&references), load])?;
         drop(progress);
         if !output.success() {
-            let message = format!("minikube did not take the images for {}", profile.name);
+            let message = format!("cannot load images into the minikube profile {}", profile.name);
             return Err(output.to_error("minikube.load-failed", message).help(format!(
-                "look at the node's disk with `minikube ssh --profile {} -- df -h /var`, then run the deploy again",
+                "check the node's disk with `minikube ssh --profile {} -- df -h /var`, then run the deploy again",
                 profile.name
             )));
         }
@@ -147,7 +150,8 @@ impl Target for Minikube {
         Ok(images.into_iter().map(sent).collect())
     }
 
-    /// From the nodes. The engine's own copies stay where they are others: another cluster may run them.
+    /// Deletes images on the nodes. If the nodes have their own store, the engine's copies stay, because another cluster
+    /// may use them.
     fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
         let profile = existing(&options)?;
         if shares_the_engine(&profile) {
@@ -155,12 +159,12 @@ impl Target for Minikube {
         }
         match store_runtime(&profile) {
             Some(runtime) => store::remove(&profile.machines(), runtime, &images),
-            // minikube's own command asks every node over ssh, and takes longer than a deploy.
+            // minikube's command connects to every node over ssh, and takes longer than a deploy.
             None => Ok(Vec::new()),
         }
     }
 
-    /// A port that was published wins; else the node's own address, where this machine has a way to it.
+    /// Prefers a published port, else uses the address of a node if this machine can reach it.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
         let profile = existing(&options)?;
@@ -173,7 +177,7 @@ impl Target for Minikube {
                     return Ok(Reach::Url(format!("http://localhost:{published}")));
                 }
             }
-            // Its containers are inside of a machine of its own, whose network ends there.
+            // Docker Desktop runs containers in a virtual machine, and their addresses are not reachable from here.
             if engine::require()?.desktop {
                 return Ok(Reach::PortForward);
             }
@@ -189,7 +193,7 @@ impl Target for Minikube {
         if output.success() {
             return Ok(());
         }
-        let message = format!("the minikube cluster {} was not deleted", options.profile);
+        let message = format!("cannot delete the minikube cluster {}", options.profile);
         Err(output.to_error("minikube.delete-failed", message))
     }
 }
@@ -198,20 +202,20 @@ fn existing(options: &Options) -> Result<Profile> {
     match profile::find(&options.profile)? {
         Found::Profile(profile) => Ok(profile),
         Found::NotInstalled => Err(status::not_installed()),
-        Found::Nothing => Err(Error::unavailable(
+        Found::Missing => Err(Error::unavailable(
             "minikube.absent",
-            format!("there is no minikube profile {}", options.profile),
+            format!("the minikube profile {} does not exist", options.profile),
         )
-        .help(format!("minikube start --profile {}", options.profile))),
+        .help(format!("run `minikube start --profile {}`", options.profile))),
     }
 }
 
-/// The node is this machine, and runs what its engine has.
+/// Reports whether the node is this machine and runs the images of its engine.
 fn shares_the_engine(profile: &Profile) -> bool {
     profile.on_bare_machine() && profile.runtime == "docker"
 }
 
-/// How the stores of nodes that are containers are spoken to, where the engine can.
+/// Runtime of the nodes' image store, if the nodes are containers and the runtime is supported.
 fn store_runtime(profile: &Profile) -> Option<Runtime> {
     match profile.runtime.as_str() {
         "containerd" if profile.in_docker() => Some(Runtime::Containerd),
@@ -220,9 +224,9 @@ fn store_runtime(profile: &Profile) -> Option<Runtime> {
     }
 }
 
-/// A cluster whose creation was broken off runs, too; starting it goes on where that ended.
-fn is_whole(profile: &Profile) -> Result<bool> {
-    Ok(!profile.in_docker() || status::inside(profile)? == node::Health::Well)
+/// Reports whether the creation of a running cluster completed. If it was interrupted, a start continues it.
+fn is_complete(profile: &Profile) -> Result<bool> {
+    Ok(!profile.in_docker() || status::inside(profile)? == node::Health::Healthy)
 }
 
 fn update_context(profile: &str) -> Result<()> {
@@ -230,7 +234,7 @@ fn update_context(profile: &str) -> Result<()> {
     if output.success() {
         return Ok(());
     }
-    let message = format!("minikube did not write the context {profile}");
+    let message = format!("cannot write the context of the minikube profile {profile}");
     Err(output
         .to_error("minikube.context-missing", message)
         .help(format!("try it by hand: minikube update-context --profile {profile}")))
@@ -238,7 +242,7 @@ fn update_context(profile: &str) -> Result<()> {
 
 fn paused(profile: &str) -> Error {
     Error::unavailable("minikube.paused", format!("the minikube cluster {profile} is paused"))
-        .help(format!("minikube unpause --profile {profile}"))
+        .help(format!("run `minikube unpause --profile {profile}`"))
 }
 
 fn minikube(arguments: &[&str], timeout: Duration) -> Result<process::Output> {

@@ -1,59 +1,59 @@
-//! A profile as minikube keeps it: what the cluster runs in, what runs its containers, and its nodes.
+//! Profiles of minikube: the driver, the container runtime and the nodes of a cluster.
 
 use serde::Deserialize;
 use std::time::Duration;
 use todohost_plugin::process::Command;
 use todohost_plugin::{Error, ErrorKind, Result, workspace};
 
-/// What is known of a profile.
+/// Result of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// It was made.
+    /// The profile exists.
     Profile(Profile),
-    /// minikube is there, the profile is not.
-    Nothing,
-    /// There is no program `minikube`, and no trace of one.
+    /// minikube is installed, but the profile does not exist.
+    Missing,
+    /// minikube is not installed, and its file about the profile does not exist.
     NotInstalled,
 }
 
-/// A cluster that was made, running or not.
+/// A cluster, running or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// Its name, which is that of its context.
+    /// Name of the profile and of its context.
     pub name: String,
-    /// What the nodes are, e.g. `docker` for containers of that engine.
+    /// Driver of the nodes, e.g. `docker` for containers of the Docker engine.
     pub driver: String,
-    /// What runs containers on the nodes.
+    /// Container runtime of the nodes.
     pub runtime: String,
-    /// The version of Kubernetes.
+    /// Version of Kubernetes.
     pub version: String,
-    /// Memory of each node in MiB, where minikube noted it.
+    /// Memory of each node in MiB, if minikube recorded it.
     pub memory: Option<u64>,
-    /// The nodes, the first one's API server first.
+    /// Nodes; the first one runs the API server.
     pub nodes: Vec<Node>,
 }
 
-/// One node.
+/// A node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// The name of its machine or container.
+    /// Name of its virtual machine or container.
     pub machine: String,
-    /// Its address, as far as minikube noted it.
+    /// Address recorded by minikube; may be empty.
     pub address: String,
 }
 
 impl Profile {
-    /// Names of machines or containers.
+    /// Names of the virtual machines or containers.
     pub fn machines(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.machine.clone()).collect()
     }
 
-    /// Whether the nodes are containers of the Docker engine.
+    /// Reports whether the nodes are containers of the Docker engine.
     pub fn in_docker(&self) -> bool {
         self.driver == "docker"
     }
 
-    /// Whether there is no node but this very machine.
+    /// Reports whether this machine is the only node.
     pub fn on_bare_machine(&self) -> bool {
         self.driver == "none"
     }
@@ -99,10 +99,11 @@ struct Listed {
     config: ConfigFile,
 }
 
-/// Looks a profile up: in minikube's own file, which takes no time, else by asking minikube, whose home may be elsewhere.
+/// Finds a profile: first in minikube's file, which is fast, then with `minikube profile list`, because MINIKUBE_HOME may
+/// be another folder.
 ///
 /// # Errors
-/// When the file cannot be understood.
+/// Fails if the file is malformed.
 pub fn find(name: &str) -> Result<Found> {
     match workspace::read(&format!("~/.minikube/profiles/{name}/config.json")) {
         Ok(bytes) => return parse(&bytes).map(Found::Profile),
@@ -114,9 +115,9 @@ pub fn find(name: &str) -> Result<Found> {
         .timeout(Duration::from_secs(10))
         .run();
     match list {
-        // Without any profile minikube answers with an error of its own.
+        // Without any profile, minikube prints an error document.
         Ok(output) => {
-            Ok(listed(&output.stdout_text(), name).map_or(Found::Nothing, Found::Profile))
+            Ok(listed(&output.stdout_text(), name).map_or(Found::Missing, Found::Profile))
         }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(Found::NotInstalled),
         Err(error) => Err(error),
@@ -125,9 +126,9 @@ pub fn find(name: &str) -> Result<Found> {
 
 fn parse(bytes: &[u8]) -> Result<Profile> {
     serde_json::from_slice(bytes).map(ConfigFile::profile).map_err(|error| {
-        Error::internal("minikube.profile-unreadable", "minikube's file about the profile cannot be understood")
+        Error::internal("minikube.profile-unreadable", "cannot read minikube's file about the profile")
             .cause(error.to_string())
-            .help("`minikube profile list` says whether minikube itself understands it; `minikube delete` removes it")
+            .help("run `minikube profile list` to check whether minikube can read it; `minikube delete` removes the profile")
     })
 }
 
@@ -150,7 +151,7 @@ impl ConfigFile {
                 .map(|node| Node { machine: machine(node), address: node.address.clone() })
                 .collect(),
             driver: self.driver,
-            // Profiles of long ago do not say it.
+            // Old versions of minikube did not record the runtime.
             runtime: if self.kubernetes_config.container_runtime.is_empty() {
                 "docker".to_owned()
             } else {
@@ -167,7 +168,7 @@ impl ConfigFile {
 pub mod tests {
     use super::*;
 
-    /// What minikube 1.36 writes, less what is not read.
+    /// A file of minikube 1.36, without unused fields.
     pub const CONFIG: &str = r#"{
         "Name": "minikube", "Memory": 4096, "CPUs": 2, "Driver": "docker",
         "KubernetesConfig": { "KubernetesVersion": "v1.35.4", "ClusterName": "minikube",
@@ -181,7 +182,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_profile_is_read() {
+    fn profile_is_read() {
         let profile = profile();
         assert_eq!((profile.driver.as_str(), profile.runtime.as_str()), ("docker", "containerd"));
         assert_eq!((profile.version.as_str(), profile.memory), ("v1.35.4", Some(4096)));
@@ -192,7 +193,7 @@ pub mod tests {
     }
 
     #[test]
-    fn further_nodes_are_named_after_the_first() {
+    fn machines_of_other_nodes_are_named_after_the_first() {
         let text = CONFIG.replace(
             "\"Nodes\": [",
             r#""Nodes": [ { "Name": "m02", "IP": "192.168.49.3", "Worker": true },"#,
@@ -202,7 +203,7 @@ pub mod tests {
     }
 
     #[test]
-    fn the_list_is_searched_by_name() {
+    fn profile_is_found_in_the_list_by_name() {
         let list = format!(
             r#"{{"invalid": [], "valid": [{{"Name": "minikube", "Status": "Unknown", "Config": {CONFIG}}}]}}"#
         );
@@ -213,7 +214,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_file_that_is_something_else_says_what_to_do() {
+    fn malformed_file_is_an_error_with_help() {
         let error = parse(b"{}").unwrap_err();
         assert_eq!(error.code, "minikube.profile-unreadable");
         assert!(error.help.unwrap().contains("minikube delete"));

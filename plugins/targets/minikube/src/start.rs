@@ -1,4 +1,4 @@
-//! Starting or creating a cluster: minikube's own account of it, step by step.
+//! Starts or creates a cluster, and reports progress from minikube's events.
 
 use crate::Options;
 use crate::status;
@@ -8,30 +8,30 @@ use todohost_plugin::log::Progress;
 use todohost_plugin::process::{Command, last_lines};
 use todohost_plugin::{Error, ErrorKind, Result};
 
-/// Runs `minikube start` to its end. An existing cluster keeps what it was made with; the options are for a new one.
+/// Runs `minikube start`. The options for its nodes apply only to a new cluster.
 ///
 /// # Errors
-/// `minikube.not-installed`, or `minikube.start-failed` with what minikube says and advises.
+/// Fails with `minikube.not-installed`, and with `minikube.start-failed` and minikube's message and advice.
 pub fn start(options: &Options, is_new: bool) -> Result<()> {
     let title = if is_new { "create" } else { "start" };
     let progress = Progress::new(&format!("{title} the minikube cluster {}", options.profile));
     let command = Command::new("minikube")
         .args(["start", "--output", "json", "--interactive=false", "--keep-context"])
         .args(["--profile", &options.profile])
-        .args(if is_new { shape(options) } else { Vec::new() })
+        .args(if is_new { flags(options) } else { Vec::new() })
         .timeout(Duration::from_mins(20));
     let mut child = command.spawn().map_err(|error| {
         if error.kind == ErrorKind::NotFound { status::not_installed() } else { error }
     })?;
-    let mut said = Vec::new();
-    let mut told = None;
+    let mut lines = Vec::new();
+    let mut failure = None;
     for line in &mut child {
         let line = line?;
-        match read(&line.text) {
-            Some(Said::Step(step)) => progress.message(&step),
-            Some(Said::Failure(failure)) => told = Some(failure),
-            Some(Said::Other) => {}
-            None => said.push(line.text),
+        match parse(&line.text) {
+            Some(Report::Step(step)) => progress.message(&step),
+            Some(Report::Failure(reported)) => failure = Some(reported),
+            Some(Report::Other) => {}
+            None => lines.push(line.text),
         }
     }
     if child.wait()? == Some(0) {
@@ -44,21 +44,21 @@ pub fn start(options: &Options, is_new: bool) -> Result<()> {
             format!("the minikube cluster {} did not start: {message}", options.profile),
         )
     };
-    Err(match told {
+    Err(match failure {
         Some(failure) => {
             let help = if failure.advice.is_empty() { by_hand } else { failure.advice };
             let mut lines = failure.message.lines().map(str::trim).filter(|line| !line.is_empty());
-            let first = lines.next().unwrap_or("it does not say why");
+            let first = lines.next().unwrap_or(UNKNOWN);
             failed(first.to_owned()).because(lines.map(str::to_owned)).help(help)
         }
-        None => failed("it does not say why".to_owned())
-            .because(last_lines(&said.join("\n"), 20))
-            .help(by_hand),
+        None => failed(UNKNOWN.to_owned()).because(last_lines(&lines.join("\n"), 20)).help(by_hand),
     })
 }
 
-/// What a new cluster is made of.
-fn shape(options: &Options) -> Vec<String> {
+const UNKNOWN: &str = "minikube reported no cause";
+
+/// Flags for the nodes of a new cluster.
+fn flags(options: &Options) -> Vec<String> {
     let flags = [
         ("driver", options.driver.clone()),
         ("container-runtime", options.container_runtime.clone()),
@@ -69,14 +69,14 @@ fn shape(options: &Options) -> Vec<String> {
     flags.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?))).collect()
 }
 
-/// A line of minikube's account.
+/// A parsed line of minikube's output.
 #[derive(Debug, PartialEq, Eq)]
-enum Said {
-    /// What it does now.
+enum Report {
+    /// Current step.
     Step(String),
-    /// Why it gives up.
+    /// Cause of a failure.
     Failure(Failure),
-    /// Something else.
+    /// Another event.
     Other,
 }
 
@@ -95,20 +95,20 @@ struct Event {
     data: serde_json::Value,
 }
 
-/// One line is one event; what is none was printed by something that minikube ran.
-fn read(line: &str) -> Option<Said> {
+/// Parses a line, which is an event of minikube, or output of a program that minikube ran (`None`).
+fn parse(line: &str) -> Option<Report> {
     let event: Event = serde_json::from_str(line.trim()).ok()?;
     let text = |name: &str| event.data[name].as_str().unwrap_or_default().trim().to_owned();
     Some(match event.kind.rsplit_once("minikube.").map(|(_, kind)| kind) {
-        Some("step") => Said::Step(text("name")),
+        Some("step") => Report::Step(text("name")),
         Some("download.progress") => {
             let share = text("progress").parse::<f64>().unwrap_or_default() * 100.0;
-            Said::Step(format!("download {} ({share:.0} %)", text("artifact")))
+            Report::Step(format!("download {} ({share:.0} %)", text("artifact")))
         }
         Some("error") => {
-            Said::Failure(Failure { message: text("message"), advice: text("advice") })
+            Report::Failure(Failure { message: text("message"), advice: text("advice") })
         }
-        _ => Said::Other,
+        _ => Report::Other,
     })
 }
 
@@ -117,24 +117,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_account_is_read_line_by_line() {
+    fn events_of_minikube_are_parsed() {
         let step = r#"{"specversion":"1.0","id":"x","source":"https://minikube.sigs.k8s.io/","type":"io.k8s.sigs.minikube.step","datacontenttype":"application/json","data":{"currentstep":"8","message":"Creating docker container (CPUs=2, Memory=4096MB) ...\n","name":"Creating Container","totalsteps":"19"}}"#;
-        assert_eq!(read(step), Some(Said::Step("Creating Container".into())));
+        assert_eq!(parse(step), Some(Report::Step("Creating Container".into())));
         let download = r#"{"type":"io.k8s.sigs.minikube.download.progress","data":{"artifact":"preloaded-images-k8s","progress":"0.4211","currentstep":"3"}}"#;
-        assert_eq!(read(download), Some(Said::Step("download preloaded-images-k8s (42 %)".into())));
+        assert_eq!(
+            parse(download),
+            Some(Report::Step("download preloaded-images-k8s (42 %)".into()))
+        );
         let failure = r#"{"type":"io.k8s.sigs.minikube.error","data":{"advice":"start the docker service","exitcode":"69","issues":"","message":"provider not running","name":"PROVIDER_DOCKER_NOT_RUNNING","url":""}}"#;
         let expected = Failure {
             message: "provider not running".into(),
             advice: "start the docker service".into(),
         };
-        assert_eq!(read(failure), Some(Said::Failure(expected)));
-        assert_eq!(read(r#"{"type":"io.k8s.sigs.minikube.info","data":{}}"#), Some(Said::Other));
-        assert_eq!(read("! something else"), None);
+        assert_eq!(parse(failure), Some(Report::Failure(expected)));
+        assert_eq!(parse(r#"{"type":"io.k8s.sigs.minikube.info","data":{}}"#), Some(Report::Other));
+        assert_eq!(parse("! something else"), None);
     }
 
     #[test]
-    fn only_a_new_cluster_is_given_a_shape() {
-        assert_eq!(shape(&Options::default()), Vec::<String>::new());
+    fn options_become_flags() {
+        assert_eq!(flags(&Options::default()), Vec::<String>::new());
         let options = Options {
             driver: Some("docker".into()),
             container_runtime: Some("containerd".into()),
@@ -142,7 +145,7 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(
-            shape(&options),
+            flags(&options),
             ["--driver=docker", "--container-runtime=containerd", "--cpus=2"]
         );
     }

@@ -1,4 +1,4 @@
-//! How a cluster is: by its containers where it has any, else by what minikube says.
+//! State of a cluster, from its containers if it has any, else from `minikube status`.
 
 use crate::profile::Profile;
 use serde::Deserialize;
@@ -10,31 +10,31 @@ use todohost_plugin::target::{State, Status};
 use todohost_plugin::workspace::Context;
 use todohost_plugin::{Error, Result};
 
-/// How the nodes are, together.
+/// State of all nodes together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Nodes {
-    /// All of them run, and as far as that is known Kubernetes on them.
+    /// All nodes run, and no problem of Kubernetes is known.
     Running,
-    /// This many of them do.
+    /// This number of nodes run.
     Some(usize),
-    /// None does.
+    /// All nodes are stopped.
     Stopped,
-    /// They are gone, though the profile is not.
+    /// The profile exists, but its nodes do not.
     Gone,
-    /// They run for seconds only, and Kubernetes on them does not answer yet.
+    /// The nodes started less than a minute ago, and Kubernetes does not answer yet.
     Starting,
-    /// They run; Kubernetes on them was halted.
+    /// The nodes run, but Kubernetes is paused.
     Paused,
-    /// What minikube calls it.
-    Sick(String),
-    /// The engine that they are containers of does not answer.
+    /// The nodes run, but have this problem.
+    Unhealthy(String),
+    /// The Docker engine of the nodes does not answer.
     EngineOff(String),
 }
 
-/// Asks how the nodes are. Containers are asked for at the engine, which takes a tenth of the time.
+/// Reads the state of the nodes. The engine answers ten times as fast as minikube, so it is used for containers.
 ///
 /// # Errors
-/// When neither the engine nor minikube can be asked.
+/// Fails if neither the engine nor minikube reports the state.
 pub fn nodes(profile: &Profile) -> Result<Nodes> {
     if profile.in_docker() {
         return containers(profile);
@@ -42,13 +42,13 @@ pub fn nodes(profile: &Profile) -> Result<Nodes> {
     reported(profile)
 }
 
-/// minikube's own word.
+/// Reads the state with `minikube status`.
 fn reported(profile: &Profile) -> Result<Nodes> {
     let output = Command::new("minikube")
         .args(["status", "--output", "json", "--profile", &profile.name])
         .timeout(Duration::from_secs(20))
         .run()?;
-    // Its exit code tells of parts that do not run, which is an answer.
+    // A nonzero exit code means that a part does not run, which the output describes.
     Ok(parse(&output.stdout_text()))
 }
 
@@ -65,35 +65,35 @@ fn containers(profile: &Profile) -> Result<Nodes> {
             if let Err(error) = engine::require() {
                 return Ok(Nodes::EngineOff(error.message));
             }
-            let message = "docker cannot say which nodes the cluster has";
+            let message = "cannot list the nodes of the cluster with docker";
             return Err(failed?.to_error("minikube.nodes-unknown", message));
         }
     };
     let listed = output.stdout_text();
     match count(profile, &listed) {
         Nodes::Running => Ok(match inside(profile)? {
-            node::Health::Well | node::Health::Unknown => Nodes::Running,
-            node::Health::Sick(_) if is_young(profile, &listed) => Nodes::Starting,
-            // What was paused does not answer either.
-            node::Health::Sick(how) => match reported(profile) {
+            node::Health::Healthy | node::Health::Unknown => Nodes::Running,
+            node::Health::Unhealthy(_) if is_young(profile, &listed) => Nodes::Starting,
+            // A paused API server does not answer either.
+            node::Health::Unhealthy(problem) => match reported(profile) {
                 Ok(Nodes::Paused) => Nodes::Paused,
-                _ => Nodes::Sick(how),
+                _ => Nodes::Unhealthy(problem),
             },
         }),
         other => Ok(other),
     }
 }
 
-/// minikube's own question to itself: its `kubectl` and kubeconfig inside of the first node.
+/// Reads the health of the API server with the `kubectl` and the kubeconfig in the first node.
 ///
 /// # Errors
-/// When `docker` may not be asked.
+/// Fails if `docker` is not granted.
 pub fn inside(profile: &Profile) -> Result<node::Health> {
     let kubectl = format!("/var/lib/minikube/binaries/{}/kubectl", profile.version);
     node::health(&profile.name, &kubectl, "/var/lib/minikube/kubeconfig")
 }
 
-/// The columns that the engine says of a container.
+/// Splits a line of the engine's list into the container's name and the other columns.
 fn columns(line: &str) -> Option<(&str, &str)> {
     line.trim().split_once('\t')
 }
@@ -115,7 +115,7 @@ fn count(profile: &Profile, listed: &str) -> Nodes {
     }
 }
 
-/// Whether a node has been up for seconds only.
+/// Reports whether a node started less than a minute ago.
 fn is_young(profile: &Profile, listed: &str) -> bool {
     let machines = profile.machines();
     listed.lines().filter_map(columns).any(|(name, rest)| {
@@ -137,7 +137,7 @@ struct Reported {
     worker: bool,
 }
 
-/// minikube's report: one document for one node, a list for several.
+/// Parses the output of `minikube status`: one document for one node, a list for several.
 fn parse(text: &str) -> Nodes {
     let text = text.trim();
     let several = serde_json::from_str::<Vec<Reported>>(text);
@@ -152,22 +152,24 @@ fn parse(text: &str) -> Nodes {
         ("Running", "Paused") => Nodes::Paused,
         ("Running", "Running") if running < reports.len() => Nodes::Some(running),
         ("Running", "Running") if first.kubeconfig == "Misconfigured" => {
-            Nodes::Sick("its address changed since the kubeconfig was written".to_owned())
+            Nodes::Unhealthy("its address changed since the kubeconfig was written".to_owned())
         }
         ("Running", "Running") => Nodes::Running,
-        ("Running", server) => Nodes::Sick(format!("its API server is {}", server.to_lowercase())),
-        (host, _) => Nodes::Sick(format!("its node is {}", host.to_lowercase())),
+        ("Running", server) => {
+            Nodes::Unhealthy(format!("its API server is {}", server.to_lowercase()))
+        }
+        (host, _) => Nodes::Unhealthy(format!("its node is {}", host.to_lowercase())),
     }
 }
 
-/// All that is known, in one answer.
+/// Combines all facts into a status.
 pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status {
     let name = &profile.name;
     let start = format!("start the minikube cluster {name}");
     let status = match nodes {
         Nodes::Running if context.is_none() => {
             Status::new(State::Degraded, format!("the kubeconfig has no context {name}"))
-                // minikube's own command makes it the current one, too.
+                // `minikube update-context` also switches the current context.
                 .offer(format!(
                     "write the context {name} into the kubeconfig and make it the current one"
                 ))
@@ -176,7 +178,7 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
             Status::new(State::Ready, format!("profile {name}, nodes: {}", profile.nodes.len()))
         }
         Nodes::Some(running) => {
-            let text = format!("{running} of {} nodes of {name} run", profile.nodes.len());
+            let text = format!("{running} of {} nodes of {name} are running", profile.nodes.len());
             Status::new(State::Degraded, text).offer(start)
         }
         Nodes::Starting => Status::new(State::Starting, format!("profile {name} is starting")),
@@ -184,14 +186,14 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
             Status::new(State::Stopped, format!("profile {name} is stopped")).offer(start)
         }
         Nodes::Gone => {
-            Status::new(State::Absent, format!("profile {name} has no node any more")).offer(start)
+            Status::new(State::Absent, format!("the nodes of profile {name} are gone")).offer(start)
         }
         Nodes::Paused => {
-            let text = format!("profile {name} is paused: minikube unpause --profile {name}");
+            let text = format!("profile {name} is paused; run `minikube unpause --profile {name}`");
             Status::new(State::Degraded, text)
         }
-        Nodes::Sick(how) => {
-            Status::new(State::Degraded, format!("profile {name}: {how}")).offer(start)
+        Nodes::Unhealthy(problem) => {
+            Status::new(State::Degraded, format!("profile {name}: {problem}")).offer(start)
         }
         Nodes::EngineOff(why) => Status::new(State::Stopped, why),
     };
@@ -199,8 +201,8 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
     let memory = profile.memory.filter(|memory| *memory < LEAST_MEMORY);
     let small = memory.map(|memory| {
         format!(
-            "the nodes of {name} have {memory} MiB of memory, Kubernetes wants 2 GiB and more: minikube delete \
-             --profile {name}, and a deploy with the target's option memory"
+            "each node of {name} has {memory} MiB of memory, but Kubernetes needs 2 GiB; run `minikube delete \
+             --profile {name}`, then deploy with the target's option memory"
         )
     });
     status
@@ -212,11 +214,11 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
         .warn(small)
 }
 
-/// In MiB; with less, pods are evicted or killed soon after the first ones run.
+/// Minimum in MiB. With less, pods are evicted or killed soon after the first ones run.
 const LEAST_MEMORY: u64 = 2048;
 
-/// The cluster is on this very machine: minikube made it here, and its context leads to where it was made.
-/// `ssh` is the driver for machines elsewhere.
+/// Reports whether the cluster is on this machine: its driver is not `ssh`, which is for other machines, and its context
+/// has a loopback address or the address of a node.
 fn is_local(profile: &Profile, context: &Context) -> bool {
     let host = context.host();
     let own = |address: &str| !address.is_empty() && address == host;
@@ -226,15 +228,15 @@ fn is_local(profile: &Profile, context: &Context) -> bool {
             || profile.nodes.iter().any(|node| own(&node.address)))
 }
 
-/// There is no program of that name.
+/// The program `minikube` does not exist.
 pub fn not_installed() -> Error {
     Error::unavailable(
         "minikube.not-installed",
-        "minikube is not installed: there is no program `minikube`",
+        "minikube is not installed: cannot find the program `minikube`",
     )
     .help(
-        "macOS: `brew install minikube`; Windows: `winget install Kubernetes.minikube`; Linux: as \
-         https://minikube.sigs.k8s.io/docs/start says; then run the deploy again",
+        "install minikube (macOS: `brew install minikube`; Windows: `winget install Kubernetes.minikube`; Linux: \
+         https://minikube.sigs.k8s.io/docs/start), then run the deploy again",
     )
 }
 
@@ -255,27 +257,32 @@ mod tests {
     }
 
     #[test]
-    fn what_minikube_reports_is_understood() {
+    fn status_of_minikube_is_parsed() {
         assert_eq!(parse(&report("Running", "Running", "Configured")), Nodes::Running);
         assert_eq!(parse(&report("Stopped", "Stopped", "Stopped")), Nodes::Stopped);
         assert_eq!(parse(&report("Nonexistent", "Nonexistent", "Nonexistent")), Nodes::Gone);
         assert_eq!(parse(&report("Running", "Paused", "Configured")), Nodes::Paused);
-        assert!(matches!(parse(&report("Running", "Running", "Misconfigured")), Nodes::Sick(_)));
-        let Nodes::Sick(how) = parse(&report("Running", "Stopped", "Configured")) else { panic!() };
-        assert_eq!(how, "its API server is stopped");
-        assert!(matches!(parse(&report("InsufficientStorage", "", "")), Nodes::Sick(_)));
+        assert!(matches!(
+            parse(&report("Running", "Running", "Misconfigured")),
+            Nodes::Unhealthy(_)
+        ));
+        let Nodes::Unhealthy(problem) = parse(&report("Running", "Stopped", "Configured")) else {
+            panic!()
+        };
+        assert_eq!(problem, "its API server is stopped");
+        assert!(matches!(parse(&report("InsufficientStorage", "", "")), Nodes::Unhealthy(_)));
         assert_eq!(parse("* Profile \"minikube\" not found."), Nodes::Gone);
     }
 
     #[test]
-    fn several_nodes_are_a_list() {
+    fn status_of_several_nodes_is_a_list() {
         let worker = report("Stopped", "Irrelevant", "Irrelevant").replace("false", "true");
         let list = format!("[{},{worker}]", report("Running", "Running", "Configured"));
         assert_eq!(parse(&list), Nodes::Some(1));
     }
 
     #[test]
-    fn containers_are_counted_by_their_names() {
+    fn running_containers_of_the_profile_are_counted() {
         let one = profile();
         assert_eq!(count(&one, "minikube\trunning\nother\texited\n"), Nodes::Running);
         assert_eq!(count(&one, "minikube\texited\n"), Nodes::Stopped);
@@ -286,26 +293,26 @@ mod tests {
     }
 
     #[test]
-    fn each_state_has_its_words_and_its_offer() {
+    fn states_have_an_offer_unless_only_the_user_can_act() {
         let here = context("https://192.168.49.2:8443");
-        let told = |nodes, context| {
+        let state_of = |nodes, context| {
             let status = of(&profile(), &nodes, context);
             (status.state, status.offer.is_some())
         };
-        assert_eq!(told(Nodes::Running, Some(&here)), (State::Ready, false));
-        assert_eq!(told(Nodes::Running, None), (State::Degraded, true));
-        assert_eq!(told(Nodes::Starting, Some(&here)), (State::Starting, false));
-        assert_eq!(told(Nodes::Stopped, Some(&here)), (State::Stopped, true));
-        assert_eq!(told(Nodes::Gone, None), (State::Absent, true));
-        assert_eq!(told(Nodes::Some(1), Some(&here)), (State::Degraded, true));
-        assert_eq!(told(Nodes::Sick("x".into()), Some(&here)), (State::Degraded, true));
-        // What only the user can cure is not offered.
-        assert_eq!(told(Nodes::Paused, Some(&here)), (State::Degraded, false));
-        assert_eq!(told(Nodes::EngineOff("x".into()), Some(&here)), (State::Stopped, false));
+        assert_eq!(state_of(Nodes::Running, Some(&here)), (State::Ready, false));
+        assert_eq!(state_of(Nodes::Running, None), (State::Degraded, true));
+        assert_eq!(state_of(Nodes::Starting, Some(&here)), (State::Starting, false));
+        assert_eq!(state_of(Nodes::Stopped, Some(&here)), (State::Stopped, true));
+        assert_eq!(state_of(Nodes::Gone, None), (State::Absent, true));
+        assert_eq!(state_of(Nodes::Some(1), Some(&here)), (State::Degraded, true));
+        assert_eq!(state_of(Nodes::Unhealthy("x".into()), Some(&here)), (State::Degraded, true));
+        // Only the user can change these states.
+        assert_eq!(state_of(Nodes::Paused, Some(&here)), (State::Degraded, false));
+        assert_eq!(state_of(Nodes::EngineOff("x".into()), Some(&here)), (State::Stopped, false));
     }
 
     #[test]
-    fn driver_runtime_and_nodes_are_told_and_what_is_too_small() {
+    fn driver_runtime_nodes_and_small_memory_are_reported() {
         let status = of(&profile(), &Nodes::Running, None);
         assert_eq!(status.mode.as_deref(), Some("docker"));
         assert_eq!(status.runtime.as_deref(), Some("containerd"));
@@ -317,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_has_just_come_up_is_young() {
+    fn node_is_young_for_less_than_a_minute() {
         let listed =
             |status: &str| format!("other\trunning\tUp 3 seconds\nminikube\trunning\t{status}\n");
         assert!(is_young(&profile(), &listed("Up 8 seconds")));
@@ -328,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_cluster_of_this_machine_is_local() {
+    fn only_cluster_on_this_machine_is_local() {
         let is_local = |server: &str| of(&profile(), &Nodes::Running, Some(&context(server))).local;
         for server in ["https://192.168.49.2:8443", "https://127.0.0.1:32769", "192.168.49.2"] {
             assert!(is_local(server), "{server}");
