@@ -123,5 +123,8 @@ fn port_of_an_unrelated_container_is_rejected() {
     );
     let deployed = deploy(&world, 30000).run().expect_code(0);
     assert_told(&deployed, FORWARD);
-    assert_says(&deployed, "port 30000 of this machine belongs to the container other-control-plane");
+    assert_says(
+        &deployed,
+        "port 30000 of this machine belongs to the container other-control-plane",
+    );
 }

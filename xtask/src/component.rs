@@ -1,5 +1,5 @@
-//! Makes components of core modules, and one component of two. Custom sections of the modules stay, so a
-//! plugin's manifest is found in the result.
+//! Encodes core modules as components, and composes two components into one. The custom sections of the modules stay,
+//! so the result contains the plugin's manifest.
 
 use miette::Diagnostic;
 use std::path::{Path, PathBuf};
@@ -9,58 +9,59 @@ use wac_graph::{CompositionGraph, EncodeOptions};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// Why no component came of a module.
+/// Errors of encoding and composing components.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ComponentError {
     /// The module does not fit its interfaces.
-    #[error("{what} is no component: {reason}")]
+    #[error("cannot encode {name} as a component: {reason}")]
     #[diagnostic(
         code(xtask::component::encode),
-        help("does the plugin export its step with `todohost_plugin::export!`?")
+        help("export the plugin's step with `todohost_plugin::export!`")
     )]
     Encode {
-        /// Which module.
-        what: String,
-        /// The whole chain of causes.
+        /// Name of the module.
+        name: String,
+        /// Chain of causes.
         reason: String,
     },
     /// The interfaces cannot be read.
-    #[error("the interfaces in {} do not resolve: {reason}", path.display())]
+    #[error("cannot resolve the interfaces in {}: {reason}", path.display())]
     #[diagnostic(code(xtask::component::wit))]
     Interfaces {
-        /// Their directory.
+        /// Directory of the interfaces.
         path: PathBuf,
-        /// The whole chain of causes.
+        /// Chain of causes.
         reason: String,
     },
     /// The two components do not fit each other.
-    #[error("the engine does not fit its plugin: {0}")]
+    #[error("cannot compose the engine with its plugin: {0}")]
     #[diagnostic(
         code(xtask::component::compose),
-        help("the plugin's import and the engine's export must have one name and one type")
+        help("give the plugin's import and the engine's export the same name and type")
     )]
     Compose(String),
 }
 
-/// A component of a module whose interfaces its bindings have embedded.
-pub fn encode(what: &str, module: &[u8]) -> Result<Vec<u8>, ComponentError> {
-    encode_with(what, module, None)
+/// Encodes a module that contains its interfaces, which the bindings embedded.
+pub fn encode(name: &str, module: &[u8]) -> Result<Vec<u8>, ComponentError> {
+    encode_with(name, module, None)
 }
 
-/// A component of a module of another language: the interfaces are embedded here, and an adapter stands for
-/// the system interface that the language's runtime insists on.
+/// Encodes a module in another language: embeds the interfaces, and adds an adapter for the system interface of the
+/// language's runtime.
 pub fn encode_adapted(
-    what: &str,
+    name: &str,
     module: &[u8],
     adapter: &[u8],
     wit: &[&Path],
 ) -> Result<Vec<u8>, ComponentError> {
-    let module = embed(what, module, "core", wit)?;
+    let module = embed(name, module, "core", wit)?;
     let adapter = embed("the adapter", adapter, "adapter", wit)?;
-    encode_with(what, &module, Some(&adapter))
+    encode_with(name, &module, Some(&adapter))
 }
 
-/// One component: the first one's exports meet the second one's imports, and what is left of both stays.
+/// Composes two components: connects the exports of the engine to the imports of the plugin, and keeps all other imports
+/// and exports.
 pub fn compose(engine: Vec<u8>, plugin: Vec<u8>) -> Result<Vec<u8>, ComponentError> {
     let failed = |error: &dyn std::fmt::Display| ComponentError::Compose(format!("{error:#}"));
     let mut graph = CompositionGraph::new();
@@ -76,7 +77,7 @@ pub fn compose(engine: Vec<u8>, plugin: Vec<u8>) -> Result<Vec<u8>, ComponentErr
 }
 
 fn encode_with(
-    what: &str,
+    name: &str,
     module: &[u8],
     adapter: Option<&[u8]>,
 ) -> Result<Vec<u8>, ComponentError> {
@@ -89,12 +90,12 @@ fn encode_with(
         encoder.encode()
     };
     encode().map_err(|error| ComponentError::Encode {
-        what: what.to_owned(),
+        name: name.to_owned(),
         reason: format!("{error:#}"),
     })
 }
 
-fn embed(what: &str, module: &[u8], world: &str, wit: &[&Path]) -> Result<Vec<u8>, ComponentError> {
+fn embed(name: &str, module: &[u8], world: &str, wit: &[&Path]) -> Result<Vec<u8>, ComponentError> {
     let mut resolve = Resolve::default();
     let mut last = None;
     for path in wit {
@@ -104,7 +105,7 @@ fn embed(what: &str, module: &[u8], world: &str, wit: &[&Path]) -> Result<Vec<u8
         })?;
         last = Some(package);
     }
-    let failed = |reason: String| ComponentError::Encode { what: what.to_owned(), reason };
+    let failed = |reason: String| ComponentError::Encode { name: name.to_owned(), reason };
     let world = resolve
         .select_world(last.as_slice(), Some(world))
         .map_err(|error| failed(format!("{error:#}")))?;

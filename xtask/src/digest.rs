@@ -1,15 +1,15 @@
-//! Digests, by which work that is done already is recognised.
+//! Digests, which identify unchanged inputs.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-/// A digest over named parts; names and lengths go in, so that parts cannot run into each other.
+/// A digest over named parts. It includes names and lengths, so different splits have different digests.
 pub struct Digest(Sha256);
 
 impl Digest {
-    /// A digest of nothing yet.
+    /// Creates an empty digest.
     pub fn new() -> Self {
         Self(Sha256::new())
     }
@@ -23,7 +23,7 @@ impl Digest {
         self
     }
 
-    /// Adds a file, or every file below a directory, by path relative to it.
+    /// Adds a file, or all files below a directory by their relative paths.
     pub fn add_path(&mut self, name: &str, path: &Path) -> io::Result<&mut Self> {
         if !path.is_dir() {
             return Ok(self.add(name, &fs_err::read(path)?));
@@ -43,14 +43,14 @@ impl Digest {
     }
 }
 
-/// The SHA-256 of bytes alone, as `sha256sum` prints it.
+/// The plain SHA-256 of bytes, like `sha256sum`.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // writing to a String cannot fail
+        // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn different_splits_have_different_digests() {
         let of = |parts: &[(&str, &str)]| {
             let mut digest = Digest::new();
             for (name, bytes) in parts {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn sha256_is_the_well_known_one() {
+    fn sha256_matches_a_known_digest() {
         assert_eq!(
             sha256(b"abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,6 +1,6 @@
-//! The document that is made of other files: what each value of the chart means.
+//! Generates the table of the chart's values in `docs/contracts/helm-values.md`.
 //!
-//! Owns what stands between the markers of `docs/contracts/helm-values.md`; the text around them is written by hand.
+//! Owns the text between the markers; the rest of the document is written by hand.
 
 use crate::workspace::{Workspace, WorkspaceError};
 use miette::Diagnostic;
@@ -18,7 +18,7 @@ const PROJECT: &str = "todohost.toml";
 const BEGIN: &str = "<!-- begin: written by `cargo run -p xtask -- documents` -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// Why the document could not be made, or is not what it should be.
+/// Errors of generating or checking the document.
 #[derive(Debug, Error, Diagnostic)]
 pub enum DocumentsError {
     /// A file cannot be read or written.
@@ -29,35 +29,32 @@ pub enum DocumentsError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Workspace(#[from] WorkspaceError),
-    /// A file that it is made of is malformed.
-    #[error("{file} cannot be used: {reason}")]
+    /// A source of the document is malformed.
+    #[error("cannot use {file}: {reason}")]
     #[diagnostic(code(xtask::documents::malformed), help("correct {file}"))]
     Malformed {
-        /// The file.
+        /// Path of the source.
         file: &'static str,
-        /// What is wrong with it.
+        /// Defect of the source.
         reason: String,
     },
-    /// The place of the table is not marked.
-    #[error("{DOCUMENT} does not say where the table goes")]
+    /// The document has no markers for the table.
+    #[error("{DOCUMENT} has no markers for the table")]
     #[diagnostic(
         code(xtask::documents::markers),
         help("put these two lines around it: {} {}", BEGIN.trim(), END.trim())
     )]
     Markers,
-    /// The document is not what it would be made now.
-    #[error("{DOCUMENT} is not what {SCHEMA}, {DEFAULTS} and {PROJECT} say:\n{difference}")]
-    #[diagnostic(
-        code(xtask::documents::stale),
-        help("write it again: cargo run -p xtask -- documents")
-    )]
+    /// The document is out of date.
+    #[error("{DOCUMENT} is out of date with {SCHEMA}, {DEFAULTS} and {PROJECT}:\n{difference}")]
+    #[diagnostic(code(xtask::documents::stale), help("run `cargo run -p xtask -- documents`"))]
     Stale {
-        /// What would be taken out and put in.
+        /// Unified diff of the document.
         difference: String,
     },
 }
 
-/// Writes the document anew; to `check` it only says whether that would change it.
+/// Writes the document. With `check`, writes nothing and fails if the document is out of date.
 pub fn make(check: bool) -> Result<(), DocumentsError> {
     let workspace = Workspace::find()?;
     let read = |file: &str| fs_err::read_to_string(workspace.root().join(file));
@@ -74,25 +71,25 @@ pub fn make(check: bool) -> Result<(), DocumentsError> {
         return Err(DocumentsError::Stale { difference });
     }
     fs_err::write(workspace.root().join(DOCUMENT), new)?;
-    println!("{DOCUMENT} is written");
+    println!("wrote {DOCUMENT}");
     Ok(())
 }
 
-/// The document with this table between its markers.
+/// Replaces the text between the markers by a table. `None` without markers.
 fn with_table(document: &str, table: &str) -> Option<String> {
     let (before, rest) = document.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
 }
 
-/// What is known of the chart's values.
+/// Sources of the table.
 struct Values {
     schema: Value,
     defaults: Value,
     secrets: BTreeMap<String, Secret>,
 }
 
-/// The part of the project file that says which values are secret.
+/// The secrets in `todohost.toml`.
 #[derive(Deserialize)]
 struct Project {
     secrets: BTreeMap<String, Secret>,
@@ -116,12 +113,12 @@ impl Values {
     }
 
     fn table(&self) -> Result<String, DocumentsError> {
-        let mut table = "| value | type | default | what it does |\n|---|---|---|---|\n".to_owned();
+        let mut table = "| value | type | default | description |\n|---|---|---|---|\n".to_owned();
         self.rows(&self.schema, "", &mut table)?;
         Ok(table)
     }
 
-    /// A row for each property, followed by those of the properties below it. `above` is a JSON pointer.
+    /// Adds a row for each property, followed by the rows of its own properties. `above` is a JSON pointer.
     fn rows(&self, schema: &Value, above: &str, table: &mut String) -> Result<(), DocumentsError> {
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let pointer = format!("{above}/{name}");
@@ -138,21 +135,21 @@ impl Values {
             let cells =
                 [format!("`{path}`"), self.kind(&path, definition), default, meaning.to_owned()];
             let cells = cells.map(|cell| cell.replace('|', "\\|").replace('\n', " "));
-            // writing to a String cannot fail
+            // Writing to a String cannot fail.
             let _ = writeln!(table, "| {} |", cells.join(" | "));
             self.rows(definition, &pointer, table)?;
         }
         Ok(())
     }
 
-    /// What a property refers to, or itself.
+    /// The definition to which a property refers, or the property.
     fn definition<'a>(&'a self, property: &'a Value) -> Result<&'a Value, DocumentsError> {
         let Some(reference) = property["$ref"].as_str() else { return Ok(property) };
         let found = reference.strip_prefix('#').and_then(|pointer| self.schema.pointer(pointer));
-        found.ok_or_else(|| malformed(SCHEMA, &format!("there is no {reference}")))
+        found.ok_or_else(|| malformed(SCHEMA, &format!("{reference} is not defined")))
     }
 
-    /// What a value may be, in words.
+    /// Describes the type and the limits of a value.
     fn kind(&self, path: &str, schema: &Value) -> String {
         let mut words: Vec<String> = Vec::new();
         match self.secrets.get(path) {
@@ -213,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn each_value_has_a_row_with_what_is_known_of_it() {
+    fn each_value_has_a_row() {
         let expected = "\
-| value | type | default | what it does |
+| value | type | default | description |
 |---|---|---|---|
 | `key` | **secret**, required, string, at most 9 characters | `\"\"` | Opens a\\|b. |
 | `web` | object |  | The server. |
@@ -228,15 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_meaning_or_a_definition_is_refused() {
+    fn value_without_description_or_definition_is_an_error() {
         let error = table(&SMALL.replace("\"description\": \"When.\", ", "")).unwrap_err();
         assert!(error.to_string().ends_with("web.pull has no description"), "{error}");
         let error = table(&SMALL.replace("#/definitions/pull", "#/definitions/push")).unwrap_err();
-        assert!(error.to_string().ends_with("there is no #/definitions/push"), "{error}");
+        assert!(error.to_string().ends_with("#/definitions/push is not defined"), "{error}");
     }
 
     #[test]
-    fn only_what_is_between_the_markers_changes() {
+    fn only_text_between_the_markers_changes() {
         let document = format!("before\n{BEGIN}old\n{END}after\n");
         let new = with_table(&document, "new").unwrap();
         assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}after\n"));

@@ -1,5 +1,5 @@
-//! Engines: a plugin directory with `engine/go.mod` has a Go program inside, which this builds, adapts and joins
-//! with the plugin's own component. A Go build takes a minute, so its result is cached by what went into it.
+//! Engines: Go programs in plugins, found by `engine/go.mod`. Builds a program, adapts it, and composes it with the
+//! plugin's component. A Go build takes a minute, so its result is cached by a digest of its inputs.
 
 use crate::component::{self, ComponentError};
 use crate::digest::Digest;
@@ -9,58 +9,58 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use thiserror::Error;
 
-/// How the program is built: a library for WebAssembly, without debug information.
+/// Arguments of `go`: build a library for WebAssembly, without debug information.
 const BUILD: [&str; 5] =
     ["build", "-mod=readonly", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w"];
 
-/// Why there is no engine.
+/// Errors of building an engine.
 #[derive(Debug, Error, Diagnostic)]
 pub enum EngineError {
     /// `go` is not installed.
-    #[error("the Go toolchain does not run: {0}")]
+    #[error("cannot run the Go toolchain: {0}")]
     #[diagnostic(
         code(xtask::engine::toolchain),
         help("install Go 1.26 or newer from https://go.dev/dl, then run this again")
     )]
     Toolchain(std::io::Error),
     /// The program does not build.
-    #[error("{} does not build", directory.display())]
-    #[diagnostic(code(xtask::engine::build), help("what go said is above"))]
+    #[error("cannot build {}", directory.display())]
+    #[diagnostic(code(xtask::engine::build), help("read the output of go above"))]
     Build {
-        /// Its directory.
+        /// Directory of the program.
         directory: PathBuf,
     },
     /// The adapter is malformed.
-    #[error("the adapter does not assemble: {0}")]
+    #[error("cannot assemble the adapter: {0}")]
     #[diagnostic(code(xtask::engine::adapter))]
     Adapter(String),
     /// A file cannot be read or written.
     #[error(transparent)]
     #[diagnostic(code(xtask::engine::file))]
     File(#[from] std::io::Error),
-    /// There is no cache.
+    /// The cache directory cannot be found.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Workspace(#[from] WorkspaceError),
-    /// It does not fit its interfaces.
+    /// The program does not fit its interfaces.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Component(#[from] ComponentError),
 }
 
-/// A Go program that belongs into a plugin.
+/// A Go program in a plugin.
 pub struct Engine {
     directory: PathBuf,
     wit: PathBuf,
     adapter: PathBuf,
-    /// Over sources, compiler and build options: what the Go build depends on.
+    /// Digest of the inputs of the Go build: sources, compiler and options.
     module_digest: String,
-    /// Over that, the adapter and the interfaces.
+    /// Digest of `module_digest`, the adapter and the interfaces.
     digest: String,
 }
 
 impl Engine {
-    /// The engine of a plugin's directory, if it has one.
+    /// Finds the engine in a plugin's directory, if there is one.
     pub fn find(plugin: &Path) -> Result<Option<Self>, EngineError> {
         let directory = plugin.join("engine");
         if !directory.join("go.mod").exists() {
@@ -84,13 +84,13 @@ impl Engine {
         Ok(Some(Self { directory, wit, adapter, module_digest, digest: digest.finish() }))
     }
 
-    /// What went into it.
+    /// Digest of all inputs.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Joins it with the component of its plugin.
-    pub fn join(&self, plugin: Vec<u8>, workspace: &Workspace) -> Result<Vec<u8>, EngineError> {
+    /// Composes the engine with the component of its plugin.
+    pub fn compose(&self, plugin: Vec<u8>, workspace: &Workspace) -> Result<Vec<u8>, EngineError> {
         let module = fs_err::read(self.module()?)?;
         let adapter = wat::parse_file(&self.adapter)
             .map_err(|error| EngineError::Adapter(error.to_string()))?;
@@ -104,7 +104,7 @@ impl Engine {
         Ok(component::compose(engine, plugin)?)
     }
 
-    /// The core module, built unless it lies in the cache.
+    /// Path of the core module, which is built unless it is in the cache.
     fn module(&self) -> Result<PathBuf, EngineError> {
         let place = workspace::cache()?.join("helm-engine").join(&self.module_digest);
         let module = place.join("engine.wasm");
@@ -113,7 +113,7 @@ impl Engine {
         }
         println!("  building {} with go (about a minute, once)", self.directory.display());
         fs_err::create_dir_all(&place)?;
-        // Moved into place whole, so that an interrupted build leaves nothing that looks finished.
+        // Renamed when complete, so an interrupted build does not leave a partial module.
         let unfinished = place.join(format!("engine.{}.unfinished", std::process::id()));
         let status = Command::new("go")
             .args(BUILD)

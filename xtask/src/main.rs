@@ -1,4 +1,4 @@
-//! Makes what cargo alone cannot: `cargo run --release -p xtask -- plugins`, and `-- documents`.
+//! Build tasks beyond cargo: `cargo run --release -p xtask -- plugins`, and `-- documents`.
 
 #![expect(clippy::print_stdout, reason = "a build tool reports progress on standard output")]
 
@@ -13,7 +13,7 @@ mod workspace;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(about = "Makes what cargo alone cannot")]
+#[command(about = "Build tasks beyond cargo")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -21,15 +21,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build the core plugins into components, and the list of their digests
+    /// Build the core plugins as components, and the list of their digests
     Plugins {
         /// Build only the plugin with this id
         #[arg(long)]
         only: Option<String>,
     },
-    /// Write the documents that are made of other files
+    /// Write the generated parts of the documents
     Documents {
-        /// Only say whether that would change them
+        /// Write nothing, and fail if a document is out of date
         #[arg(long)]
         check: bool,
     },

@@ -1,49 +1,49 @@
-//! The two lines of a plugin's manifest that the build needs; the host reads the rest.
+//! The id and version in a plugin's manifest. The host reads the rest.
 
 use miette::Diagnostic;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why a `plugin.toml` cannot be used.
+/// Errors of reading a `plugin.toml`.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ManifestError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     #[diagnostic(code(xtask::manifest::read))]
     Read(#[from] std::io::Error),
-    /// It is not TOML, or lacks a line.
-    #[error("{} is no plugin manifest", path.display())]
-    #[diagnostic(code(xtask::manifest::parse), help("it needs at least `id` and `version`"))]
+    /// The file is not TOML, or lacks a key.
+    #[error("{} is not a plugin manifest", path.display())]
+    #[diagnostic(code(xtask::manifest::parse), help("set at least `id` and `version`"))]
     Parse {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What TOML says of it.
+        /// Parser error.
         #[source]
         source: toml::de::Error,
     },
-    /// The directory and the manifest disagree.
-    #[error("{} says id {id:?}, but lies in a directory of another name", path.display())]
+    /// The id differs from the directory's name.
+    #[error("the id {id:?} in {} differs from the name of its directory", path.display())]
     #[diagnostic(code(xtask::manifest::name), help("name the directory after the id"))]
     Name {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The id in it.
+        /// Id in the manifest.
         id: String,
     },
 }
 
-/// Who a plugin is.
+/// Identity of a plugin.
 #[derive(Deserialize)]
 pub struct Manifest {
-    /// Its id: also its directory's name, and the end of its crate's.
+    /// Id, which is also the name of the directory, and the crate's name without `todohost-`.
     pub id: String,
-    /// Its version.
+    /// Version of the plugin.
     pub version: String,
 }
 
 impl Manifest {
-    /// Reads `plugin.toml` of a plugin's directory; none if the directory is no plugin.
+    /// Reads `plugin.toml` in a directory; `None` if the file does not exist.
     pub fn read(directory: &Path) -> Result<Option<Self>, ManifestError> {
         let path = directory.join("plugin.toml");
         if !path.exists() {

@@ -1,4 +1,4 @@
-//! Every core plugin as a component, and `core.json`: the list that tells the host which components are core.
+//! Builds the core plugins as components, and writes `core.json`, the host's list of core components.
 
 use crate::component::{self, ComponentError};
 use crate::digest::{self, Digest};
@@ -12,19 +12,19 @@ use std::process::Command;
 use std::time::Instant;
 use thiserror::Error;
 
-/// Why the plugins could not be built.
+/// Errors of building plugins.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PluginsError {
-    /// `--only` names no plugin.
-    #[error("there is no plugin {0:?}")]
-    #[diagnostic(code(xtask::plugins::unknown), help("the plugins are: {1}"))]
+    /// The plugin of `--only` does not exist.
+    #[error("unknown plugin {0:?}")]
+    #[diagnostic(code(xtask::plugins::unknown), help("expected one of: {1}"))]
     Unknown(String, String),
-    /// cargo did not build the crates.
-    #[error("the plugins' crates do not build")]
+    /// The build of the crates failed.
+    #[error("cannot build the crates of the plugins")]
     #[diagnostic(
         code(xtask::plugins::cargo),
         help(
-            "what cargo said is above; if the target is missing: rustup target add wasm32-unknown-unknown"
+            "read the output of cargo above; if the target is missing, run `rustup target add wasm32-unknown-unknown`"
         )
     )]
     Cargo,
@@ -40,17 +40,17 @@ pub enum PluginsError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Manifest(#[from] ManifestError),
-    /// A module is no component.
+    /// A module cannot become a component.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Component(#[from] ComponentError),
-    /// An engine is missing.
+    /// An engine cannot be built.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Engine(#[from] EngineError),
 }
 
-/// `core.json`.
+/// Content of `core.json`.
 #[derive(Serialize)]
 struct Core {
     plugins: Vec<CorePlugin>,
@@ -64,10 +64,10 @@ struct CorePlugin {
     sha256: String,
 }
 
-/// Builds all plugins, or the one with this id.
+/// Builds all plugins, or only the one with this id.
 pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
     let started = Instant::now();
-    // A change of this program may change what it makes of the same module.
+    // Another version of this program may encode the same module differently.
     let builder = digest::sha256(&own_program()?);
     let workspace = Workspace::find()?;
     let all = find(&workspace.plugins())?;
@@ -97,7 +97,8 @@ pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
     Ok(())
 }
 
-/// The bytes of this very program. Another build may replace its file while it runs: Linux keeps what runs.
+/// The bytes of this program. Another build may replace its file while it runs; on Linux, `/proc/self/exe` still reads
+/// the original.
 fn own_program() -> std::io::Result<Vec<u8>> {
     let running = Path::new("/proc/self/exe");
     if running.exists() {
@@ -106,7 +107,7 @@ fn own_program() -> std::io::Result<Vec<u8>> {
     fs_err::read(std::env::current_exe()?)
 }
 
-/// The directories with a `plugin.toml`, by id. Plugins lie in groups: `plugins/GROUP/NAME`.
+/// Finds the directories with a `plugin.toml`, sorted by id. Plugins are in groups: `plugins/GROUP/NAME`.
 fn find(plugins: &Path) -> Result<Vec<(PathBuf, Manifest)>, PluginsError> {
     let mut found = Vec::new();
     for group in fs_err::read_dir(plugins)? {
@@ -125,7 +126,7 @@ fn find(plugins: &Path) -> Result<Vec<(PathBuf, Manifest)>, PluginsError> {
     Ok(found)
 }
 
-/// One run of cargo for all crates: it decides what is fresh.
+/// Compiles all crates with one run of cargo.
 fn compile<'a>(
     workspace: &Workspace,
     manifests: impl Iterator<Item = &'a Manifest>,
@@ -145,7 +146,7 @@ fn compile<'a>(
     Ok(())
 }
 
-/// Makes the component unless it was made from the same inputs; tells whether it did.
+/// Builds the component unless its inputs are unchanged. Returns whether it was built.
 fn make(
     workspace: &Workspace,
     builder: &str,
@@ -169,9 +170,9 @@ fn make(
     }
     let mut component = component::encode(&manifest.id, &module)?;
     if let Some(engine) = engine {
-        component = engine.join(component, workspace)?;
+        component = engine.compose(component, workspace)?;
     }
-    // The stamp goes last: a file without it is made again.
+    // The stamp is written last, because a component without a stamp is built again.
     match fs_err::remove_file(&stamp) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -188,8 +189,8 @@ fn make(
     Ok(true)
 }
 
-/// Removes the components of plugins that the workspace does not have: the directory is kept between checkouts, and
-/// the host offers every component in it.
+/// Removes the components of plugins that are not in the workspace. The directory survives checkouts of other commits,
+/// and the host lists every component in it.
 fn remove_others(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsError> {
     for entry in fs_err::read_dir(out)? {
         let file = entry?.path();
@@ -202,7 +203,8 @@ fn remove_others(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsE
     Ok(())
 }
 
-/// Writes `core.json` over what is there. A component that it does not list is no core plugin, whatever its name.
+/// Writes `core.json` with the existing components. A component outside this list is not a core plugin, even if it has
+/// the name of one.
 fn write_list(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsError> {
     let mut core = Core { plugins: Vec::new() };
     for (_, manifest) in all {
@@ -220,7 +222,7 @@ fn write_list(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsErro
     let mut text = serde_json::to_string_pretty(&core).map_err(std::io::Error::from)?;
     text.push('\n');
     let list = out.join("core.json");
-    // Rewritten only when it changed: the host is built anew when its time stamp moves.
+    // Written only if it changed, because a new time stamp rebuilds the host.
     if fs_err::read_to_string(&list).is_ok_and(|last| last == text) {
         return Ok(());
     }
@@ -236,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_that_another_checkout_left_is_removed() {
+    fn component_of_another_checkout_is_removed() {
         let manifest: Manifest =
             toml::from_str("id = \"health\"\nversion = \"0.1.0\"\nroles = [\"verify\"]\n").unwrap();
         let out = std::env::current_exe().unwrap().with_file_name("left-components-test");
@@ -253,9 +255,9 @@ mod tests {
         assert_eq!(left, ["core.json", "health.inputs", "health.wasm"]);
     }
 
-    /// Runs twice: as a test, and inside of a copy of the test's program, which it removes.
+    /// Runs twice: as a test, and in a copy of the test's program, which deletes itself.
     #[test]
-    fn a_program_whose_file_is_gone_is_read() {
+    fn program_with_deleted_file_is_read() {
         const COPY: &str = "removed-while-it-runs";
         let test = std::env::current_exe().unwrap();
         if test.ends_with(COPY) {
@@ -268,7 +270,7 @@ mod tests {
         fs_err::create_dir_all(&folder).unwrap();
         fs_err::copy(&test, folder.join(COPY)).unwrap();
         let output = Command::new(folder.join(COPY))
-            .args(["--exact", "plugins::tests::a_program_whose_file_is_gone_is_read"])
+            .args(["--exact", "plugins::tests::program_with_deleted_file_is_read"])
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");

@@ -1,4 +1,4 @@
-//! Where things are: the workspace's root, the target directory and the cache.
+//! Paths: the workspace's root, the target directory and the cache.
 
 use miette::Diagnostic;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use thiserror::Error;
 
-/// Why cargo could not say where things are.
+/// Errors of finding the paths.
 #[derive(Debug, Error, Diagnostic)]
 pub enum WorkspaceError {
     /// `cargo metadata` did not run or failed.
@@ -16,8 +16,8 @@ pub enum WorkspaceError {
         help("run this as `cargo run --release -p xtask -- plugins`")
     )]
     Cargo(String),
-    /// Neither variable that names a cache directory is set.
-    #[error("no cache directory: neither XDG_CACHE_HOME nor HOME is set")]
+    /// No variable for the cache directory is set.
+    #[error("cannot find the cache directory: neither XDG_CACHE_HOME nor HOME is set")]
     #[diagnostic(code(xtask::workspace::cache), help("set HOME"))]
     Cache,
 }
@@ -32,7 +32,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Asks cargo, which knows of every way to configure them.
+    /// Reads the paths with `cargo metadata`, which respects all ways to configure them.
     pub fn find() -> Result<Self, WorkspaceError> {
         let output = Command::new("cargo")
             .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
@@ -46,35 +46,35 @@ impl Workspace {
             .map_err(|error| WorkspaceError::Cargo(error.to_string()))
     }
 
-    /// The interfaces between host and plugins.
+    /// Directory of the interfaces between host and plugins.
     pub fn wit(&self) -> PathBuf {
         self.root.join("wit")
     }
 
-    /// The sources of the plugins.
+    /// Directory of the plugins' sources.
     pub fn plugins(&self) -> PathBuf {
         self.root.join("plugins")
     }
 
-    /// The checkout itself.
+    /// Root of the workspace.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The core module that cargo makes of a plugin's crate.
+    /// Path of the core module that cargo builds from a plugin's crate.
     pub fn module(&self, id: &str) -> PathBuf {
         let name = format!("todohost_{}.wasm", id.replace('-', "_"));
         self.target.join("wasm32-unknown-unknown/release").join(name)
     }
 
-    /// Where the components go.
+    /// Directory of the components.
     pub fn components(&self) -> PathBuf {
         self.target.join("plugins")
     }
 }
 
-/// The cache that every checkout of this user shares.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+/// Cache directory, shared by all checkouts of this user.
+#[expect(clippy::disallowed_methods, reason = "the only function that reads the environment")]
 pub fn cache() -> Result<PathBuf, WorkspaceError> {
     std::env::var_os("XDG_CACHE_HOME")
         .filter(|value| !value.is_empty())

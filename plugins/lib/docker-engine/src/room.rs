@@ -35,7 +35,9 @@ fn read(text: &str) -> Vec<String> {
         ));
     }
     if cpus < 2 {
-        short.push(format!("the Docker engine has one processor, but Kubernetes needs two{SETTINGS}"));
+        short.push(format!(
+            "the Docker engine has one processor, but Kubernetes needs two{SETTINGS}"
+        ));
     }
     short
 }

@@ -211,11 +211,7 @@ fn wait_until_known(found: &[Node]) -> Result<()> {
 }
 
 /// Polls once a second. The pause is a `sleep` in the node, because a plugin cannot sleep.
-fn wait_for(
-    node: &Node,
-    message: &str,
-    mut condition: impl FnMut() -> Result<bool>,
-) -> Result<()> {
+fn wait_for(node: &Node, message: &str, mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let progress = Progress::new("wait for the kind cluster");
     progress.message(message);
     for _ in 0..90 {
