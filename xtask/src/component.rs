@@ -60,8 +60,8 @@ pub fn encode_adapted(
     encode_with(name, &module, Some(&adapter))
 }
 
-/// Composes two components: connects the exports of the engine to the imports of the plugin, and keeps all other imports
-/// and exports.
+/// Composes two components: connects the exports of the engine to the imports of the plugin, and keeps all other
+/// imports and exports.
 pub fn compose(engine: Vec<u8>, plugin: Vec<u8>) -> Result<Vec<u8>, ComponentError> {
     let failed = |error: &dyn std::fmt::Display| ComponentError::Compose(format!("{error:#}"));
     let mut graph = CompositionGraph::new();

@@ -39,8 +39,8 @@ pub fn list(query: &Query) -> Result<Vec<Value>> {
     read::list(query)?.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
 }
 
-/// Reads the last `tail` lines of a container's log; with `previous`, of the instance before its last restart. Needs the
-/// grant `cluster-read` for `v1/Pod`.
+/// Reads the last `tail` lines of a container's log; with `previous`, of the instance before its last restart. Needs
+/// the grant `cluster-read` for `v1/Pod`.
 ///
 /// # Errors
 /// Fails without the grant, and if the container has no log.
@@ -79,8 +79,8 @@ pub fn can_i(verb: &str, api_version: &str, kind: &str, namespace: Option<&str>)
     read::can_i(verb, api_version, kind, namespace)
 }
 
-/// Applies objects server-side, and returns one result per object. Needs the grant `cluster-write`, which plugins rarely
-/// need: steps decide, the host acts.
+/// Applies objects server-side, and returns one result per object. Needs the grant `cluster-write`, which plugins
+/// rarely need: steps decide, the host acts.
 pub fn apply(manifests: &[Value], force: bool, dry_run: bool) -> Vec<Result<Value>> {
     let manifests: Vec<_> = manifests.iter().map(Value::to_string).collect();
     let results = write::apply(&manifests, force, dry_run);

@@ -72,8 +72,8 @@ impl Status {
         }
     }
 
-    /// Sets the action that [`Target::ensure`] would take, for example `start the cluster lab`. The host asks the user for
-    /// consent to it.
+    /// Sets the action that [`Target::ensure`] would take, for example `start the cluster lab`. The host asks the user
+    /// for consent to it.
     #[must_use]
     pub fn offer(mut self, offer: impl Into<String>) -> Self {
         self.offer = Some(offer.into());

@@ -136,8 +136,8 @@ pub trait Verify {
         Ok(Vec::new())
     }
 
-    /// Explains a failure and suggests a fix, the likeliest cause first. `logs` are the last lines of the containers, as
-    /// pairs of `POD/CONTAINER` and text; `usage` is the peak usage of each container while the host watched.
+    /// Explains a failure and suggests a fix, the likeliest cause first. `logs` are the last lines of the containers,
+    /// as pairs of `POD/CONTAINER` and text; `usage` is the peak usage of each container while the host watched.
     ///
     /// # Errors
     /// Fails if the object is malformed.

@@ -1,7 +1,7 @@
 //! Finds a secret value in bytes, also if it is encoded or compressed.
 //!
-//! Searches the plain and the percent-decoded bytes. Then decodes every run of base64 letters, unpacks gzip streams, and
-//! searches the results in the same way, up to a maximum depth. A split or encrypted value is not found.
+//! Searches the plain and the percent-decoded bytes. Then decodes every run of base64 letters, unpacks gzip streams,
+//! and searches the results in the same way, up to a maximum depth. A split or encrypted value is not found.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! A proxy between host and API server that injects faults.
 //!
-//! It lets each request fail once, or stops and starts again. It uses plain HTTP on both sides, like a scripted cluster,
-//! or `kubectl proxy` in front of a real one.
+//! It lets each request fail once, or stops and starts again. It uses plain HTTP on both sides, like a scripted
+//! cluster, or `kubectl proxy` in front of a real one.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -87,7 +87,7 @@ impl FaultProxy {
     /// Starts a proxy in front of `upstream` that injects a fault.
     ///
     /// # Panics
-    /// Panics if there is no free port.
+    /// Panics if no port is free.
     pub fn start(upstream: SocketAddr, strike: Strike) -> Self {
         Self::listening(upstream, Some(strike))
     }
@@ -95,7 +95,7 @@ impl FaultProxy {
     /// Starts a proxy in front of `upstream` without faults.
     ///
     /// # Panics
-    /// Panics if there is no free port.
+    /// Panics if no port is free.
     pub fn before(upstream: SocketAddr) -> Self {
         Self::listening(upstream, None)
     }

@@ -1,9 +1,10 @@
 //! Library for plugins that use Docker: the state of the engine, its images, and delivery of images to nodes that are
 //! containers.
 //!
-//! It uses the engine only through the program `docker`. A plugin that uses this library must request `process-exec` for
-//! `docker version --format *`, `docker info --format *`, `docker image inspect **` and `docker image rm *`; for nodes
-//! also for `docker port * *`, `docker save **`, and `docker exec` with the commands in `store::Runtime`, `node` and `room`.
+//! It uses the engine only through the program `docker`. A plugin that uses this library must request `process-exec`
+//! for `docker version --format *`, `docker info --format *`, `docker image inspect **` and `docker image rm *`; for
+//! nodes also for `docker port * *`, `docker save **`, and `docker exec` with the commands in `store::Runtime`, `node`
+//! and `room`.
 
 mod engine;
 mod image;

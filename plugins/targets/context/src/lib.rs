@@ -1,7 +1,7 @@
 //! The target `context`: any cluster with a context in the kubeconfig.
 //!
-//! The host uses it only if the user names it. A loopback address can be a tunnel to another machine, so a context never
-//! counts as local. The target does not create, start or delete clusters.
+//! The host uses it only if the user names it. A loopback address can be a tunnel to another machine, so a context
+//! never counts as local. The target does not create, start or delete clusters.
 
 mod registry;
 
@@ -101,7 +101,8 @@ impl Target for AnyContext {
         }
     }
 
-    /// If the API server is at a loopback address, node ports may be, too. The host verifies the URL before it shows it.
+    /// If the API server is at a loopback address, node ports may be, too. The host verifies the URL before it shows
+    /// it.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let wanted = options.context()?;
         let here = workspace::contexts()?

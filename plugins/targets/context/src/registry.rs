@@ -42,8 +42,8 @@ fn has(reference: &str) -> Result<bool> {
     .help(format!("try it by hand: docker manifest inspect {reference}")))
 }
 
-/// Reports whether the registry does not have the image. A registry that needs a login may answer `denied` for a missing
-/// image.
+/// Reports whether the registry does not have the image. A registry that needs a login may answer `denied` for a
+/// missing image.
 fn reports_missing(stderr: &str) -> bool {
     const SIGNS: [&str; 6] = [
         "no such manifest",

@@ -124,8 +124,8 @@ impl Target for DockerDesktop {
         }
     }
 
-    /// Docker Desktop publishes the node ports of `kubeadm` on this machine, except those that a container already uses.
-    /// It does not publish the node ports of `kind`.
+    /// Docker Desktop publishes the node ports of `kubeadm` on this machine, except those that a container already
+    /// uses. It does not publish the node ports of `kind`.
     fn reach_service(options: Options, service: Service) -> Result<Reach> {
         let Some(port) = service.node_port else { return Ok(Reach::PortForward) };
         if let Provisioner::Kind(_) = provisioner_of(&options)? {

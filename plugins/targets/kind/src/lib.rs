@@ -202,7 +202,8 @@ fn wait_until_ready(found: &[Node]) -> Result<()> {
     })
 }
 
-/// Waits until the cluster answers, which shows whether its creation completed. It may still be in progress in the node.
+/// Waits until the cluster answers, which shows whether its creation completed. It may still be in progress in the
+/// node.
 fn wait_until_known(found: &[Node]) -> Result<()> {
     let Ok(node) = nodes::control_plane(found) else { return Ok(()) };
     wait_for(node, "checking whether its creation completed", || {

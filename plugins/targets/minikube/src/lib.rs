@@ -150,8 +150,8 @@ impl Target for Minikube {
         Ok(images.into_iter().map(sent).collect())
     }
 
-    /// Deletes images on the nodes. If the nodes have their own store, the engine's copies stay, because another cluster
-    /// may use them.
+    /// Deletes images on the nodes. If the nodes have their own store, the engine's copies stay, because another
+    /// cluster may use them.
     fn remove_images(options: Options, images: Vec<Image>) -> Result<Vec<String>> {
         let profile = existing(&options)?;
         if shares_the_engine(&profile) {

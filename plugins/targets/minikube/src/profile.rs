@@ -99,8 +99,8 @@ struct Listed {
     config: ConfigFile,
 }
 
-/// Finds a profile: first in minikube's file, which is fast, then with `minikube profile list`, because MINIKUBE_HOME may
-/// be another folder.
+/// Finds a profile: first in minikube's file, which is fast, then with `minikube profile list`, because `MINIKUBE_HOME`
+/// may be another folder.
 ///
 /// # Errors
 /// Fails if the file is malformed.

@@ -217,8 +217,8 @@ pub fn of(profile: &Profile, nodes: &Nodes, context: Option<&Context>) -> Status
 /// Minimum in MiB. With less, pods are evicted or killed soon after the first ones run.
 const LEAST_MEMORY: u64 = 2048;
 
-/// Reports whether the cluster is on this machine: its driver is not `ssh`, which is for other machines, and its context
-/// has a loopback address or the address of a node.
+/// Reports whether the cluster is on this machine: its driver is not `ssh`, which is for other machines, and its
+/// context has a loopback address or the address of a node.
 fn is_local(profile: &Profile, context: &Context) -> bool {
     let host = context.host();
     let own = |address: &str| !address.is_empty() && address == host;

@@ -273,8 +273,8 @@ fn begin(state: &State, namespace: &str, name: &str) -> Option<Rollout> {
     })
 }
 
-/// Number of the rollout. A replica set that is used again gets a new number, higher than those of the Deployment's other
-/// sets.
+/// Number of the rollout. A replica set that is used again gets a new number, higher than those of the Deployment's
+/// other sets.
 fn revision_of(store: &Store, namespace: &str, name: &str, uid: &Value) -> String {
     let number = |set: &Value| -> u64 {
         let text = set["metadata"]["annotations"][REVISION].as_str().unwrap_or_default();

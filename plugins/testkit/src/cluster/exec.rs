@@ -1,7 +1,7 @@
 //! Programs in pods of a scripted cluster.
 //!
-//! The only program is the relay: it connects to an address and passes bytes on. Its arguments end in the word `relay`, a
-//! host and a port. The script sets the peers that pods reach. Images named `scratch` do not contain the relay.
+//! The only program is the relay: it connects to an address and passes bytes on. Its arguments end in the word `relay`,
+//! a host and a port. The script sets the peers that pods reach. Images named `scratch` do not contain the relay.
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
