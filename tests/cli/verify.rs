@@ -65,7 +65,7 @@ fn recovered_container_does_not_fail_the_deploy() {
     let world = World::new();
     world.cluster.behaviour("shop-web", Behaviour::Recovers { exits: 1 });
     let finished = world.deploy().run().expect_code(0);
-    assert!(finished.stderr.contains("ended once, with exit code 1"), "{}", finished.output());
+    assert!(finished.stderr.contains("exited once, with exit code 1"), "{}", finished.output());
 }
 
 #[test]

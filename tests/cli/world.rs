@@ -208,7 +208,7 @@ impl World {
         ]);
         // Names of pods, and the number of restarts at the time of the query.
         settings.add_filter(r"\bshop-web-[0-9a-f]{10}-[a-z0-9]{5}\b", "[pod]");
-        settings.add_filter(r"ended \d+ times", "ended [n] times");
+        settings.add_filter(r"exited \d+ times", "exited [n] times");
         // The BackOff event is not always visible together with the container's exit.
         settings.add_filter(r"  cause: BackOff: [^\n]*\n", "");
         for (pattern, word) in folders {

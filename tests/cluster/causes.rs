@@ -123,7 +123,7 @@ fn failed_readiness_probe_is_reported() {
         message.contains("Readiness probe failed: HTTP probe failed with statuscode: 503"),
         "{cause:#}"
     );
-    assert!(text(&cause, "help").contains("port http for /health"), "{cause:#}");
+    assert!(text(&cause, "help").contains("requests /health on port http"), "{cause:#}");
     assert_eq!(cause["evidence"][0], "web | serving");
     real.assert_nothing_left();
 }
@@ -139,7 +139,7 @@ fn failed_init_container_is_reported() {
     let finished = deploy(&real).run().expect_code(11);
     let cause = cause(&finished, "crash-loop-back-off");
     assert!(
-        text(&cause, "message").starts_with("the init container migrate ended 2 times"),
+        text(&cause, "message").starts_with("the init container migrate exited 2 times"),
         "{cause:#}"
     );
     assert_eq!(cause["evidence"][0], "migrate | no schema");

@@ -1,4 +1,4 @@
-//! What to do about a cause, with the figures that decide it.
+//! Help for each cause, with the measured values and limits behind it.
 
 use crate::cause::Cause;
 use crate::containers;
@@ -7,10 +7,10 @@ use crate::quantity;
 use serde_json::Value;
 use todohost_plugin::verify::Usage;
 
-/// From this share of a limit on, in percent, the limit is what holds a container up.
+/// From this share of its CPU limit on, in percent, a container counts as slowed down by the limit.
 const NEAR: u64 = 90;
 
-/// What a user can change.
+/// The help of a cause's finding: the change that removes the cause.
 pub fn advice(cause: &Cause<'_>, usage: &[Usage]) -> String {
     let container = cause.container.unwrap_or_default();
     let image = cause
@@ -19,13 +19,13 @@ pub fn advice(cause: &Cause<'_>, usage: &[Usage]) -> String {
         .map_or("the image", |spec| text(spec, "/image"));
     match cause.reason {
         "ErrImageNeverPull" => format!(
-            "build {image} and bring it to the node, or correct the image's name and tag in the values"
+            "build {image} and load it onto the node, or correct the image's name and tag in the values"
         ),
         "ErrImagePull" => format!(
             "correct the name and tag {image}, log in to its registry, or set imagePullPolicy to Never for an image built here"
         ),
         "InvalidImageName" => "correct the image's name in the values".into(),
-        "CreateContainerConfigError" | "FailedMount" => missing(&cause.message),
+        "CreateContainerConfigError" | "FailedMount" => missing_advice(&cause.message),
         "CreateContainerError" | "StartError" => {
             format!("correct command, args or workingDir of {container}, or the image's entry point")
         }
@@ -36,38 +36,40 @@ pub fn advice(cause: &Cause<'_>, usage: &[Usage]) -> String {
                 quantity::memory(limit.saturating_mul(2))
             ),
             None => format!(
-                "give {container} resources.requests.memory, so that it gets a node with room, or the cluster more memory"
+                "set resources.requests.memory of {container}, so that it is scheduled on a node with enough memory, or give the cluster more memory"
             ),
         },
-        "LivenessProbe" => slow(cause, usage).unwrap_or_else(|| {
+        "LivenessProbe" => cpu_advice(cause, usage).unwrap_or_else(|| {
             format!(
-                "correct path and port of {container}'s probe, or give it a startupProbe if it needs longer to start"
+                "correct path and port of {container}'s probe, or add a startupProbe if it needs longer to start"
             )
         }),
-        "Unhealthy" => slow(cause, usage).unwrap_or_else(|| probe(cause)),
-        "CrashLoopBackOff" => crash(cause),
-        "Unschedulable" => unschedulable(cause),
-        "SchedulingGated" => "remove the pod's schedulingGates, or start what removes them".into(),
-        "FailedCreatePodSandBox" => "look at the cluster's network plugin and its nodes".into(),
+        "Unhealthy" => cpu_advice(cause, usage).unwrap_or_else(|| probe_advice(cause)),
+        "CrashLoopBackOff" => crash_advice(cause),
+        "Unschedulable" => scheduling_advice(cause),
+        "SchedulingGated" => {
+            "remove the pod's schedulingGates, or start the controller that removes them".into()
+        }
+        "FailedCreatePodSandBox" => "check the cluster's network plugin and its nodes".into(),
         "ExceededQuota" => {
-            "lower resources.requests and limits to what the quota leaves, or have the quota raised".into()
+            "lower resources.requests and limits to fit the rest of the quota, or raise the quota".into()
         }
         "FailedCreate" if cause.message.contains("violates PodSecurity") => {
-            "set the securityContext that the namespace's policy asks for".into()
+            "set the securityContext that the namespace's pod security policy requires".into()
         }
         "FailedCreate" if cause.message.contains("admission webhook") => {
-            "change what the webhook objects to, or ask whoever runs it".into()
+            "change the setting that the webhook rejects, or ask the webhook's owner".into()
         }
-        _ => "correct what the message names".into(),
+        _ => "correct the setting named in the message".into(),
     }
 }
 
-/// What a container used of its limits at most, where that is known.
-pub fn of_limits(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
+/// The container's highest measured usage, if it explains the cause.
+pub fn describe_usage(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
     let used = used(cause, usage)?;
     match cause.reason {
         "OOMKilled" => Some(format!("while using {}", quantity::memory(used.memory_bytes))),
-        "LivenessProbe" | "Unhealthy" | "CrashLoopBackOff" if !was_answered(cause) => {
+        "LivenessProbe" | "Unhealthy" | "CrashLoopBackOff" if !got_http_status(cause) => {
             let limit =
                 limit(cause, "cpu").filter(|limit| is_near(used.cpu_millis.into(), *limit))?;
             Some(format!("while using {}m of its {limit}m CPU limit", used.cpu_millis))
@@ -76,14 +78,14 @@ pub fn of_limits(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
     }
 }
 
-/// The probe was in time: what it was told is what is wrong, however busy the container is.
-fn was_answered(cause: &Cause<'_>) -> bool {
+/// Whether the probe got an HTTP status: then the app answered in time, and the CPU limit is not the cause.
+fn got_http_status(cause: &Cause<'_>) -> bool {
     cause.message.contains("probe failed with statuscode")
 }
 
-/// The CPU limit is what makes it slow.
-fn slow(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
-    if was_answered(cause) {
+/// Advice to raise the CPU limit, if the container is close to it.
+fn cpu_advice(cause: &Cause<'_>, usage: &[Usage]) -> Option<String> {
+    if got_http_status(cause) {
         return None;
     }
     let used = used(cause, usage)?;
@@ -112,7 +114,7 @@ fn limit(cause: &Cause<'_>, resource: &str) -> Option<u64> {
     if resource == "cpu" { quantity::millicores(stated) } else { quantity::bytes(stated) }
 }
 
-fn probe(cause: &Cause<'_>) -> String {
+fn probe_advice(cause: &Cause<'_>) -> String {
     let container = cause.container.unwrap_or_default();
     let spec = cause.pod.and_then(|pod| containers::spec(pod, container));
     let get = spec.and_then(|spec| spec.pointer("/readinessProbe/httpGet"));
@@ -125,33 +127,33 @@ fn probe(cause: &Cause<'_>) -> String {
             "" => "/",
             path => path,
         };
-        format!(", which asks port {} for {path}", port.unwrap_or_default())
+        format!(", which requests {path} on port {}", port.unwrap_or_default())
     });
     format!(
-        "see what {container} prints, and correct its readinessProbe{place}; an app that starts slowly needs a longer --timeout"
+        "read the logs of {container}, and correct its readinessProbe{place}; if the app starts slowly, raise --ready-within"
     )
 }
 
-fn crash(cause: &Cause<'_>) -> String {
+fn crash_advice(cause: &Cause<'_>) -> String {
     let container = cause.container.unwrap_or_default();
     let ended_with = |code: u32| cause.message.ends_with(&format!("exit code {code}"));
     if ended_with(0) {
-        format!("{container} ends instead of serving: its command must stay in the foreground")
+        format!("{container} exits instead of serving: its command must stay in the foreground")
     } else if ended_with(126) || ended_with(127) {
-        format!("the command of {container} is not there or not executable in its image")
+        format!("the command of {container} is missing from its image or is not executable")
     } else if ended_with(137) {
-        format!("something killed {container}: look at what it printed and at its node")
+        format!("{container} was killed from outside: read its logs and check its node")
     } else if ended_with(139) {
         format!(
-            "{container} crashed with a segmentation fault: is its image made for this platform?"
+            "{container} crashed with a segmentation fault: is its image built for this platform?"
         )
     } else {
-        format!("look at what {container} printed before it ended")
+        format!("read the logs of {container} from before the exit")
     }
 }
 
-fn unschedulable(cause: &Cause<'_>) -> String {
-    let said = &cause.message;
+fn scheduling_advice(cause: &Cause<'_>) -> String {
+    let message = &cause.message;
     let requests = |resource: &str| -> Vec<String> {
         let containers = cause.pod.map_or(&[][..], |pod| list(pod, "/spec/containers"));
         containers
@@ -164,11 +166,11 @@ fn unschedulable(cause: &Cause<'_>) -> String {
             .collect()
     };
     for resource in ["cpu", "memory", "ephemeral-storage"] {
-        if said.contains(&format!("Insufficient {resource}")) {
+        if message.contains(&format!("Insufficient {resource}")) {
             let stated = requests(resource).join(", ");
             let stated = if stated.is_empty() { stated } else { format!(" ({stated})") };
             return format!(
-                "lower resources.requests.{resource}{stated}, or give the cluster more of it"
+                "lower resources.requests.{resource}{stated}, or give the cluster more {resource}"
             );
         }
     }
@@ -176,22 +178,25 @@ fn unschedulable(cause: &Cause<'_>) -> String {
         ("persistentvolumeclaim", "create the claim that the pod names, or correct its name"),
         (
             "PersistentVolumeClaims",
-            "see why its volume claim is not bound: class, size and access mode",
+            "check why the pod's volume claim is not bound: class, size and access mode",
         ),
         ("node affinity", "correct nodeSelector or nodeAffinity: no node has these labels"),
         ("node selector", "correct nodeSelector or nodeAffinity: no node has these labels"),
         ("taint", "add a toleration for the taint, or remove the taint from the node"),
-        ("free ports", "another pod has its hostPort: use a Service instead, or another port"),
-        ("anti-affinity", "fewer replicas, or softer anti-affinity, than there are nodes"),
+        ("free ports", "another pod uses this hostPort: use a Service instead, or another port"),
+        (
+            "anti-affinity",
+            "run at most one replica per node, or make the anti-affinity a preference",
+        ),
     ];
-    let known = by_words.iter().find(|(words, _)| said.contains(words));
+    let known = by_words.iter().find(|(words, _)| message.contains(words));
     known
-        .map_or("lower what the pod asks for, or give the cluster more room", |(_, help)| help)
+        .map_or("lower the pod's requests, or give the cluster more nodes", |(_, help)| help)
         .into()
 }
 
-/// `secret "keys" not found`, `couldn't find key url in Secret shop/keys`.
-fn missing(message: &str) -> String {
+/// Advice for messages such as `secret "keys" not found` and `couldn't find key url in Secret shop/keys`.
+fn missing_advice(message: &str) -> String {
     let lower = message.to_lowercase();
     let kind = if lower.contains("configmap") { "ConfigMap" } else { "Secret" };
     if lower.contains("find key") {
@@ -199,16 +204,16 @@ fn missing(message: &str) -> String {
     } else if lower.contains("not found") {
         format!("create the {kind} that the pod names, or correct its name")
     } else if lower.contains("runasnonroot") {
-        "set runAsUser to a number other than 0, or let the image name such a user".into()
+        "set runAsUser to a number other than 0, or set such a user in the image".into()
     } else {
-        "correct what the message names: a Secret, ConfigMap, volume or user".into()
+        "correct the Secret, ConfigMap, volume or user named in the message".into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cause::Gravity;
+    use crate::cause::Severity;
     use serde_json::json;
 
     fn pod() -> Value {
@@ -223,7 +228,7 @@ mod tests {
             message: message.into(),
             pod: Some(pod),
             container: Some("web"),
-            gravity: Gravity::Final,
+            severity: Severity::Permanent,
         }
     }
 
@@ -232,11 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn a_container_without_memory_is_told_how_much_it_had_and_needs() {
+    fn oom_kill_is_reported_with_usage_and_a_higher_limit() {
         let pod = pod();
         let killed = cause(&pod, "OOMKilled", "");
         let used = usage(254 << 20, 0);
-        assert_eq!(of_limits(&killed, &used).unwrap(), "while using 254Mi");
+        assert_eq!(describe_usage(&killed, &used).unwrap(), "while using 254Mi");
         assert_eq!(
             advice(&killed, &used),
             "raise resources.limits.memory of web above 256Mi, e.g. to 512Mi"
@@ -244,48 +249,48 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_is_slow_for_its_cpu_limit_is_told_so() {
+    fn cpu_limit_is_blamed_only_if_the_probe_got_no_answer() {
         let pod = pod();
         let unready = cause(&pod, "Unhealthy", "");
         assert!(advice(&unready, &usage(0, 98)).contains("98m of its 100m CPU limit"));
-        assert!(advice(&unready, &usage(0, 10)).contains("which asks port http for /ready"));
-        assert_eq!(of_limits(&unready, &usage(0, 10)), None);
-        // One that answers is not slow, whatever it uses.
+        assert!(advice(&unready, &usage(0, 10)).contains("which requests /ready on port http"));
+        assert_eq!(describe_usage(&unready, &usage(0, 10)), None);
+        // A container that answers is not slow, however much CPU it uses.
         let answer = "Readiness probe failed: HTTP probe failed with statuscode: 503";
         let answers = cause(&pod, "Unhealthy", answer);
-        assert!(advice(&answers, &usage(0, 98)).contains("which asks port http for /ready"));
-        assert_eq!(of_limits(&answers, &usage(0, 98)), None);
+        assert!(advice(&answers, &usage(0, 98)).contains("which requests /ready on port http"));
+        assert_eq!(describe_usage(&answers, &usage(0, 98)), None);
     }
 
     #[test]
-    fn the_schedulers_reasons_decide() {
+    fn scheduling_advice_follows_the_schedulers_reasons() {
         let pod = pod();
-        let said = |message: &str| advice(&cause(&pod, "Unschedulable", message), &[]);
-        assert!(said("1 Insufficient cpu.").contains("web requests 64"));
-        assert!(said("had untolerated taint {a: b}").contains("toleration"));
-        assert!(said("didn't match Pod's node affinity/selector").contains("nodeSelector"));
+        let help = |message: &str| advice(&cause(&pod, "Unschedulable", message), &[]);
+        assert!(help("1 Insufficient cpu.").contains("web requests 64"));
+        assert!(help("had untolerated taint {a: b}").contains("toleration"));
+        assert!(help("didn't match Pod's node affinity/selector").contains("nodeSelector"));
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_secret_config_map_or_key_is_named() {
         let pod = pod();
-        let said = |message: &str| advice(&cause(&pod, "CreateContainerConfigError", message), &[]);
-        assert!(said("secret \"keys\" not found").starts_with("create the Secret"));
+        let help = |message: &str| advice(&cause(&pod, "CreateContainerConfigError", message), &[]);
+        assert!(help("secret \"keys\" not found").starts_with("create the Secret"));
         assert!(
-            said("couldn't find key url in Secret a/b").starts_with("add the key to the Secret")
+            help("couldn't find key url in Secret a/b").starts_with("add the key to the Secret")
         );
-        assert!(said("configmap \"c\" not found").starts_with("create the ConfigMap"));
+        assert!(help("configmap \"c\" not found").starts_with("create the ConfigMap"));
     }
 
     #[test]
-    fn exit_codes_that_have_a_meaning_are_explained() {
+    fn well_known_exit_codes_are_explained() {
         let pod = pod();
-        let said = |code: u32| {
-            let message = format!("the container web ended 2 times, last with exit code {code}");
+        let help = |code: u32| {
+            let message = format!("the container web exited 2 times, last with exit code {code}");
             advice(&cause(&pod, "CrashLoopBackOff", &message), &[])
         };
-        assert!(said(0).contains("foreground"));
-        assert!(said(127).contains("not there"));
-        assert!(said(3).contains("printed"));
+        assert!(help(0).contains("foreground"));
+        assert!(help(127).contains("missing from its image"));
+        assert!(help(3).contains("read the logs"));
     }
 }

@@ -1,4 +1,4 @@
-//! A plain cause for which an object is not ready, and the choice of the gravest.
+//! Collects the causes for which an object is not ready, and orders them by severity.
 
 use std::time::Duration;
 
@@ -7,75 +7,74 @@ use crate::{containers, creation, pods};
 use serde_json::Value;
 use todohost_plugin::verify::{Health, Subject, Verdict};
 
-/// Why something is not ready.
+/// One cause for which an object is not ready.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cause<'a> {
-    /// Kubernetes' own word for it, e.g. `ErrImageNeverPull`.
+    /// Kubernetes' own reason, e.g. `ErrImageNeverPull`.
     pub reason: &'static str,
-    /// One line.
+    /// One line for the user.
     pub message: String,
-    /// The pod that it is about.
+    /// The pod concerned, unless the cause lies in the object itself.
     pub pod: Option<&'a Value>,
-    /// Name of the container that it is about.
+    /// Name of the container concerned.
     pub container: Option<&'a str>,
-    /// Whether waiting may help.
-    pub gravity: Gravity,
+    pub severity: Severity,
 }
 
-/// Whether waiting may help; graver ones are greater.
+/// Whether waiting can help. More severe values compare greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gravity {
-    /// It may get better by itself at any time.
-    MayPass,
-    /// It gets better within this time, or not at all.
-    Passes(Duration),
-    /// It stays so until somebody changes something.
-    Final,
+pub enum Severity {
+    /// Can go away at any time without a change by the user.
+    Transient,
+    /// Permanent if it does not go away within this time.
+    TransientFor(Duration),
+    /// Stays until the user changes the release or the cluster.
+    Permanent,
 }
 
 impl Cause<'_> {
-    /// As a judgement of the object that owns the pod.
+    /// The verdict on the object that owns the pod.
     pub fn into_verdict(self) -> Verdict {
         let pod = self.pod.map(|pod| text(pod, "/metadata/name")).unwrap_or_default();
         let message = match pod {
             "" => self.message,
             pod => format!("{pod}: {}", self.message),
         };
-        match self.gravity {
-            Gravity::Final => Verdict::new(Health::Failed, self.reason, message),
-            Gravity::Passes(time) => {
+        match self.severity {
+            Severity::Permanent => Verdict::new(Health::Failed, self.reason, message),
+            Severity::TransientFor(time) => {
                 Verdict::new(Health::Failing, self.reason, message).patience(time)
             }
-            Gravity::MayPass => Verdict::new(Health::Failing, self.reason, message),
+            Severity::Transient => Verdict::new(Health::Failing, self.reason, message),
         }
     }
 
-    /// What tells it from other causes of the same object: replicas fail alike.
-    fn kind(&self) -> (&'static str, Option<&str>) {
+    /// Causes of the same object with equal keys are one cause: replicas usually fail in the same way.
+    fn key(&self) -> (&'static str, Option<&str>) {
         (self.reason, self.container)
     }
 }
 
-/// Every distinct cause, the gravest first.
+/// Every distinct cause, the most severe first.
 pub fn all(subject: &Subject) -> Vec<Cause<'_>> {
     let mut found: Vec<Cause<'_>> = creation::cause(subject).into_iter().collect();
-    // A Job counts the failures of its pods itself.
+    // The Job controller counts the failures of its pods, so an exit is not final for the Job.
     let is_retried = matches!(text(&subject.object, "/kind"), "Job" | "CronJob");
     for pod in pods::current(subject) {
         let mut causes = containers::causes(pod, &subject.events);
         if is_retried {
-            for cause in causes.iter_mut().filter(|cause| containers::is_of_an_exit(cause)) {
-                cause.gravity = Gravity::MayPass;
+            for cause in causes.iter_mut().filter(|cause| containers::is_exit(cause)) {
+                cause.severity = Severity::Transient;
             }
         }
         found.append(&mut causes);
         found.extend(pods::cause(pod, subject));
     }
-    // Stable: of equals the first pod by name comes first, as the host sorts them.
-    found.sort_by_key(|cause| std::cmp::Reverse(cause.gravity));
+    // The sort is stable, so among equals the first pod by name stays first: the host sorts pods by name.
+    found.sort_by_key(|cause| std::cmp::Reverse(cause.severity));
     let mut distinct: Vec<Cause<'_>> = Vec::new();
     for cause in found {
-        if distinct.iter().all(|one| one.kind() != cause.kind()) {
+        if distinct.iter().all(|one| one.key() != cause.key()) {
             distinct.push(cause);
         }
     }

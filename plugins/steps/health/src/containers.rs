@@ -1,23 +1,23 @@
-//! Why a container does not run: its image, its configuration, or that it ends.
+//! Finds why a container does not run: its image, its configuration, or its own exits.
 
 use std::time::Duration;
 
-use crate::cause::{Cause, Gravity};
+use crate::cause::{Cause, Severity};
 use crate::document::{is_true, list, number, one_line, text};
 use crate::events;
 use serde_json::Value;
 
-/// A container that ends so often is crashing; one that ends less often may recover.
+/// From this many exits on, a container is crashing; with fewer, it may recover.
 const TOO_OFTEN: i64 = 2;
 
-/// A registry that does not answer may answer soon.
+/// An unreachable registry may answer within this time.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Another controller may be about to make the Secret or `ConfigMap`.
+/// Another controller may create the Secret or `ConfigMap` within this time.
 const CONFIGURATION_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What registries say of an image that will not be there the next time either.
-const NOT_THERE: [&str; 7] = [
+/// Parts of registries' error messages after which another pull would fail in the same way.
+const PERMANENT_PULL_ERRORS: [&str; 7] = [
     "not found",
     "manifest unknown",
     "does not exist",
@@ -27,7 +27,7 @@ const NOT_THERE: [&str; 7] = [
     "invalid reference format",
 ];
 
-/// Everything wrong with the containers of one pod.
+/// The causes found in the containers and init containers of one pod.
 pub fn causes<'a>(pod: &'a Value, reported: &[Value]) -> Vec<Cause<'a>> {
     let statuses = list(pod, "/status/initContainerStatuses").iter();
     statuses
@@ -36,12 +36,12 @@ pub fn causes<'a>(pod: &'a Value, reported: &[Value]) -> Vec<Cause<'a>> {
         .collect()
 }
 
-/// Whether it is that a container ended.
-pub fn is_of_an_exit(cause: &Cause<'_>) -> bool {
+/// Whether the cause is the exit of a container.
+pub fn is_exit(cause: &Cause<'_>) -> bool {
     matches!(cause.reason, "OOMKilled" | "CrashLoopBackOff" | "LivenessProbe" | "StartError")
 }
 
-/// What the pod says of a container; init containers included.
+/// The specification of a container or init container in its pod.
 pub fn spec<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
     list(pod, "/spec/containers")
         .iter()
@@ -49,8 +49,8 @@ pub fn spec<'a>(pod: &'a Value, name: &str) -> Option<&'a Value> {
         .find(|container| text(container, "/name") == name)
 }
 
-/// `the container web`, `the init container migrate`.
-pub fn called(pod: &Value, name: &str) -> String {
+/// The container as messages name it: `the container web` or `the init container migrate`.
+pub fn label(pod: &Value, name: &str) -> String {
     let is_init =
         list(pod, "/spec/initContainers").iter().any(|container| text(container, "/name") == name);
     format!("the {}container {name}", if is_init { "init " } else { "" })
@@ -58,46 +58,51 @@ pub fn called(pod: &Value, name: &str) -> String {
 
 fn cause<'a>(pod: &'a Value, status: &'a Value, reported: &[Value]) -> Option<Cause<'a>> {
     let name = text(status, "/name");
-    // The status names the image as the node resolved it, which for one that is not there may be nothing.
+    // The status names the image as the node resolved it, and may be empty for a missing image.
     let image = spec(pod, name).map_or_else(|| text(status, "/image"), |spec| text(spec, "/image"));
-    let called = called(pod, name);
-    let said = one_line(text(status, "/state/waiting/message"));
-    let (reason, message, gravity) = match text(status, "/state/waiting/reason") {
+    let label = label(pod, name);
+    let details = one_line(text(status, "/state/waiting/message"));
+    let (reason, message, severity) = match text(status, "/state/waiting/reason") {
         "ErrImageNeverPull" => (
             "ErrImageNeverPull",
-            format!("the node does not have the image {image} and may not pull it"),
-            Gravity::Final,
+            format!("the image {image} is not on the node, and imagePullPolicy is Never"),
+            Severity::Permanent,
         ),
-        // They alternate; the first has the registry's words, the second often none.
+        // The two reasons alternate. Only the first always carries the registry's message.
         "ErrImagePull" | "ImagePullBackOff" => {
-            let said = pull_failure(pod, reported).unwrap_or(said);
-            let lower = said.to_lowercase();
-            let is_final = NOT_THERE.iter().any(|words| lower.contains(words));
-            let gravity = if is_final { Gravity::Final } else { Gravity::Passes(NETWORK_PATIENCE) };
-            ("ErrImagePull", format!("the image {image} could not be pulled: {said}"), gravity)
+            let details = pull_failure(pod, reported).unwrap_or(details);
+            let lower = details.to_lowercase();
+            let is_final = PERMANENT_PULL_ERRORS.iter().any(|words| lower.contains(words));
+            let severity = if is_final {
+                Severity::Permanent
+            } else {
+                Severity::TransientFor(NETWORK_PATIENCE)
+            };
+            ("ErrImagePull", format!("the image {image} could not be pulled: {details}"), severity)
         }
         "InvalidImageName" => {
-            ("InvalidImageName", format!("{image} is no image name: {said}"), Gravity::Final)
+            let message = format!("{image} is not a valid image name: {details}");
+            ("InvalidImageName", message, Severity::Permanent)
         }
         "CreateContainerConfigError" => (
             "CreateContainerConfigError",
-            format!("{called} cannot be made: {said}"),
-            Gravity::Passes(CONFIGURATION_PATIENCE),
+            format!("{label} cannot be created: {details}"),
+            Severity::TransientFor(CONFIGURATION_PATIENCE),
         ),
         "CreateContainerError" => (
             "CreateContainerError",
-            format!("{called} cannot be made: {said}"),
-            Gravity::Passes(CONFIGURATION_PATIENCE),
+            format!("{label} cannot be created: {details}"),
+            Severity::TransientFor(CONFIGURATION_PATIENCE),
         ),
         "RunContainerError" => {
-            ("StartError", format!("{called} cannot be started: {said}"), Gravity::Final)
+            ("StartError", format!("{label} cannot be started: {details}"), Severity::Permanent)
         }
-        _ => ended(pod, status, &called, reported)?,
+        _ => ended(pod, status, &label, reported)?,
     };
-    Some(Cause { reason, message, pod: Some(pod), container: Some(name), gravity })
+    Some(Cause { reason, message, pod: Some(pod), container: Some(name), severity })
 }
 
-/// The registry's words, which the container's state has only half of the time.
+/// The registry's message, from the events: the container's status carries it only while it is `ErrImagePull`.
 fn pull_failure(pod: &Value, reported: &[Value]) -> Option<String> {
     let about = events::about(reported, pod);
     let failed = about.into_iter().rev().find(|event| {
@@ -106,13 +111,13 @@ fn pull_failure(pod: &Value, reported: &[Value]) -> Option<String> {
     Some(one_line(text(failed, "/message")))
 }
 
-/// What became of a container that ends instead of running.
+/// Reason, message and severity for a container that exited instead of running.
 fn ended(
     pod: &Value,
     status: &Value,
-    called: &str,
+    label: &str,
     reported: &[Value],
-) -> Option<(&'static str, String, Gravity)> {
+) -> Option<(&'static str, String, Severity)> {
     if is_true(status, "/ready") {
         return None;
     }
@@ -121,45 +126,45 @@ fn ended(
         .find_map(|pointer| status.pointer(pointer).filter(|state| state.is_object()))?;
     let code = number(terminated, "/exitCode").unwrap_or(0);
     let is_running = status.pointer("/state/running").is_some_and(Value::is_object);
-    // `restartCount` grows when the container starts again, so an exit that is not followed by one yet is added.
+    // `restartCount` grows when the container starts again, so the latest exit is added until then.
     let exits = number(status, "/restartCount").unwrap_or(0) + i64::from(!is_running);
     let must_run = matches!(text(pod, "/spec/restartPolicy"), "" | "Always");
     if code == 0 && !(must_run && exits >= TOO_OFTEN) {
         return None;
     }
-    // One that runs again may recover, however often it ended before.
+    // A container that runs again may recover, however often it exited before.
     let is_crashing = exits >= TOO_OFTEN && !is_running;
-    let gravity = if is_crashing { Gravity::Final } else { Gravity::MayPass };
+    let severity = if is_crashing { Severity::Permanent } else { Severity::Transient };
     let times = if exits == 1 { "once".to_owned() } else { format!("{exits} times") };
     let name = text(status, "/name");
     Some(match text(terminated, "/reason") {
         "OOMKilled" => {
             let limit = spec(pod, name).map_or("", |spec| text(spec, "/resources/limits/memory"));
             let why = match limit {
-                "" => "since the node ran out of memory".to_owned(),
+                "" => "because the node ran out of memory".to_owned(),
                 limit => format!("at its memory limit of {limit}"),
             };
-            ("OOMKilled", format!("{called} was killed {times} {why}"), gravity)
+            ("OOMKilled", format!("{label} was killed {times} {why}"), severity)
         }
         "StartError" | "ContainerCannotRun" => {
-            let said = one_line(text(terminated, "/message"));
-            ("StartError", format!("{called} cannot be started: {said}"), Gravity::Final)
+            let details = one_line(text(terminated, "/message"));
+            ("StartError", format!("{label} cannot be started: {details}"), Severity::Permanent)
         }
         _ => match killed_by_probe(pod, name, reported) {
             Some(probe) => {
-                let message = format!("{called} was ended {times} for its probe: {probe}");
-                ("LivenessProbe", message, gravity)
+                let message = format!("the kubelet killed {label} {times}: {probe}");
+                ("LivenessProbe", message, severity)
             }
             None => {
                 let last = if exits == 1 { "" } else { "last " };
-                let message = format!("{called} ended {times}, {last}with exit code {code}");
-                ("CrashLoopBackOff", message, gravity)
+                let message = format!("{label} exited {times}, {last}with exit code {code}");
+                ("CrashLoopBackOff", message, severity)
             }
         },
     })
 }
 
-/// What the probe said for which the kubelet ends this container.
+/// The message of the liveness or startup probe for which the kubelet killed this container.
 fn killed_by_probe(pod: &Value, container: &str, reported: &[Value]) -> Option<String> {
     let place = format!("{{{container}}}");
     let about: Vec<&Value> = events::about(reported, pod)
@@ -206,79 +211,82 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_may_not_be_pulled_is_final() {
+    fn missing_image_with_pull_policy_never_is_permanent() {
         let pod = waiting("ErrImageNeverPull", "");
-        assert_eq!(only(&pod).gravity, Gravity::Final);
+        assert_eq!(only(&pod).severity, Severity::Permanent);
         assert!(only(&pod).message.contains("web:1"));
     }
 
     #[test]
-    fn an_image_that_does_not_exist_is_final_and_a_registry_that_does_not_answer_is_not() {
-        for (said, gravity) in [
-            ("failed to resolve reference: docker.io/library/web:1: not found", Gravity::Final),
-            ("pull access denied, repository does not exist", Gravity::Final),
-            ("dial tcp 10.0.0.1:443: i/o timeout", Gravity::Passes(NETWORK_PATIENCE)),
+    fn missing_image_is_permanent_and_unreachable_registry_is_transient() {
+        for (message, severity) in [
+            (
+                "failed to resolve reference: docker.io/library/web:1: not found",
+                Severity::Permanent,
+            ),
+            ("pull access denied, repository does not exist", Severity::Permanent),
+            ("dial tcp 10.0.0.1:443: i/o timeout", Severity::TransientFor(NETWORK_PATIENCE)),
         ] {
-            let pod = waiting("ErrImagePull", said);
-            assert_eq!(only(&pod).gravity, gravity, "{said}");
+            let pod = waiting("ErrImagePull", message);
+            assert_eq!(only(&pod).severity, severity, "{message}");
         }
     }
 
     #[test]
-    fn backing_off_has_the_words_of_the_failed_pull() {
+    fn image_pull_back_off_reports_the_message_of_the_failed_pull() {
         let pod = waiting("ImagePullBackOff", "Back-off pulling image \"web:1\"");
         let failed = json!({"reason": "Failed", "type": "Warning", "involvedObject": {"uid": "p"},
             "message": "Failed to pull image \"web:1\": manifest unknown"});
         let causes = causes(&pod, &[failed]);
-        assert_eq!((causes[0].reason, causes[0].gravity), ("ErrImagePull", Gravity::Final));
+        assert_eq!((causes[0].reason, causes[0].severity), ("ErrImagePull", Severity::Permanent));
         assert!(causes[0].message.contains("manifest unknown"));
     }
 
     #[test]
-    fn a_container_being_made_is_no_cause() {
+    fn container_being_created_is_not_a_cause() {
         assert!(causes(&waiting("ContainerCreating", ""), &[]).is_empty());
     }
 
     #[test]
-    fn what_a_container_is_made_from_may_come_a_little_later() {
+    fn missing_configuration_becomes_permanent_after_a_while() {
         let pod = waiting("CreateContainerConfigError", "secret \"keys\" not found");
-        assert_eq!(only(&pod).gravity, Gravity::Passes(CONFIGURATION_PATIENCE));
+        assert_eq!(only(&pod).severity, Severity::TransientFor(CONFIGURATION_PATIENCE));
         assert!(only(&pod).message.ends_with("secret \"keys\" not found"));
     }
 
     #[test]
-    fn one_exit_may_pass_and_the_second_is_final() {
+    fn first_exit_is_transient_and_second_is_permanent() {
         let running = json!({"running": {}});
         let back_off = json!({"waiting": {"reason": "CrashLoopBackOff"}});
-        assert_eq!(only(&ended_with(1, 0, &back_off)).gravity, Gravity::MayPass);
-        assert_eq!(only(&ended_with(1, 1, &running)).gravity, Gravity::MayPass);
-        assert_eq!(only(&ended_with(1, 1, &back_off)).gravity, Gravity::Final);
-        assert!(only(&ended_with(1, 1, &back_off)).message.contains("ended 2 times"));
+        assert_eq!(only(&ended_with(1, 0, &back_off)).severity, Severity::Transient);
+        assert_eq!(only(&ended_with(1, 1, &running)).severity, Severity::Transient);
+        assert_eq!(only(&ended_with(1, 1, &back_off)).severity, Severity::Permanent);
+        assert!(only(&ended_with(1, 1, &back_off)).message.contains("exited 2 times"));
     }
 
     #[test]
-    fn one_that_runs_again_may_recover_however_often_it_ended() {
-        assert_eq!(only(&ended_with(1, 7, &json!({"running": {}}))).gravity, Gravity::MayPass);
+    fn exits_of_a_running_container_are_transient() {
+        assert_eq!(only(&ended_with(1, 7, &json!({"running": {}}))).severity, Severity::Transient);
     }
 
     #[test]
-    fn a_container_that_recovered_is_no_cause() {
+    fn recovered_container_is_not_a_cause() {
         let recovered = pod_with(&json!({"name": "web", "ready": true, "restartCount": 3,
             "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}));
         assert!(causes(&recovered, &[]).is_empty());
     }
 
     #[test]
-    fn one_that_ends_well_is_a_cause_only_where_it_must_run() {
+    fn exit_code_zero_is_a_cause_only_with_restart_policy_always() {
         let back_off = json!({"waiting": {"reason": "CrashLoopBackOff"}});
-        assert_eq!(only(&ended_with(0, 1, &back_off)).gravity, Gravity::Final);
+        assert_eq!(only(&ended_with(0, 1, &back_off)).severity, Severity::Permanent);
         let mut of_a_job = ended_with(0, 1, &back_off);
         of_a_job["spec"]["restartPolicy"] = json!("OnFailure");
         assert!(causes(&of_a_job, &[]).is_empty());
     }
 
     #[test]
-    fn out_of_memory_names_the_limit() {
+    fn oom_kill_is_reported_with_the_memory_limit() {
         let pod = pod_with(&json!({"name": "web", "ready": false, "restartCount": 1,
             "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}));
@@ -290,15 +298,15 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_not_there_is_final_at_once() {
+    fn missing_command_is_permanent_at_the_first_exit() {
         let pod = pod_with(&json!({"name": "web", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": 128, "reason": "StartError",
                 "message": "exec: \"serve\": executable file not found in $PATH"}}}));
-        assert_eq!((only(&pod).reason, only(&pod).gravity), ("StartError", Gravity::Final));
+        assert_eq!((only(&pod).reason, only(&pod).severity), ("StartError", Severity::Permanent));
     }
 
     #[test]
-    fn a_container_that_its_probe_ends_is_told_with_the_probes_words() {
+    fn kill_by_liveness_probe_is_reported_with_the_probe_message() {
         let pod = ended_with(137, 1, &json!({"waiting": {"reason": "CrashLoopBackOff"}}));
         let event = |reason: &str, message: &str| {
             json!({"reason": reason, "message": message,
@@ -309,16 +317,16 @@ mod tests {
             event("Killing", "Container web failed liveness probe, will be restarted"),
         ];
         let causes = causes(&pod, &reported);
-        assert_eq!((causes[0].reason, causes[0].gravity), ("LivenessProbe", Gravity::Final));
+        assert_eq!((causes[0].reason, causes[0].severity), ("LivenessProbe", Severity::Permanent));
         assert!(causes[0].message.ends_with("statuscode: 500"), "{}", causes[0].message);
     }
 
     #[test]
-    fn an_init_container_is_called_one() {
+    fn init_container_is_named_as_such() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "web-1"},
             "spec": {"initContainers": [{"name": "migrate", "image": "web:1"}]},
             "status": {"initContainerStatuses": [{"name": "migrate", "ready": false, "restartCount": 1,
                 "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}});
-        assert!(only(&pod).message.starts_with("the init container migrate ended 2 times"));
+        assert!(only(&pod).message.starts_with("the init container migrate exited 2 times"));
     }
 }

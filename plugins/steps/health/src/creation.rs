@@ -1,17 +1,17 @@
-//! Why there is no pod at all: a quota, a policy or a webhook refuses it.
+//! Causes for which a controller cannot create its pods: a quota, a policy or a webhook rejects them.
 
 use std::time::Duration;
 
-use crate::cause::{Cause, Gravity};
+use crate::cause::{Cause, Severity};
 use crate::document::{condition, is_terminating, number, one_line, text};
 use crate::events;
 use serde_json::Value;
 use todohost_plugin::verify::Subject;
 
-/// What others hold of a quota may be given back, and webhooks may be restarting.
+/// Other pods may free quota, and a webhook may be restarting.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Why the controller of the object cannot make its pods.
+/// The cause for which the controller of the object cannot create its pods.
 pub fn cause(subject: &Subject) -> Option<Cause<'_>> {
     let message = match text(&subject.object, "/kind") {
         "Deployment" | "ReplicaSet" | "ReplicationController" => refused(&subject.object),
@@ -21,10 +21,10 @@ pub fn cause(subject: &Subject) -> Option<Cause<'_>> {
     let reason = if message.contains("exceeded quota") { "ExceededQuota" } else { "FailedCreate" };
     Some(Cause {
         reason,
-        message: format!("its pods may not be created: {message}"),
+        message: format!("the controller cannot create pods: {message}"),
         pod: None,
         container: None,
-        gravity: Gravity::Passes(PATIENCE),
+        severity: Severity::TransientFor(PATIENCE),
     })
 }
 
@@ -35,7 +35,7 @@ fn refused(object: &Value) -> Option<String> {
     is_refused.then(|| one_line(text(failure, "/message")))
 }
 
-/// Controllers without such a condition report it; what they reported last counts.
+/// Controllers without a `ReplicaFailure` condition report failures as events; the newest event decides.
 fn reported(subject: &Subject) -> Option<String> {
     let object = &subject.object;
     let last = events::newest(&subject.events, object, &["FailedCreate", "SuccessfulCreate"])?;
@@ -43,13 +43,13 @@ fn reported(subject: &Subject) -> Option<String> {
         .into_iter()
         .find_map(|pointer| number(object, pointer))
         .unwrap_or(1);
-    let there = subject
+    let existing = subject
         .related
         .iter()
         .filter(|one| text(one, "/kind") == "Pod" && !is_terminating(one))
         .count();
-    let is_lacking = i64::try_from(there).is_ok_and(|there| there < wanted);
-    (text(last, "/reason") == "FailedCreate" && is_lacking)
+    let pods_are_missing = i64::try_from(existing).is_ok_and(|existing| existing < wanted);
+    (text(last, "/reason") == "FailedCreate" && pods_are_missing)
         .then(|| one_line(text(last, "/message")))
 }
 
@@ -61,17 +61,20 @@ mod tests {
     const QUOTA: &str = "pods \"web-1\" is forbidden: exceeded quota: small, requested: cpu=1, used: cpu=0, limited: cpu=500m";
 
     #[test]
-    fn a_quota_that_is_exceeded_is_told_from_the_condition() {
+    fn exceeded_quota_is_read_from_the_condition() {
         let object = json!({"kind": "Deployment", "status": {"conditions": [{"type": "ReplicaFailure",
             "status": "True", "reason": "FailedCreate", "message": QUOTA}]}});
         let subject = Subject { object, ..Subject::default() };
         let found = cause(&subject).unwrap();
-        assert_eq!((found.reason, found.gravity), ("ExceededQuota", Gravity::Passes(PATIENCE)));
+        assert_eq!(
+            (found.reason, found.severity),
+            ("ExceededQuota", Severity::TransientFor(PATIENCE))
+        );
         assert!(found.message.contains("limited: cpu=500m"));
     }
 
     #[test]
-    fn what_was_reported_last_counts_and_only_while_pods_are_lacking() {
+    fn newest_event_decides_and_only_while_pods_are_missing() {
         let event = |reason: &str, second: u32| {
             json!({"reason": reason, "message": QUOTA, "involvedObject": {"uid": "u"},
             "lastTimestamp": format!("2026-01-01T00:00:0{second}Z")})

@@ -1,8 +1,8 @@
-//! Reading object documents that may lack anything.
+//! Reads fields of Kubernetes objects, any of which may be missing.
 
 use serde_json::Value;
 
-/// The text at a JSON pointer, or nothing.
+/// The text at a JSON pointer, empty if there is none.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -37,7 +37,7 @@ pub fn condition_is(object: &Value, kind: &str, status: &str) -> bool {
     condition(object, kind).is_some_and(|condition| text(condition, "/status") == status)
 }
 
-/// A message from the cluster, bounded and on one line.
+/// A message of the cluster on one line, cut to 300 characters.
 pub fn one_line(text: &str) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match flat.char_indices().nth(300) {
@@ -47,6 +47,6 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// `1 pod`, `2 pods`.
-pub fn counted(number: i64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+pub fn counted(number: i64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

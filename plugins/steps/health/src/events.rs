@@ -1,12 +1,12 @@
-//! What controllers and kubelets reported about objects.
+//! Kubernetes events about objects, sent by controllers and kubelets.
 
 use crate::document::{number, one_line, text};
 use serde_json::Value;
 
-/// Most reports that are shown.
+/// Lines shown at most.
 const MOST: usize = 5;
 
-/// Reports about an object, oldest first.
+/// Events about an object, oldest first.
 pub fn about<'a>(events: &'a [Value], object: &Value) -> Vec<&'a Value> {
     let uid = text(object, "/metadata/uid");
     let mut about: Vec<&Value> = events
@@ -17,12 +17,13 @@ pub fn about<'a>(events: &'a [Value], object: &Value) -> Vec<&'a Value> {
     about
 }
 
-/// The newest report about an object for one of these reasons.
+/// The newest event about an object with one of these reasons.
 pub fn newest<'a>(events: &'a [Value], object: &Value, reasons: &[&str]) -> Option<&'a Value> {
     about(events, object).into_iter().rev().find(|event| reasons.contains(&text(event, "/reason")))
 }
 
-/// Warnings about these objects as lines, newest last: what was said of several replicas, or again and again, once.
+/// Formats the warnings about these objects, newest last. Equal warnings about several replicas become one line with
+/// a count.
 pub fn warnings(events: &[Value], objects: &[&Value]) -> Vec<String> {
     let mut lines: Vec<Line> = Vec::new();
     for object in objects {
@@ -69,7 +70,7 @@ fn times(event: &Value) -> i64 {
     number(event, "/series/count").or_else(|| number(event, "/count")).unwrap_or(1).max(1)
 }
 
-/// When it was last seen; all forms are RFC 3339, so that texts sort as times do.
+/// Time of the last occurrence. All forms are RFC 3339, so the texts sort like the times.
 fn happened(event: &Value) -> &str {
     ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp"]
         .into_iter()
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_several_replicas_is_one_line() {
+    fn equal_warnings_about_several_replicas_become_one_line() {
         let pod = |name: &str| json!({"metadata": {"name": name, "uid": name}});
         let (one, two) = (pod("web-1"), pod("web-2"));
         let events = [
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_are_shown() {
+    fn only_the_newest_warnings_are_shown() {
         let pod = json!({"metadata": {"name": "web-1", "uid": "u"}});
         let events: Vec<Value> =
             (0..9).map(|n| event("u", "Failed", &format!("reason {n}"), n, 1)).collect();
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_a_uid_has_no_reports() {
+    fn object_without_a_uid_has_no_events() {
         assert!(about(&[event("", "Failed", "x", 1, 1)], &json!({})).is_empty());
     }
 }

@@ -1,6 +1,6 @@
-//! Why an object did not become ready, with what shows it and what to do about it.
+//! Findings for an object that did not become ready: cause, evidence and help.
 
-use crate::advice::{advice, of_limits};
+use crate::advice::{advice, describe_usage};
 use crate::cause::{self, Cause};
 use crate::document::{one_line, text};
 use crate::events;
@@ -9,14 +9,14 @@ use serde_json::Value;
 use todohost_plugin::verify::{Health, Subject, Usage};
 use todohost_plugin::{Finding, ObjectRef};
 
-/// How many of a container's last lines are shown.
+/// Log lines shown per container, counted from the end.
 const LAST_LINES: usize = 10;
 
-/// Causes that are told; graver ones come first.
+/// Findings reported at most, the most severe first.
 const MOST: usize = 5;
 
-/// One finding for each distinct cause, the gravest first; at least one.
-pub fn why(subject: &Subject, logs: &[(String, String)], usage: &[Usage]) -> Vec<Finding> {
+/// One finding for each distinct cause, the most severe first; at least one finding.
+pub fn findings(subject: &Subject, logs: &[(String, String)], usage: &[Usage]) -> Vec<Finding> {
     let reference = ObjectRef::of(&subject.object);
     let found = cause::all(subject);
     if found.is_empty() {
@@ -36,7 +36,7 @@ fn finding(
     usage: &[Usage],
 ) -> Finding {
     let mut message = cause.message.clone();
-    if let Some(used) = of_limits(cause, usage) {
+    if let Some(used) = describe_usage(cause, usage) {
         message.push(' ');
         message.push_str(&used);
     }
@@ -54,8 +54,8 @@ fn finding(
         Some(pod) => vec![pod],
         None => around(subject),
     };
-    let said = |line: &String| !repeats(&cause.message, line);
-    for line in events::warnings(&subject.events, &objects).into_iter().filter(said) {
+    let is_new = |line: &String| !repeats(&cause.message, line);
+    for line in events::warnings(&subject.events, &objects).into_iter().filter(is_new) {
         finding = finding.evidence(line);
     }
     finding
@@ -81,32 +81,32 @@ fn not_ready(subject: &Subject, logs: &[(String, String)]) -> Finding {
 fn help(object: &Value, failed: bool) -> &'static str {
     match (text(object, "/kind"), text(object, "/spec/type")) {
         ("Service", "LoadBalancer") => {
-            "nothing in this cluster gives load balancers an address: use the type NodePort or ClusterIP, or start what does"
+            "this cluster does not assign addresses to load balancers: use the type NodePort or ClusterIP, or install a load balancer controller"
         }
         ("PersistentVolumeClaim", _) => {
-            "see which storage classes there are (kubectl get storageclass), and correct class, size or access mode"
+            "list the storage classes (kubectl get storageclass), and correct class, size or access mode"
         }
-        ("Job", _) if failed => "look at what its pods printed",
-        (_, _) if failed => "correct what the message names",
-        _ => "if it only needs longer, give it more with --timeout",
+        ("Job", _) if failed => "read the logs of the Job's pods",
+        (_, _) if failed => "correct the setting named in the message",
+        _ => "if the object only needs more time, raise --ready-within",
     }
 }
 
-/// The object, what is between it and its pods, and its pods.
+/// The object, the objects between it and its pods (such as `ReplicaSet`s), and its pods.
 fn around(subject: &Subject) -> Vec<&Value> {
     let between = subject.related.iter().filter(|one| text(one, "/kind") != "Pod");
     std::iter::once(&subject.object).chain(between).chain(pods::current(subject)).collect()
 }
 
-/// Whether the message has the words of a report already.
+/// Whether the message already contains the text of an event line.
 fn repeats(message: &str, line: &str) -> bool {
-    line.split_once(": ").is_some_and(|(_, said)| {
-        let said = said.split(" (").next().unwrap_or(said);
-        message.contains(said)
+    line.split_once(": ").is_some_and(|(_, event)| {
+        let event = event.split(" (").next().unwrap_or(event);
+        message.contains(event)
     })
 }
 
-/// The last lines with something on them, each bounded.
+/// The last lines that are not blank, each cut by [`one_line`].
 fn tail(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(LAST_LINES);
@@ -148,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_shows_the_containers_last_lines_and_its_events() {
+    fn crash_is_reported_with_the_last_log_lines_and_events() {
         let logs = vec![("web-1/web".to_owned(), "starting\n\nno database\n".to_owned())];
-        let findings = why(&crashing(), &logs, &[]);
+        let findings = findings(&crashing(), &logs, &[]);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].code, "health.crash-loop-back-off");
         assert_eq!(findings[0].outcome, Outcome::Failed);
@@ -166,16 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_fail_alike_are_told_once() {
+    fn replicas_with_the_same_failure_are_reported_once() {
         let mut subject = crashing();
         let mut other = subject.related[0].clone();
         other["metadata"]["name"] = json!("web-2");
         subject.related.push(other);
-        assert_eq!(why(&subject, &[], &[]).len(), 1);
+        assert_eq!(findings(&subject, &[], &[]).len(), 1);
     }
 
     #[test]
-    fn long_logs_are_cut_to_their_end() {
+    fn only_the_end_of_long_logs_is_kept() {
         let text = (0..100).map(|line| format!("line {line}")).collect::<Vec<_>>().join("\n");
         let lines = tail(&text);
         assert_eq!(lines.len(), LAST_LINES);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cause_what_it_waits_for_is_said() {
+    fn without_a_cause_the_events_of_the_object_are_reported() {
         let subject = Subject {
             object: json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "uid": "s"},
                 "spec": {"type": "LoadBalancer"}}),
@@ -193,13 +193,13 @@ mod tests {
                 "involvedObject": {"uid": "s"}}),
             ],
         };
-        let findings = why(&subject, &[], &[]);
+        let findings = findings(&subject, &[], &[]);
         assert_eq!(findings[0].evidence, ["SyncLoadBalancerFailed: no cloud"]);
         assert!(findings[0].help.as_ref().unwrap().contains("NodePort"));
     }
 
     #[test]
-    fn codes_are_words() {
+    fn reasons_become_kebab_case_codes() {
         assert_eq!(kebab("OOMKilled"), "oomkilled");
         assert_eq!(kebab("ErrImageNeverPull"), "err-image-never-pull");
     }

@@ -1,7 +1,8 @@
-//! The verifier `health`: is what runs ready, and if it will never be, why.
+//! The verifier `health`: whether an object is ready, and why it is not.
 //!
-//! It judges one object at a time from what the host watches: by `kstatus` conventions for the object itself, and by
-//! its pods for the first plain cause of failure. It calls nothing, so every judgement can be replayed.
+//! The host passes one object at a time, with its pods and their events. The object's own status is read by the
+//! `kstatus` conventions, its pods for the most severe cause of failure. The verifier makes no host calls: equal input
+//! gives an equal verdict.
 
 mod advice;
 mod cause;
@@ -26,8 +27,8 @@ impl Verify for Health {
 
     fn judge(_options: NoOptions, subject: &Subject) -> Result<Verdict> {
         let verdict = rules::judge(subject);
-        // What is ready is ready, even if an old pod of it is still failing; and before its controller has looked at
-        // it, its pods are those of another state.
+        // A ready object stays ready even if an old pod of it is still failing. Until its controller has observed the
+        // object, its pods belong to the previous state.
         if matches!(verdict.health, State::Healthy | State::NoOpinion)
             || [rules::NOT_OBSERVED, rules::TERMINATING].contains(&verdict.reason.as_str())
         {
@@ -37,7 +38,7 @@ impl Verify for Health {
     }
 
     fn probes(_options: NoOptions, objects: &[Value]) -> Result<Vec<Probe>> {
-        Ok(probes::of(objects))
+        Ok(probes::for_objects(objects))
     }
 
     fn explain(
@@ -46,11 +47,11 @@ impl Verify for Health {
         logs: &[(String, String)],
         usage: &[Usage],
     ) -> Result<Vec<Finding>> {
-        Ok(explain::why(subject, logs, usage))
+        Ok(explain::findings(subject, logs, usage))
     }
 }
 
-/// The verdict with the gravest cause in its pods, or else with what one of them is at.
+/// Adds the most severe cause found in the object's pods or, without a cause, the stage that a pod has reached.
 fn with_cause(verdict: Verdict, subject: &Subject) -> Verdict {
     let replicas = verdict.replicas;
     let Some(cause) = cause::all(subject).into_iter().next() else {
@@ -66,10 +67,10 @@ fn with_cause(verdict: Verdict, subject: &Subject) -> Verdict {
             _ => verdict,
         };
     };
-    let of_cause = cause.into_verdict();
-    // What the object calls failed stays so; its pods say why.
-    let health = if verdict.health == State::Failed { State::Failed } else { of_cause.health };
-    Verdict { health, replicas, ..of_cause }
+    let from_cause = cause.into_verdict();
+    // If the object's own status is failed, its pods only add the reason.
+    let health = if verdict.health == State::Failed { State::Failed } else { from_cause.health };
+    Verdict { health, replicas, ..from_cause }
 }
 
 todohost_plugin::export!(Health: verify);

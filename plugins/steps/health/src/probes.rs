@@ -1,20 +1,20 @@
-//! Which requests show that the release answers: each Service's readiness path, asked through the API server.
+//! Requests that show whether the release answers: the readiness path of each Service, sent through the API server.
 
 use crate::document::{list, number, text};
 use serde_json::Value;
 use todohost_plugin::ObjectRef;
 use todohost_plugin::verify::Probe;
 
-/// One probe for each Service whose pods say, by their HTTP readiness probe, where they answer.
-pub fn of(objects: &[Value]) -> Vec<Probe> {
+/// One probe for each Service that selects pods with an HTTP readiness probe.
+pub fn for_objects(objects: &[Value]) -> Vec<Probe> {
     objects
         .iter()
         .filter(|object| text(object, "/kind") == "Service" && text(object, "/apiVersion") == "v1")
-        .filter_map(|service| of_service(service, objects))
+        .filter_map(|service| for_service(service, objects))
         .collect()
 }
 
-fn of_service(service: &Value, objects: &[Value]) -> Option<Probe> {
+fn for_service(service: &Value, objects: &[Value]) -> Option<Probe> {
     let selector = service.pointer("/spec/selector")?.as_object()?;
     let workload = objects.iter().find(|object| {
         let labels = object.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
@@ -31,7 +31,7 @@ fn of_service(service: &Value, objects: &[Value]) -> Option<Probe> {
         return None;
     }
     let probed = container_port(get.pointer("/port")?, container)?;
-    // The Service's port that leads to the port that the pods probe themselves.
+    // The Service port that targets the port of the readiness probe.
     let port = list(service, "/spec/ports").iter().find(|port| {
         let target = port.pointer("/targetPort").or_else(|| port.pointer("/port"));
         target.and_then(|target| container_port(target, container)) == Some(probed)
@@ -45,7 +45,7 @@ fn of_service(service: &Value, objects: &[Value]) -> Option<Probe> {
     Some(Probe::get(ObjectRef::of(service), port, path, format!("{name} answers at {path}")))
 }
 
-/// A port by number, or by the name that the container gives it.
+/// Resolves a port given as a number or as the name of a container port.
 fn container_port(port: &Value, container: &Value) -> Option<i64> {
     port.as_i64().or_else(|| {
         let name = port.as_str()?;
@@ -60,7 +60,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_services_port_that_leads_to_the_probed_port() {
+    fn probe_uses_the_service_port_that_targets_the_probed_port() {
         let objects = [
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "app"},
                 "spec": {"selector": {"app": "web"}, "ports": [{"port": 9000}, {"port": 80, "targetPort": "http"}]}}),
@@ -69,15 +69,15 @@ mod tests {
                     {"ports": [{"name": "http", "containerPort": 3000}],
                      "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}}}]}}}}),
         ];
-        let probes = of(&objects);
+        let probes = for_objects(&objects);
         assert_eq!(probes.len(), 1);
         assert_eq!((probes[0].port, probes[0].path.as_str()), (80, "/ready"));
     }
 
     #[test]
-    fn a_service_without_selector_or_http_probe_has_none() {
+    fn service_without_selector_or_http_probe_gets_no_probe() {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
             "spec": {"ports": [{"port": 80}]}});
-        assert!(of(&[service]).is_empty());
+        assert!(for_objects(&[service]).is_empty());
     }
 }

@@ -1,20 +1,20 @@
-//! Quantities as pods state them, and figures as people read them.
+//! Parses the resource quantities of pods and formats them for messages.
 
 use serde_json::Value;
 
 const BILLIONTHS: i128 = 1_000_000_000;
 
-/// Bytes of a memory quantity, e.g. `256Mi`.
+/// Parses a memory quantity, e.g. `256Mi`, into bytes.
 pub fn bytes(stated: &Value) -> Option<u64> {
     whole(stated, BILLIONTHS)
 }
 
-/// Thousandths of a core of a CPU quantity, e.g. `250m` or `0.5`.
+/// Parses a CPU quantity, e.g. `250m` or `0.5`, into thousandths of a core.
 pub fn millicores(stated: &Value) -> Option<u64> {
     whole(stated, BILLIONTHS / 1000)
 }
 
-/// Bytes as a quantity of three digits or fewer before its unit.
+/// Formats bytes in the largest of Ki, Mi and Gi that fits; Gi only without a remainder.
 pub fn memory(bytes: u64) -> String {
     const MEBI: u64 = 1 << 20;
     const GIBI: u64 = 1 << 30;
@@ -35,7 +35,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn quantities_are_read_in_the_unit_of_the_kubelet() {
+    fn quantities_are_parsed_into_bytes_and_millicores() {
         assert_eq!(bytes(&json!("1.5Gi")), Some(1_610_612_736));
         assert_eq!(bytes(&json!(4096)), Some(4096));
         assert_eq!((bytes(&json!("many")), bytes(&json!("-1"))), (None, None));
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_short() {
+    fn memory_is_formatted_in_the_largest_unit() {
         assert_eq!(memory(268_435_456), "256Mi");
         assert_eq!(memory(2_147_483_648), "2Gi");
         assert_eq!(memory(4096), "4Ki");

@@ -1,6 +1,6 @@
-//! Whether an object is ready, by its own status: the conventions of `kstatus`
+//! Checks by its own status whether an object is ready: the conventions of `kstatus`
 //! (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>), and rules for the kinds that every
-//! cluster has. Why pods are not ready is `cause`'s.
+//! cluster has. The module `cause` finds out why pods are not ready.
 
 mod cluster;
 mod workload;
@@ -9,30 +9,32 @@ use crate::document::{condition, is_terminating, number, text};
 use serde_json::Value;
 use todohost_plugin::verify::{Health, Subject, Verdict};
 
-/// The status is not about what was applied: nothing below the object says anything of it either.
+/// The status describes an older generation of the object, and so do its pods.
 pub const NOT_OBSERVED: &str = "NotObserved";
-/// The object goes away.
+/// The object is being deleted.
 pub const TERMINATING: &str = "Terminating";
 
-/// API groups without a dot that are not the core group, and the suffix of the rest of Kubernetes' own.
+/// Kubernetes' own API groups without a dot in the name, the core group included.
 const OWN_GROUPS: [&str; 5] = ["", "apps", "autoscaling", "batch", "policy"];
+
+/// Suffix of Kubernetes' other API groups.
 const OWN_SUFFIX: &str = ".k8s.io";
 
-/// Groups under that suffix whose kinds are custom resources, with controllers of their own.
+/// Groups under that suffix that hold custom resources with controllers of their own.
 const CUSTOM_GROUPS: [&str; 2] = ["gateway.networking.k8s.io", "snapshot.storage.k8s.io"];
 
-/// Judges an object by itself.
+/// The verdict on an object from its own status, without its pods.
 pub fn judge(subject: &Subject) -> Verdict {
     let object = &subject.object;
     if is_terminating(object) {
-        return progressing(TERMINATING, "it is being deleted");
+        return progressing(TERMINATING, "being deleted");
     }
-    // A status of an older generation says nothing of what was applied.
+    // The status of an older generation does not describe the applied object.
     if let (Some(observed), Some(wanted)) =
         (number(object, "/status/observedGeneration"), number(object, "/metadata/generation"))
         && observed < wanted
     {
-        return progressing(NOT_OBSERVED, "its controller has not seen the change yet");
+        return progressing(NOT_OBSERVED, "its controller has not observed the change yet");
     }
     let group = text(object, "/apiVersion").split_once('/').map_or("", |(group, _)| group);
     match (group, text(object, "/kind")) {
@@ -50,8 +52,8 @@ pub fn judge(subject: &Subject) -> Verdict {
         ("autoscaling", "HorizontalPodAutoscaler") => cluster::autoscaler(object),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => cluster::definition(object),
         ("apiregistration.k8s.io", "APIService") => cluster::api_service(object),
-        // What nothing has to work on is as ready as it will be.
-        (group, _) if is_own(group) => healthy("it exists"),
+        // No controller works on Kubernetes' other kinds, so they are ready once they exist.
+        (group, _) if is_own(group) => healthy("exists"),
         _ => custom(object),
     }
 }
@@ -60,22 +62,22 @@ fn is_own(group: &str) -> bool {
     OWN_GROUPS.contains(&group) || (group.ends_with(OWN_SUFFIX) && !CUSTOM_GROUPS.contains(&group))
 }
 
-/// A custom resource that keeps to the conventions has `Ready`, or `Reconciling` and `Stalled`. Of others nothing is
-/// known, and what nothing is known of must not keep a deploy waiting.
+/// A custom resource that follows the conventions has the condition `Ready`, or `Reconciling` and `Stalled`. Other
+/// custom resources get no opinion, so that they cannot block a deploy.
 fn custom(object: &Value) -> Verdict {
-    let said = |kind: &str, status: &str| {
+    let with_status = |kind: &str, status: &str| {
         let condition = condition(object, kind)?;
         (text(condition, "/status") == status)
             .then(|| (text(condition, "/reason"), text(condition, "/message")))
     };
-    if let Some((reason, message)) = said("Stalled", "True") {
-        return Verdict::new(Health::Failed, or(reason, "Stalled"), or(message, "it is stalled"));
+    if let Some((reason, message)) = with_status("Stalled", "True") {
+        return Verdict::new(Health::Failed, or(reason, "Stalled"), or(message, "stalled"));
     }
-    if let Some((_, message)) = said("Reconciling", "True") {
-        return progressing("Reconciling", or(message, "it is being reconciled"));
+    if let Some((_, message)) = with_status("Reconciling", "True") {
+        return progressing("Reconciling", or(message, "being reconciled"));
     }
     let Some(ready) = condition(object, "Ready") else {
-        return Verdict::new(Health::NoOpinion, "NoRule", "nothing is known of this kind");
+        return Verdict::new(Health::NoOpinion, "NoRule", "no readiness rule for this kind");
     };
     let is_of_older_generation =
         match (number(ready, "/observedGeneration"), number(object, "/metadata/generation")) {
@@ -83,13 +85,13 @@ fn custom(object: &Value) -> Verdict {
             _ => false,
         };
     if is_of_older_generation {
-        return progressing(NOT_OBSERVED, "its controller has not seen the change yet");
+        return progressing(NOT_OBSERVED, "its controller has not observed the change yet");
     }
     match text(ready, "/status") {
-        "True" => healthy("it is ready"),
+        "True" => healthy("ready"),
         _ => {
             let reason = or(text(ready, "/reason"), "Waiting");
-            progressing(reason, or(text(ready, "/message"), "it is not ready yet"))
+            progressing(reason, or(text(ready, "/message"), "not ready yet"))
         }
     }
 }
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_without_conditions_is_no_opinion() {
+    fn custom_resource_without_known_conditions_gets_no_opinion() {
         let custom =
             json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}});
         assert_eq!(health(custom), Health::NoOpinion);
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_resource_is_judged_by_its_conditions() {
+    fn custom_resource_is_checked_by_its_conditions() {
         for (conditions, expected) in [
             (json!([{"type": "Ready", "status": "True"}]), Health::Healthy),
             (json!([{"type": "Ready", "status": "False", "message": "soon"}]), Health::Progressing),
@@ -161,21 +163,21 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_an_older_generation_does_not_count() {
+    fn status_of_an_older_generation_is_ignored() {
         let mut custom = with_conditions(&json!([{"type": "Ready", "status": "True"}]));
         custom["status"]["observedGeneration"] = json!(1);
         assert_eq!(health(custom), Health::Progressing);
     }
 
     #[test]
-    fn what_is_being_deleted_is_waited_for() {
+    fn object_being_deleted_is_progressing() {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
         assert_eq!(health(object), Health::Progressing);
     }
 
     #[test]
-    fn what_nothing_works_on_is_ready_when_it_exists() {
+    fn kinds_without_a_controller_are_ready_when_they_exist() {
         for (version, kind) in [
             ("v1", "Secret"),
             ("v1", "ConfigMap"),
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_under_kubernetes_own_name_are_custom() {
+    fn extension_groups_under_k8s_io_are_custom_resources() {
         let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
             "metadata": {"name": "a"}});
         assert_eq!(health(gateway), Health::NoOpinion);

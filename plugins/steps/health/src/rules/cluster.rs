@@ -1,4 +1,4 @@
-//! Kinds that others provide for: volumes, addresses, definitions, budgets.
+//! Readiness of kinds that the cluster itself provides for: volume claims, Services, definitions, budgets.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use todohost_plugin::verify::{Health, Subject, Verdict};
 
 use super::{failed, failing, healthy, or, progressing};
 
-/// A provisioner tries again; a class may be made a moment later.
+/// A provisioner retries, and the storage class may be created within this time.
 const PROVISIONING_PATIENCE: Duration = Duration::from_secs(20);
 
-/// What it scales or protects may be made a moment later.
-const OTHERS_PATIENCE: Duration = Duration::from_secs(20);
+/// The workload that an autoscaler or budget refers to may be created within this time.
+const WORKLOAD_PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn claim(subject: &Subject) -> Verdict {
     const WAITS: [&str; 2] = ["WaitForFirstConsumer", "WaitForPodScheduled"];
@@ -21,23 +21,23 @@ pub fn claim(subject: &Subject) -> Verdict {
     const WORKS: [&str; 2] = ["Provisioning", "ExternalProvisioning"];
     let object = &subject.object;
     match text(object, "/status/phase") {
-        "Bound" => return healthy("it is bound"),
+        "Bound" => return healthy("bound"),
         "Lost" => return failed("Lost", "its volume no longer exists"),
         _ => {}
     }
-    let said = events::newest(&subject.events, object, &[WAITS, FAILS, WORKS].concat());
-    match said.map(|event| (text(event, "/reason"), text(event, "/message"))) {
-        // The pod that uses it is what is waited for.
+    let newest = events::newest(&subject.events, object, &[WAITS, FAILS, WORKS].concat());
+    match newest.map(|event| (text(event, "/reason"), text(event, "/message"))) {
+        // The wait is for the pod that uses the claim, not for the claim.
         Some((reason, _)) if WAITS.contains(&reason) => Verdict::new(
             Health::NoOpinion,
             "WaitForFirstConsumer",
-            "it is bound when a pod uses it",
+            "will be bound when a pod uses it",
         ),
         Some((reason, message)) if FAILS.contains(&reason) => {
-            failing(reason, format!("it is not bound: {}", one_line(message)))
+            failing(reason, format!("not bound: {}", one_line(message)))
                 .patience(PROVISIONING_PATIENCE)
         }
-        _ => progressing("Pending", "it is not bound yet"),
+        _ => progressing("Pending", "not bound yet"),
     }
 }
 
@@ -47,13 +47,13 @@ pub fn service(object: &Value) -> Verdict {
     if text(object, "/spec/type") == "LoadBalancer" && !has_address {
         return progressing("NoAddress", "its load balancer has no address yet");
     }
-    healthy("it exists")
+    healthy("exists")
 }
 
 pub fn namespace(object: &Value) -> Verdict {
     match text(object, "/status/phase") {
-        "Active" => healthy("it is active"),
-        _ => progressing("Pending", "it is not active yet"),
+        "Active" => healthy("active"),
+        _ => progressing("Pending", "not active yet"),
     }
 }
 
@@ -62,25 +62,25 @@ pub fn disruption_budget(object: &Value) -> Verdict {
         && text(allowed, "/reason") == "SyncFailed"
     {
         let message = format!("its pods cannot be counted: {}", text(allowed, "/message"));
-        return failing("SyncFailed", message).patience(OTHERS_PATIENCE);
+        return failing("SyncFailed", message).patience(WORKLOAD_PATIENCE);
     }
-    healthy("it exists")
+    healthy("exists")
 }
 
-/// Without metrics it does not scale, which a cluster without a metrics server never will: no reason to fail.
+/// An autoscaler that gets no metrics counts as ready: in a cluster without a metrics server it would never scale.
 pub fn autoscaler(object: &Value) -> Verdict {
     if condition_is(object, "AbleToScale", "False")
         && let Some(able) = condition(object, "AbleToScale")
         && text(able, "/reason") == "FailedGetScale"
     {
-        let message = format!("what it scales is not there: {}", text(able, "/message"));
-        return failing("FailedGetScale", message).patience(OTHERS_PATIENCE);
+        let message = format!("its scale target does not exist: {}", text(able, "/message"));
+        return failing("FailedGetScale", message).patience(WORKLOAD_PATIENCE);
     }
     match condition(object, "ScalingActive") {
         Some(active) if text(active, "/status") == "False" => {
-            healthy(format!("it does not scale now: {}", one_line(text(active, "/message"))))
+            healthy(format!("not scaling now: {}", one_line(text(active, "/message"))))
         }
-        _ => healthy("it exists"),
+        _ => healthy("exists"),
     }
 }
 
@@ -88,24 +88,24 @@ pub fn definition(object: &Value) -> Verdict {
     if let Some(names) = condition(object, "NamesAccepted")
         && text(names, "/status") == "False"
     {
-        let message = or(text(names, "/message"), "another definition has its names");
+        let message = or(text(names, "/message"), "another definition uses them");
         return failed("NamesNotAccepted", format!("its names are taken: {message}"));
     }
     if condition_is(object, "Established", "True") {
-        return healthy("it is established");
+        return healthy("established");
     }
-    progressing("Waiting", "it is not established yet")
+    progressing("Waiting", "not established yet")
 }
 
-/// Its server is often part of the same release.
+/// The API's server is often part of the same release, so a failure has no time limit of its own.
 pub fn api_service(object: &Value) -> Verdict {
     match condition(object, "Available") {
-        Some(available) if text(available, "/status") == "True" => healthy("it is available"),
+        Some(available) if text(available, "/status") == "True" => healthy("available"),
         Some(available) => {
             let message = one_line(text(available, "/message"));
             failing(or(text(available, "/reason"), "NotAvailable"), or(&message, "not available"))
         }
-        None => progressing("Waiting", "its server has not been asked yet"),
+        None => progressing("Waiting", "its server has not been checked yet"),
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_waited_for_unless_it_waits_for_a_pod() {
+    fn unbound_claim_is_progressing_unless_it_waits_for_a_pod() {
         assert_eq!(claim_with("Bound", "").health, Health::Healthy);
         assert_eq!(claim_with("Lost", "").health, Health::Failed);
         assert_eq!(claim_with("Pending", "").health, Health::Progressing);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_load_balancer_is_waited_for() {
+    fn only_a_load_balancer_without_address_is_progressing() {
         let with = |spec: Value, status: Value| service(&json!({"spec": spec, "status": status}));
         let none = json!({});
         assert_eq!(with(json!({"type": "ClusterIP"}), none.clone()).health, Health::Healthy);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_autoscaler_without_metrics_is_no_failure_and_one_without_a_workload_is() {
+    fn autoscaler_fails_without_a_workload_but_not_without_metrics() {
         let idle = with_condition("ScalingActive", "False", "FailedGetResourceMetric");
         assert_eq!(autoscaler(&idle).health, Health::Healthy);
         let lost = with_condition("AbleToScale", "False", "FailedGetScale");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_and_api_services_are_ready_when_they_are_served() {
+    fn definitions_and_api_services_are_ready_when_served() {
         assert_eq!(definition(&with_condition("Established", "True", "")).health, Health::Healthy);
         assert_eq!(
             definition(&with_condition("NamesAccepted", "False", "")).health,
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_is_ready_when_it_is_active() {
+    fn namespace_is_ready_when_active() {
         assert_eq!(namespace(&json!({"status": {"phase": "Active"}})).health, Health::Healthy);
         assert_eq!(namespace(&json!({})).health, Health::Progressing);
     }
 
     #[test]
-    fn a_budget_that_cannot_count_its_pods_is_told() {
+    fn budget_that_cannot_count_its_pods_is_failing() {
         let fails = with_condition("DisruptionAllowed", "False", "SyncFailed");
         assert_eq!(disruption_budget(&fails).health, Health::Failing);
         let tight = with_condition("DisruptionAllowed", "False", "InsufficientPods");

@@ -1,4 +1,4 @@
-//! Kinds that run pods.
+//! Readiness of the kinds that run pods.
 
 use crate::document::{condition, condition_is, counted, is_true, number, text};
 use serde_json::Value;
@@ -17,7 +17,7 @@ fn count(object: &Value, field: &str) -> i64 {
 fn not_observed(object: &Value) -> Option<Verdict> {
     number(object, "/status/observedGeneration")
         .is_none()
-        .then(|| progressing(NOT_OBSERVED, "its controller has not seen it yet"))
+        .then(|| progressing(NOT_OBSERVED, "its controller has not observed it yet"))
 }
 
 fn with_replicas(verdict: Verdict, ready: i64, updated: i64, wanted: i64) -> Verdict {
@@ -37,18 +37,19 @@ pub fn deployment(object: &Value) -> Verdict {
     let verdict = if let Some(late) = late {
         failed("ProgressDeadlineExceeded", text(late, "/message"))
     } else if is_true(object, "/spec/paused") && available >= wanted {
-        healthy("its rollout is paused")
+        healthy("rollout paused")
     } else if updated < wanted {
-        let paused = if is_true(object, "/spec/paused") { "; its rollout is paused" } else { "" };
+        let paused = if is_true(object, "/spec/paused") { "; rollout paused" } else { "" };
         let message = format!("{updated} of {} updated{paused}", counted(wanted, "replica"));
         progressing("Updating", message)
     } else if available < updated {
         let message = format!("{available} of {} available", counted(updated, "replica"));
         progressing("Waiting", message)
     } else if all > updated {
-        progressing("Updating", format!("{} still there", counted(all - updated, "old replica")))
+        let message = format!("waiting for {} to end", counted(all - updated, "old replica"));
+        progressing("Updating", message)
     } else if wanted > 0 && !condition_is(object, "Available", "True") {
-        progressing("Waiting", "it is not available yet")
+        progressing("Waiting", "not available yet")
     } else {
         healthy(format!("{available} of {} available", counted(wanted, "replica")))
     };
@@ -61,8 +62,8 @@ pub fn stateful_set(object: &Value) -> Verdict {
     }
     let wanted = wanted_replicas(object);
     let (ready, updated) = (count(object, "readyReplicas"), count(object, "updatedReplicas"));
-    let there = count(object, "replicas");
-    // With OnDelete nothing is updated by itself, and below the partition nothing is updated at all.
+    let existing = count(object, "replicas");
+    // With OnDelete the controller updates no replicas, with a partition only those from its ordinal on.
     let partition = number(object, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
     let to_update = match text(object, "/spec/updateStrategy/type") {
         "OnDelete" => 0,
@@ -72,8 +73,9 @@ pub fn stateful_set(object: &Value) -> Verdict {
         (text(object, "/status/currentRevision"), text(object, "/status/updateRevision"));
     let verdict = if ready < wanted {
         progressing("Waiting", format!("{ready} of {} ready", counted(wanted, "replica")))
-    } else if there > wanted {
-        let message = format!("{} still there", counted(there - wanted, "surplus replica"));
+    } else if existing > wanted {
+        let message =
+            format!("waiting for {} to end", counted(existing - wanted, "surplus replica"));
         progressing("Updating", message)
     } else if current != update && updated < to_update {
         progressing("Updating", format!("{updated} of {} updated", counted(to_update, "replica")))
@@ -108,17 +110,18 @@ pub fn replica_set(object: &Value) -> Verdict {
         return verdict;
     }
     let wanted = wanted_replicas(object);
-    let (there, available) = (count(object, "replicas"), count(object, "availableReplicas"));
+    let (existing, available) = (count(object, "replicas"), count(object, "availableReplicas"));
     let message = format!("{available} of {} available", counted(wanted, "replica"));
     let verdict = if available < wanted {
         progressing("Waiting", message)
-    } else if there > wanted {
-        let message = format!("{} still there", counted(there - wanted, "surplus replica"));
+    } else if existing > wanted {
+        let message =
+            format!("waiting for {} to end", counted(existing - wanted, "surplus replica"));
         progressing("Updating", message)
     } else {
         healthy(message)
     };
-    with_replicas(verdict, count(object, "readyReplicas"), there, wanted)
+    with_replicas(verdict, count(object, "readyReplicas"), existing, wanted)
 }
 
 pub fn job(object: &Value) -> Verdict {
@@ -126,51 +129,51 @@ pub fn job(object: &Value) -> Verdict {
         if let Some(condition) = condition(object, kind)
             && text(condition, "/status") == "True"
         {
-            let message = or(text(condition, "/message"), "it failed");
+            let message = or(text(condition, "/message"), "failed");
             return failed(or(text(condition, "/reason"), "Failed"), message);
         }
     }
     if condition_is(object, "Complete", "True") {
-        return healthy("it completed");
+        return healthy("completed");
     }
     if is_true(object, "/spec/suspend") {
-        return healthy("it is suspended");
+        return healthy("suspended");
     }
     let wanted = number(object, "/spec/completions").unwrap_or(1);
     let done = count(object, "succeeded");
     let message = match count(object, "failed") {
         0 => format!("{done} of {}", counted(wanted, "completion")),
-        tries => {
-            format!("{done} of {}, {}", counted(wanted, "completion"), counted(tries, "failure"))
+        failures => {
+            format!("{done} of {}, {}", counted(wanted, "completion"), counted(failures, "failure"))
         }
     };
     progressing("Running", message)
 }
 
-/// What it starts is started at its times, not by the deploy.
+/// A `CronJob` starts its Jobs by its schedule, so a deploy does not wait for them.
 pub fn cron_job(object: &Value) -> Verdict {
     if is_true(object, "/spec/suspend") {
-        return healthy("it is suspended");
+        return healthy("suspended");
     }
-    healthy(format!("it runs at {}", text(object, "/spec/schedule")))
+    healthy(format!("scheduled at {}", text(object, "/spec/schedule")))
 }
 
 pub fn pod(object: &Value) -> Verdict {
     match text(object, "/status/phase") {
-        "Succeeded" => healthy("it completed"),
+        "Succeeded" => healthy("completed"),
         "Failed" => {
             let reason = or(text(object, "/status/reason"), "PodFailed");
             failed(reason, or(text(object, "/status/message"), "one of its containers failed"))
         }
-        // A hook has an end; ready is not it.
-        "Running" if is_hook(object) => progressing("Running", "it has not completed yet"),
-        "Running" if condition_is(object, "Ready", "True") => healthy("it is ready"),
-        "Running" => progressing("Waiting", "it runs and is not ready yet"),
-        _ => progressing("Pending", "it does not run yet"),
+        // A hook is done when it has completed, not when it is ready.
+        "Running" if is_hook(object) => progressing("Running", "not completed yet"),
+        "Running" if condition_is(object, "Ready", "True") => healthy("ready"),
+        "Running" => progressing("Waiting", "running, not ready yet"),
+        _ => progressing("Pending", "not running yet"),
     }
 }
 
-/// A pod that a chart runs at a moment of its deploy, and not for as long as the release is there.
+/// Whether the pod is a chart hook, which runs once during a deploy and then ends.
 fn is_hook(object: &Value) -> bool {
     object.pointer("/metadata/annotations/helm.sh~1hook").is_some()
 }
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pod_of_a_hook_is_waited_for_to_its_end() {
+    fn hook_pod_is_ready_when_completed() {
         let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
         assert_eq!(super::pod(&pod).health, Health::Healthy);
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_is_ready_when_all_replicas_are_new_and_available() {
+    fn deployment_is_ready_when_all_replicas_are_new_and_available() {
         let available = json!([{"type": "Available", "status": "True"}]);
         let status = |updated, replicas, available_replicas| {
             json!({"observedGeneration": 2, "updatedReplicas": updated, "replicas": replicas,
@@ -207,13 +210,13 @@ mod tests {
         let health = |status: &Value| deployment(&deployment_with(status)).health;
         assert_eq!(health(&status(2, 2, 2)), Health::Healthy);
         assert_eq!(health(&status(1, 2, 2)), Health::Progressing);
-        assert_eq!(health(&status(2, 3, 2)), Health::Progressing, "an old replica is still there");
+        assert_eq!(health(&status(2, 3, 2)), Health::Progressing, "an old replica still exists");
         assert_eq!(health(&status(2, 2, 1)), Health::Progressing);
         assert_eq!(deployment(&deployment_with(&json!({}))).reason, "NotObserved");
     }
 
     #[test]
-    fn a_deployment_counts_its_replicas() {
+    fn deployment_verdict_has_replica_counts() {
         let status = json!({"observedGeneration": 2, "updatedReplicas": 1, "replicas": 2, "readyReplicas": 1});
         let verdict = deployment(&deployment_with(&status));
         assert_eq!(verdict.replicas, Some(Replicas { ready: 1, updated: 1, desired: 2 }));
@@ -221,19 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_past_its_deadline_has_failed() {
+    fn deployment_past_its_deadline_has_failed() {
         let status = json!({"observedGeneration": 2, "conditions": [
             {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}]});
         assert_eq!(deployment(&deployment_with(&status)).health, Health::Failed);
     }
 
     #[test]
-    fn a_paused_deployment_is_not_waited_for_once_it_runs() {
+    fn paused_deployment_is_ready_when_its_replicas_are_available() {
         let mut paused = deployment_with(&json!({"observedGeneration": 2, "availableReplicas": 2}));
         paused["spec"]["paused"] = json!(true);
         assert_eq!(deployment(&paused).health, Health::Healthy);
         paused["status"]["availableReplicas"] = json!(0);
-        assert!(deployment(&paused).message.ends_with("its rollout is paused"));
+        assert!(deployment(&paused).message.ends_with("rollout paused"));
     }
 
     fn stateful(strategy: &Value, ready: i64, updated: i64, revisions: (&str, &str)) -> Health {
@@ -244,18 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stateful_set_is_ready_when_all_replicas_are_new_and_ready() {
+    fn stateful_set_is_ready_when_all_replicas_are_new_and_ready() {
         let rolling = json!({"type": "RollingUpdate"});
         assert_eq!(stateful(&rolling, 3, 3, ("b", "b")), Health::Healthy);
         assert_eq!(stateful(&rolling, 2, 3, ("b", "b")), Health::Progressing);
         assert_eq!(stateful(&rolling, 3, 2, ("a", "b")), Health::Progressing);
         assert_eq!(stateful(&rolling, 3, 3, ("a", "b")), Health::Progressing);
-        // Once an update is over its controller no longer counts the updated.
+        // After an update the controller no longer counts updated replicas.
         assert_eq!(stateful(&rolling, 3, 0, ("b", "b")), Health::Healthy);
     }
 
     #[test]
-    fn below_a_partition_and_with_on_delete_nothing_is_waited_for() {
+    fn partition_and_on_delete_leave_old_replicas_ready() {
         let partition = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}});
         assert_eq!(stateful(&partition, 3, 1, ("a", "b")), Health::Healthy);
         assert_eq!(stateful(&partition, 3, 0, ("a", "b")), Health::Progressing);
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_set_is_ready_when_every_node_has_a_new_pod() {
+    fn daemon_set_is_ready_when_every_node_has_a_new_pod() {
         let with = |strategy: &str, updated: i64, available: i64| {
             daemon_set(&json!({"spec": {"updateStrategy": {"type": strategy}}, "status": {
                 "observedGeneration": 1, "desiredNumberScheduled": 2,
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_set_is_ready_when_its_replicas_are_available() {
+    fn replica_set_is_ready_when_its_replicas_are_available() {
         let with = |available: i64| {
             replica_set(&json!({"spec": {"replicas": 2}, "status": {
                 "observedGeneration": 1, "replicas": 2, "availableReplicas": available}}))
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_fails_and_completes_by_its_conditions() {
+    fn job_fails_and_completes_by_its_conditions() {
         let with = |kind: &str| {
             job(&json!({"status": {"conditions": [
                 {"type": kind, "status": "True", "reason": "BackoffLimitExceeded"}]}}))
@@ -307,12 +310,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cron_job_is_ready_whatever_its_jobs_do() {
+    fn cron_job_is_ready_regardless_of_its_jobs() {
         assert_eq!(cron_job(&json!({"spec": {"schedule": "0 3 * * *"}})).health, Health::Healthy);
     }
 
     #[test]
-    fn a_pod_is_ready_when_it_says_so_or_is_over() {
+    fn pod_is_ready_when_its_condition_is_true_or_it_has_completed() {
         let with = |phase: &str, ready: &str| {
             pod(&json!({"status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}}))
                 .health
