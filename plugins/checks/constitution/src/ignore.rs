@@ -1,15 +1,15 @@
-//! `.dockerignore`: what of a build context the builder never sees.
+//! `.dockerignore`: the files of a build context that are not sent to the builder.
 
 use globset::{GlobBuilder, GlobMatcher};
 
-/// The patterns of a file, the last one that matches decides.
+/// The patterns of a `.dockerignore`. The last matching pattern decides.
 #[derive(Debug, Default)]
 pub struct Ignore {
     patterns: Vec<(GlobMatcher, bool)>,
 }
 
 impl Ignore {
-    /// Reads the file's text; a pattern that is none matches nothing.
+    /// Parses the file's text. Invalid patterns are left out.
     pub fn read(text: &str) -> Self {
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         let patterns = lines
@@ -27,8 +27,8 @@ impl Ignore {
         Self { patterns }
     }
 
-    /// Whether a path, relative to the context, is left out: itself or with a folder above it.
-    pub fn leaves_out(&self, path: &str) -> bool {
+    /// Whether a path relative to the context is ignored, by itself or through a parent directory.
+    pub fn ignores(&self, path: &str) -> bool {
         let matches = |glob: &GlobMatcher| {
             let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
             folders.chain([path]).any(|part| glob.is_match(part))
@@ -46,15 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_pattern_that_matches_decides() {
-        let ignore = Ignore::read("# only what is needed\n*\n!src\n**/*.pyc\n/src/.env\n");
+    fn last_matching_pattern_decides() {
+        let ignore = Ignore::read("# only the sources\n*\n!src\n**/*.pyc\n/src/.env\n");
         for out in ["tests/a.py", ".env", "src/a/b.pyc", "src/.env"] {
-            assert!(ignore.leaves_out(out), "{out}");
+            assert!(ignore.ignores(out), "{out}");
         }
         for inside in ["src/main.py", "src/a/.env"] {
-            assert!(!ignore.leaves_out(inside), "{inside}");
+            assert!(!ignore.ignores(inside), "{inside}");
         }
-        assert!(!Ignore::default().leaves_out(".env"));
-        assert!(!Ignore::read("*.log").leaves_out("logs/a.log"));
+        assert!(!Ignore::default().ignores(".env"));
+        assert!(!Ignore::read("*.log").ignores("logs/a.log"));
     }
 }

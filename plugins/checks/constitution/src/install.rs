@@ -1,37 +1,36 @@
-//! Commands that install what a project depends on, and whether they leave its development tools out.
+//! Recognises commands that install dependencies, and whether they exclude development dependencies.
 
-use crate::recipe::Variables;
+use crate::dockerfile::Variables;
 use crate::shell::Command;
 
-/// Where packages come from: it decides where they end up.
+/// Kind of packages; it decides about their directory in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ecosystem {
-    /// In `node_modules`.
+    /// Installed in `node_modules`.
     Node,
-    /// In an environment, or in the system's own.
+    /// Installed in a virtual or the system's environment.
     Python,
-    /// In a store of the builder's, from which they are compiled in.
+    /// Downloaded into a cache of the builder and compiled into the program.
     Compiled,
-    /// In `vendor`.
+    /// Installed in `vendor`.
     Php,
 }
 
-/// What a command does to the packages that are there.
+/// The effect of a command on the installed packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Install {
-    /// Which packages.
     pub ecosystem: Ecosystem,
-    /// Development tools are left out, or removed.
+    /// Development dependencies are excluded or removed.
     pub production: bool,
-    /// Packages that the line itself names, and not what the project's files name.
+    /// The command line itself names the packages; the project's manifest is not used.
     pub named: bool,
-    /// It only takes away.
+    /// The command only removes packages.
     pub prunes: bool,
 }
 
-/// What a command installs, with the variables that are set around it.
-pub fn of(command: &Command, around: &Variables) -> Option<Install> {
-    let mut variables = around.clone();
+/// The installation that a command performs with these environment variables, if any.
+pub fn of(command: &Command, environment: &Variables) -> Option<Install> {
+    let mut variables = environment.clone();
     variables.extend(command.variables.iter().cloned());
     let words: Vec<&str> = command.arguments().collect();
     let program = command.program();
@@ -58,7 +57,7 @@ fn project(ecosystem: Ecosystem) -> Install {
     Install { ecosystem, production: false, named: false, prunes: false }
 }
 
-/// The first word that is no option.
+/// The first word that is not an option.
 fn verb<'a>(words: &[&'a str]) -> Option<&'a str> {
     words.iter().find(|word| !word.starts_with('-')).copied()
 }
@@ -67,7 +66,7 @@ fn has(words: &[&str], options: &[&str]) -> bool {
     words.iter().any(|word| options.contains(word))
 }
 
-/// `--name value` or `--name=value`.
+/// Whether an option has one of these values, as `--name value` or `--name=value`.
 fn option(words: &[&str], name: &str, wanted: &[&str]) -> bool {
     words.iter().any(|word| {
         word.strip_prefix(name)
@@ -156,7 +155,7 @@ fn has_prefix(words: &[&str], prefix: &str) -> bool {
     words.iter().any(|word| word.starts_with(prefix))
 }
 
-/// Commands that fetch what a compiler then takes in.
+/// Whether the command downloads dependencies for a compiler.
 fn compiled(program: &str, words: &[&str]) -> bool {
     match (program, words) {
         ("go", ["mod", "download" | "vendor", ..])
@@ -180,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_development_tools_out() {
+    fn production_installs_are_recognised() {
         for line in [
             "npm ci --omit=dev",
             "npm ci --omit dev",
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_them() {
+    fn installs_with_dev_dependencies_are_recognised() {
         for line in [
             "npm ci",
             "npm install",
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_are_named_and_builds_install_nothing() {
+    fn packages_named_in_the_command_are_tools_and_builds_install_nothing() {
         for line in ["pip install uv==0.13.8", "npm install -g pnpm", "npm i --no-save next"] {
             assert!(install(line).unwrap().named, "{line}");
         }

@@ -1,134 +1,139 @@
-//! One row of the constitution, what its rule found, and the finding that comes of it.
+//! A row of the constitution, the result of its rule, and the finding made from it.
 
-use crate::place::Place;
+use crate::location::Location;
 use crate::project::Project;
 use crate::release::Release;
 use std::collections::BTreeMap;
 use todohost_plugin::{Finding, Outcome};
 
-/// Longer evidence does not fit into a line with that of other places.
+/// Longer evidence is left out of the finding's message, which shows all locations in one line.
 const LONGEST: usize = 25;
 
-/// Rows that a project leaves out, with its reasons.
+/// Rows that a project skips, with the reasons.
 pub type Skipped = BTreeMap<String, String>;
 
-/// A row: what is asked.
+/// A requirement and the rule that checks it.
 pub struct Row {
     /// The last part of its code, and its name in the options.
     pub id: &'static str,
-    /// As the table has it.
+    /// The title in the table.
     pub title: &'static str,
-    /// What to change where it does not hold.
+    /// The change that removes a fault.
     pub help: &'static str,
-    /// What a fault is: a failure, or a warning where the rule may be wrong.
-    pub gravity: Outcome,
-    /// Who tells whether it holds.
-    pub judge: Judge,
+    /// The outcome of a fault: failed, or a warning if the rule can be wrong.
+    pub fault_outcome: Outcome,
+    pub rule: Rule,
 }
 
-/// Who tells whether a row holds.
-pub enum Judge {
-    /// A rule about recipes and the chart's files.
+/// The rule of a row, by the facts that it needs.
+pub enum Rule {
+    /// Checks Dockerfiles and the chart's files.
     Files(fn(&Project) -> Judgement),
-    /// A rule about the rendered objects.
+    /// Checks the rendered objects.
     Objects(fn(&Release) -> Judgement),
-    /// No program, and why.
-    Nobody(&'static str),
+    /// Needs a person; the text is the reason.
+    Manual(&'static str),
 }
 
-/// What is known in a phase.
+/// The facts available in a phase.
 pub enum Facts<'a> {
-    /// Before anything is rendered.
+    /// In the phase `source`.
     Files(&'a Project),
-    /// Once the objects are rendered.
+    /// In the phase `rendered`.
     Objects(&'a Release),
 }
 
 impl Row {
-    /// What its findings are called.
+    /// The code of its findings.
     pub fn code(&self) -> String {
         format!("constitution.{}", self.id)
     }
 
-    /// The one finding of this row, in the phase that has what it is judged by.
+    /// The finding of this row, or `None` if its rule needs the facts of another phase.
     pub fn finding(&self, facts: &Facts<'_>, skipped: &Skipped) -> Option<Finding> {
-        let judgement = match (&self.judge, facts) {
-            (Judge::Files(rule), Facts::Files(project)) => rule(project),
-            (Judge::Objects(rule), Facts::Objects(release)) => rule(release),
-            (Judge::Nobody(reason), Facts::Objects(_)) => Judgement::unless(*reason),
+        let judgement = match (&self.rule, facts) {
+            (Rule::Files(rule), Facts::Files(project)) => rule(project),
+            (Rule::Objects(rule), Facts::Objects(release)) => rule(release),
+            (Rule::Manual(reason), Facts::Objects(_)) => Judgement::or_not_judged(*reason),
             _ => return None,
         };
         Some(match skipped.get(self.id) {
             Some(reason) => {
-                self.told(Outcome::NotJudged, format!("skipped by the project: {reason}"))
+                self.finding_with(Outcome::NotJudged, format!("skipped by the project: {reason}"))
             }
-            None => self.found(&judgement),
+            None => self.to_finding(&judgement),
         })
     }
 
-    fn told(&self, outcome: Outcome, message: impl Into<String>) -> Finding {
+    fn finding_with(&self, outcome: Outcome, message: impl Into<String>) -> Finding {
         Finding::new(outcome, self.code(), message)
     }
 
-    fn found(&self, judgement: &Judgement) -> Finding {
+    fn to_finding(&self, judgement: &Judgement) -> Finding {
         let (mut finding, notes) = if let Some(first) = judgement.faults.first() {
             let others = match judgement.faults.len() {
                 1 => String::new(),
                 many => format!(", and {} more", many - 1),
             };
-            let told =
-                self.told(self.gravity, format!("{}{others}", first.message)).help(self.help);
-            (first.place.mark(told), &judgement.faults)
+            let finding = self
+                .finding_with(self.fault_outcome, format!("{}{others}", first.message))
+                .help(self.help);
+            (first.location.mark(finding), &judgement.faults)
         } else if let Some(first) = judgement.evidence.first() {
             let mut seen: Vec<String> = judgement.evidence.iter().map(Note::short).collect();
             seen.dedup();
-            let told = self.told(Outcome::Passed, seen.join("; "));
-            (first.place.mark(told), &judgement.evidence)
+            let finding = self.finding_with(Outcome::Passed, seen.join("; "));
+            (first.location.mark(finding), &judgement.evidence)
         } else {
-            (self.told(Outcome::NotJudged, &judgement.nothing), &judgement.evidence)
+            (self.finding_with(Outcome::NotJudged, &judgement.nothing), &judgement.evidence)
         };
         finding.evidence =
-            notes.iter().map(|note| format!("{}: {}", note.place, note.message)).collect();
+            notes.iter().map(|note| format!("{}: {}", note.location, note.message)).collect();
         finding
     }
 }
 
-/// What a rule found. Without a fault and without evidence, nothing was judged.
+/// The result of a rule. Without faults and evidence the row is reported as not judged.
 #[derive(Debug, Default)]
 pub struct Judgement {
     faults: Vec<Note>,
     evidence: Vec<Note>,
+    /// The reason if there was nothing to judge.
     nothing: String,
 }
 
 #[derive(Debug)]
 struct Note {
-    place: Place,
+    location: Location,
     message: String,
 }
 
 impl Note {
-    /// What was seen and where; where that is long, only where.
+    /// The message with its location, or only the location if the message is long.
     fn short(&self) -> String {
-        let place = self.place.short();
-        if self.message.len() > LONGEST { place } else { format!("{} ({place})", self.message) }
+        let location = self.location.short();
+        if self.message.len() > LONGEST {
+            location
+        } else {
+            format!("{} ({location})", self.message)
+        }
     }
 }
 
 impl Judgement {
-    /// A rule that finds nothing to judge says this.
-    pub fn unless(reason: impl Into<String>) -> Self {
+    /// An empty result; the reason is reported if the rule adds nothing to it.
+    pub fn or_not_judged(reason: impl Into<String>) -> Self {
         Self { nothing: reason.into(), ..Self::default() }
     }
 
-    /// Something that does not hold.
-    pub fn fault(&mut self, place: &Place, message: impl Into<String>) {
-        self.faults.push(Note { place: place.clone(), message: message.into() });
+    /// Adds a violation of the row.
+    pub fn fault(&mut self, location: &Location, message: impl Into<String>) {
+        self.faults.push(Note { location: location.clone(), message: message.into() });
     }
 
-    /// Something that shows that it holds.
-    pub fn evidence(&mut self, place: &Place, message: impl Into<String>) {
-        self.evidence.push(Note { place: place.clone(), message: message.into() });
+    /// Adds evidence that the row holds.
+    pub fn evidence(&mut self, location: &Location, message: impl Into<String>) {
+        self.evidence.push(Note { location: location.clone(), message: message.into() });
     }
 }
 
@@ -140,17 +145,17 @@ mod tests {
         id: "x",
         title: "X",
         help: "do",
-        gravity: Outcome::Failed,
-        judge: Judge::Nobody("nobody knows"),
+        fault_outcome: Outcome::Failed,
+        rule: Rule::Manual("needs a person"),
     };
 
     #[test]
-    fn a_fault_outweighs_all_evidence() {
-        let mut judgement = Judgement::unless("nothing");
-        judgement.evidence(&Place::file("a"), "good");
-        judgement.fault(&Place::file("b"), "bad");
-        judgement.fault(&Place::file("c"), "worse");
-        let found = ROW.found(&judgement);
+    fn fault_outweighs_all_evidence() {
+        let mut judgement = Judgement::or_not_judged("nothing");
+        judgement.evidence(&Location::file("a"), "good");
+        judgement.fault(&Location::file("b"), "bad");
+        judgement.fault(&Location::file("c"), "worse");
+        let found = ROW.to_finding(&judgement);
         assert_eq!((found.outcome, found.code.as_str()), (Outcome::Failed, "constitution.x"));
         assert_eq!(found.message, "bad, and 1 more");
         assert_eq!(found.evidence, ["b: bad", "c: worse"]);
@@ -158,20 +163,20 @@ mod tests {
     }
 
     #[test]
-    fn what_passed_tells_in_short_what_was_seen_and_in_full_what_shows_it() {
-        let mut judgement = Judgement::unless("nothing");
+    fn passed_finding_has_a_short_message_and_full_evidence() {
+        let mut judgement = Judgement::or_not_judged("nothing");
         let long = "x".repeat(LONGEST + 1);
-        judgement.evidence(&Place::file("a"), "small");
-        judgement.evidence(&Place::file("b"), long.as_str());
-        let found = ROW.found(&judgement);
+        judgement.evidence(&Location::file("a"), "small");
+        judgement.evidence(&Location::file("b"), long.as_str());
+        let found = ROW.to_finding(&judgement);
         assert_eq!((found.outcome, found.message.as_str()), (Outcome::Passed, "small (a); b"));
         assert_eq!(found.evidence, ["a: small".to_owned(), format!("b: {long}")]);
     }
 
     #[test]
-    fn nothing_found_is_never_passed() {
-        let found = ROW.found(&Judgement::unless("there is nothing"));
+    fn result_without_evidence_is_not_judged() {
+        let found = ROW.to_finding(&Judgement::or_not_judged("no images"));
         assert_eq!(found.outcome, Outcome::NotJudged);
-        assert_eq!(found.message, "there is nothing");
+        assert_eq!(found.message, "no images");
     }
 }

@@ -1,15 +1,15 @@
-//! The check `constitution`: a project's images and chart, held to the principles that its plan names.
+//! The check `constitution`: checks a project's images and chart against the principles of the Todo app's plan.
 //!
-//! Each row of Principle XI and each other principle is one finding, with the lines that show it. Rows about recipes and
-//! the chart's files are judged before anything is built, the others once the objects are rendered. What no program can
-//! judge is told as not judged, never as passed. It reads the files that rows ask for, and has no other capability.
+//! Each row of Principle XI and each other principle gives one finding, with the lines behind it. Rows about Dockerfiles
+//! and the chart's files run in the phase `source`, the others in the phase `rendered`. A row that no program can decide
+//! is reported as not judged, never as passed. The check reads the project's files and has no other capability.
 
+mod dockerfile;
 mod ignore;
 mod install;
 mod judgement;
-mod place;
+mod location;
 mod project;
-mod recipe;
 mod release;
 mod rows;
 mod sensitive;
@@ -30,7 +30,7 @@ use todohost_plugin::{Check, Error, ErrorKind, Finding, Result, workspace};
 
 struct Constitution;
 
-/// What a project may set.
+/// The options in todohost.toml.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Options {
@@ -46,7 +46,7 @@ impl Check for Constitution {
 
     fn run(id: &str, options: Options, subject: &Subject) -> Result<Vec<Finding>> {
         let table = TABLES.iter().find(|table| table.id == id).ok_or_else(|| {
-            Error::not_found("constitution.no-check", format!("there is no check {id}"))
+            Error::not_found("constitution.no-check", format!("no check is named `{id}`"))
         })?;
         if subject.phase() == Some("rendered") {
             let release = Release::read(subject.rendered()?, &read, &|folder| {
@@ -74,7 +74,7 @@ fn read(path: &str) -> Result<Option<String>> {
     }
 }
 
-/// One finding for each row that these facts are enough for.
+/// One finding for each row that can be decided from these facts.
 fn judge(rows: &[Row], facts: &Facts<'_>, skipped: &Skipped) -> Vec<Finding> {
     rows.iter().filter_map(|row| row.finding(facts, skipped)).collect()
 }

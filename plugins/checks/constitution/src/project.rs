@@ -1,50 +1,49 @@
-//! What is read of a project before anything of it is rendered: its file, recipes of images, and the chart.
+//! The project as it is before rendering: its file, the Dockerfiles of its images, and the chart.
 
+use crate::dockerfile::{Dockerfile, Unreadable, Variables};
 use crate::ignore::Ignore;
-use crate::place::Place;
-use crate::recipe::{Recipe, Unreadable, Variables};
+use crate::location::Location;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use todohost_plugin::{Error, Result};
 
-/// Name of the project's file.
+/// Path of the project file.
 pub const FILE: &str = "todohost.toml";
 
-/// Reads a file of the project; `None` where there is none.
+/// Reads a file of the project; `None` if it does not exist.
 pub type Read<'a> = &'a dyn Fn(&str) -> Result<Option<String>>;
 
-/// What the project's file says, as far as a row asks.
+/// The keys of the project file that rows need.
 #[derive(Debug, Deserialize)]
 pub struct Declared {
-    /// The app.
     pub app: App,
-    /// What is built, by name.
+    /// The images to build, by name.
     #[serde(default)]
     pub images: BTreeMap<String, DeclaredImage>,
     /// Paths of secret values.
     #[serde(default)]
     pub secrets: BTreeMap<String, Value>,
-    /// Who takes which step.
+    /// The plugin of each step.
     #[serde(default)]
     plugins: BTreeMap<String, Value>,
 }
 
-/// The app that is deployed.
+/// The table `[app]`.
 #[derive(Debug, Deserialize)]
 pub struct App {
-    /// What is rendered.
+    /// Path of the chart.
     pub chart: String,
 }
 
-/// An image that is built.
+/// A table below `[images]`.
 #[derive(Debug, Deserialize)]
 pub struct DeclaredImage {
     context: String,
     #[serde(default = "dockerfile")]
     dockerfile: String,
     stage: Option<String>,
-    /// What is given for `ARG`.
+    /// Values for `ARG`.
     #[serde(default)]
     pub arguments: Variables,
 }
@@ -54,14 +53,15 @@ fn dockerfile() -> String {
 }
 
 impl Declared {
-    /// Reads the project's file.
+    /// Reads the project file.
     ///
     /// # Errors
-    /// When it is not there, or not a project's file.
+    /// If it does not exist or cannot be parsed.
     pub fn read(read: Read<'_>) -> Result<Self> {
         let text = read(FILE)?.ok_or_else(|| {
-            Error::not_found("constitution.no-project", format!("the project has no {FILE}"))
-                .help(format!("the rows are judged by {FILE}: call the project's file so"))
+            Error::not_found("constitution.no-project", format!("the project has no {FILE}")).help(
+                format!("rename the project file to {FILE}: this check reads it by that name"),
+            )
         })?;
         toml::from_str(&text).map_err(|error| {
             Error::invalid_input("constitution.project", format!("{FILE} cannot be read"))
@@ -69,7 +69,7 @@ impl Declared {
         })
     }
 
-    /// The plugin that renders, where it is not the one for Helm's charts.
+    /// The renderer plugin, if it is not `helm`.
     pub fn other_renderer(&self) -> Option<&str> {
         let render = self.plugins.get("render")?;
         let id = render.as_str().or_else(|| render.get("plugin")?.as_str())?;
@@ -77,40 +77,39 @@ impl Declared {
     }
 }
 
-/// All that the rows of the phase `source` are judged by.
+/// The facts for the rows of the phase `source`.
 pub struct Project {
-    /// What its file says.
+    /// The project file.
     pub declared: Declared,
-    /// In the order of their names.
+    /// Sorted by name.
     pub images: Vec<Image>,
     /// The chart's `Chart.yaml`.
     pub description: Option<Document>,
     /// The chart's `values.yaml`.
     pub values: Option<Document>,
-    /// Paths of everything below the chart and the contexts.
+    /// Paths of all files below the chart and the build contexts.
     files: Vec<String>,
 }
 
-/// A YAML file, or why it is none.
+/// A YAML file, or why it cannot be parsed.
 pub type Document = std::result::Result<Value, String>;
 
-/// An image and the recipe that it is built by.
+/// An image and its Dockerfile.
 pub struct Image {
-    /// Its name in the project.
+    /// Its name under `[images]`.
     pub name: String,
-    /// The recipe's file.
+    /// The Dockerfile's path.
     pub path: String,
-    /// The recipe, or why there is none.
-    pub recipe: std::result::Result<Recipe, Unreadable>,
-    /// What the builder sees of the context, relative to it.
+    pub dockerfile: std::result::Result<Dockerfile, Unreadable>,
+    /// The files of the context that are sent to the builder, relative to the context.
     pub files: Vec<String>,
 }
 
 impl Project {
-    /// Reads what is judged of a project with these files.
+    /// Reads the files of a project that the rows check.
     ///
     /// # Errors
-    /// When the project's own file cannot be read; any other file is a matter of findings.
+    /// If the project file cannot be read. Other unreadable files are reported as findings.
     pub fn read(files: Vec<String>, read: Read<'_>) -> Result<Self> {
         let declared = Declared::read(read)?;
         let images: Vec<Image> = declared
@@ -132,52 +131,52 @@ impl Project {
         })
     }
 
-    /// A file of the chart.
+    /// The project's path of a file of the chart.
     pub fn chart(&self, name: &str) -> String {
         join(&self.declared.app.chart, name)
     }
 
-    /// How many files are below a folder of the project.
+    /// Number of files below a directory of the project.
     pub fn count_below(&self, folder: &str) -> usize {
         below(&self.files, folder).count()
     }
 
-    /// Images with a recipe that can be judged.
-    pub fn recipes(&self) -> impl Iterator<Item = (&Image, &Recipe)> {
-        self.images.iter().filter_map(|image| Some((image, image.recipe.as_ref().ok()?)))
+    /// Images with a readable Dockerfile.
+    pub fn dockerfiles(&self) -> impl Iterator<Item = (&Image, &Dockerfile)> {
+        self.images.iter().filter_map(|image| Some((image, image.dockerfile.as_ref().ok()?)))
     }
 }
 
 impl Image {
     fn read(name: &str, declared: &DeclaredImage, files: &[String], read: Read<'_>) -> Self {
         let path = join(&declared.context, &declared.dockerfile);
-        let recipe = match read(&path) {
+        let dockerfile = match read(&path) {
             Ok(Some(text)) => {
-                Recipe::read(&path, &text, declared.stage.as_deref(), &declared.arguments)
+                Dockerfile::read(&path, &text, declared.stage.as_deref(), &declared.arguments)
             }
-            Ok(None) => Err(Unreadable { reason: "there is no such file".to_owned() }),
+            Ok(None) => Err(Unreadable { reason: "the file does not exist".to_owned() }),
             Err(error) => Err(Unreadable { reason: error.message }),
         };
-        // The builder takes the recipe's own list where there is one.
+        // A list next to the Dockerfile replaces that of the context.
         let ignored = [format!("{path}.dockerignore"), join(&declared.context, ".dockerignore")]
             .iter()
             .find_map(|path| read(path).ok().flatten())
             .map(|text| Ignore::read(&text))
             .unwrap_or_default();
         let files = below(files, &join("", &declared.context))
-            .filter(|file| !ignored.leaves_out(file))
+            .filter(|file| !ignored.ignores(file))
             .map(str::to_owned)
             .collect();
-        Self { name: name.to_owned(), path, recipe, files }
+        Self { name: name.to_owned(), path, dockerfile, files }
     }
 
-    /// The recipe as a place.
-    pub fn place(&self) -> Place {
-        Place::file(&self.path)
+    /// The location of the Dockerfile.
+    pub fn location(&self) -> Location {
+        Location::file(&self.path)
     }
 }
 
-/// Those files that are below a folder, relative to it.
+/// The files below a directory, relative to it.
 fn below<'a>(files: &'a [String], folder: &'a str) -> impl Iterator<Item = &'a str> {
     files.iter().filter_map(move |path| {
         let path = path.trim_start_matches("./");
@@ -188,14 +187,14 @@ fn below<'a>(files: &'a [String], folder: &'a str) -> impl Iterator<Item = &'a s
     })
 }
 
-/// A YAML document as Helm reads it.
+/// Parses a YAML document like Helm does.
 fn yaml(text: &str) -> Document {
     let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
     serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| error.to_string().lines().next().unwrap_or("malformed YAML").to_owned())
 }
 
-/// A path below a folder, both as the project's file may write them.
+/// Joins and normalises two paths of the project file.
 pub fn join(folder: &str, path: &str) -> String {
     let parts = folder.split('/').chain(path.split('/'));
     parts.filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_renderer_is_helm_unless_the_project_says_otherwise() {
+    fn renderer_is_helm_by_default() {
         assert_eq!(declared("").other_renderer(), None);
         assert_eq!(declared("[plugins]\nrender = \"helm\"\n").other_renderer(), None);
         assert_eq!(declared("[plugins]\nrender = \"k.wasm\"\n").other_renderer(), Some("k.wasm"));
@@ -220,13 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn a_project_without_its_file_cannot_be_judged() {
+    fn missing_project_file_is_an_error() {
         let error = Declared::read(&|_| Ok(None)).unwrap_err();
         assert_eq!(error.code, "constitution.no-project");
     }
 
     #[test]
-    fn paths_are_joined_however_they_are_written() {
+    fn joined_paths_are_normalised() {
         assert_eq!(join("./backend/", "Dockerfile"), "backend/Dockerfile");
         assert_eq!(join(".", "./build/api.Dockerfile"), "build/api.Dockerfile");
     }

@@ -1,35 +1,35 @@
-//! What is judged of the rendered objects: pods, containers, and what surrounds them.
+//! The rendered objects as the rules see them: workloads, containers, and the templates that they come from.
 
-use crate::place::Place;
+use crate::location::Location;
 use crate::project::{Declared, Read, join};
 use crate::template::{self, Template};
 use serde_json::Value;
 use todohost_plugin::subject::{Rendered, RenderedImage};
 use todohost_plugin::{ObjectRef, Result};
 
-/// Lists the files below a folder of the project.
+/// Lists the files below a directory of the project.
 pub type List<'a> = &'a dyn Fn(&str) -> Result<Vec<String>>;
 
-/// All that the rows of the phase `rendered` are judged by.
+/// The facts for the rows of the phase `rendered`.
 pub struct Release {
-    /// What the project's file says.
+    /// The project file.
     pub declared: Declared,
-    /// What will be applied.
+    /// The objects that the deploy will apply.
     pub objects: Vec<Value>,
-    /// What was built.
+    /// The images that the project builds.
     pub images: Vec<RenderedImage>,
     templates: Vec<Template>,
 }
 
 impl Release {
-    /// Takes the objects, and reads what says where they came from.
+    /// Takes the rendered objects, and reads the project file and the chart's templates.
     ///
     /// # Errors
-    /// When the project's own file cannot be read.
+    /// If the project file cannot be read.
     pub fn read(rendered: Rendered, read: Read<'_>, list: List<'_>) -> Result<Self> {
         let declared = Declared::read(read)?;
         let mut templates = Vec::new();
-        // Templates only tell where to look: without them the object is told alone.
+        // Templates only add a file and line to findings, so an unreadable one is ignored.
         for path in list(&join(&declared.app.chart, "templates")).unwrap_or_default() {
             if let Ok(Some(text)) = read(&path) {
                 templates.extend(Template::read(&path, &text));
@@ -38,25 +38,24 @@ impl Release {
         Ok(Self { declared, objects: rendered.objects, images: rendered.images, templates })
     }
 
-    /// A field of an object, as a place.
-    pub fn place(&self, object: &Value, pointer: impl Into<String>) -> Place {
+    /// The location of an object's field.
+    pub fn location(&self, object: &Value, pointer: impl Into<String>) -> Location {
         let reference = ObjectRef::of(object);
         let origin = template::origin(&self.templates, &reference.kind, &reference.name);
-        Place::field(reference, pointer.into(), origin)
+        Location::field(reference, pointer.into(), origin)
     }
 
-    /// Whether the project builds what a container runs.
+    /// Whether the project builds the container's image.
     pub fn builds(&self, container: &Container<'_>) -> bool {
-        let runs = container.value["image"].as_str();
-        self.images.iter().any(|image| runs == Some(&image.reference))
+        let used = container.value["image"].as_str();
+        self.images.iter().any(|image| used == Some(&image.reference))
     }
 
-    /// Objects of a kind.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.objects.iter().filter(move |object| object["kind"] == kind)
     }
 
-    /// Objects that run pods.
+    /// The objects that run pods.
     pub fn workloads(&self) -> impl Iterator<Item = Workload<'_>> {
         self.objects.iter().filter_map(Workload::of)
     }
@@ -65,9 +64,8 @@ impl Release {
 /// An object that runs pods.
 #[derive(Clone, Copy)]
 pub struct Workload<'a> {
-    /// The object.
     pub object: &'a Value,
-    /// Where its pod is: `""`, or a template's pointer.
+    /// JSON pointer to its pod: `""` for a Pod, else its pod template.
     root: &'static str,
 }
 
@@ -88,13 +86,13 @@ impl<'a> Workload<'a> {
         workload.pod().is_object().then_some(workload)
     }
 
-    /// Whether its pods are meant to stay.
-    pub fn stays(&self) -> bool {
+    /// Whether its pods run until they are deleted, unlike those of a Job.
+    pub fn is_long_running(&self) -> bool {
         !matches!(self.object["kind"].as_str(), Some("Job" | "CronJob"))
             && !matches!(self.pod()["restartPolicy"].as_str(), Some("Never" | "OnFailure"))
     }
 
-    /// Where the pod's specification is.
+    /// JSON pointer to the pod's specification.
     pub fn pointer(&self) -> String {
         format!("{}/spec", self.root)
     }
@@ -104,7 +102,7 @@ impl<'a> Workload<'a> {
         self.object.pointer(&self.pointer()).unwrap_or(&Value::Null)
     }
 
-    /// Whether a Service's selector finds its pods.
+    /// Whether a Service's selector matches its pods.
     pub fn is_selected(&self, selector: &Value) -> bool {
         let labels = self.object.pointer(&format!("{}/metadata/labels", self.root));
         selector.as_object().is_some_and(|wanted| {
@@ -114,12 +112,12 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Containers that run as long as the pod does.
+    /// Its containers without the init containers.
     pub fn containers(&self) -> impl Iterator<Item = Container<'a>> {
         self.list("containers")
     }
 
-    /// All containers, those that run before the others too.
+    /// Its init containers and containers.
     pub fn all_containers(&self) -> impl Iterator<Item = Container<'a>> {
         self.list("initContainers").chain(self.list("containers"))
     }
@@ -136,35 +134,34 @@ impl<'a> Workload<'a> {
 
 /// A container of a pod.
 pub struct Container<'a> {
-    /// What the object says of it.
+    /// Its specification.
     pub value: &'a Value,
-    /// Where in the object.
+    /// JSON pointer to it in the object.
     pub pointer: String,
 }
 
 impl<'a> Container<'a> {
-    /// Its name.
     pub fn name(&self) -> &'a str {
         self.value["name"].as_str().unwrap_or("?")
     }
 
-    /// Whether it says that it listens.
+    /// Whether it declares a port.
     pub fn listens(&self) -> bool {
         !self.ports().is_empty()
     }
 
-    /// The ports that it says it listens on.
+    /// The ports that it declares.
     pub fn ports(&self) -> &'a [Value] {
         self.value["ports"].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Variables with a value that the object itself holds, and where each is.
+    /// Name, value and JSON pointer of each variable with a literal value.
     pub fn variables(&self) -> impl Iterator<Item = (&'a str, &'a str, String)> {
         let items = self.value["env"].as_array().map(Vec::as_slice).unwrap_or_default();
         let pointer = self.pointer.clone();
         items.iter().enumerate().filter_map(move |(index, item)| {
-            let place = format!("{pointer}/env/{index}/value");
-            Some((item["name"].as_str()?, item["value"].as_str()?, place))
+            let location = format!("{pointer}/env/{index}/value");
+            Some((item["name"].as_str()?, item["value"].as_str()?, location))
         })
     }
 }

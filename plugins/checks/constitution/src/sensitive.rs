@@ -1,6 +1,6 @@
-//! What looks like a secret: names, files and addresses. It never holds, and never tells, a value.
+//! Recognises secrets by names, files and URLs. Values are neither stored nor returned.
 
-/// Endings of names whose value is about a secret and not the secret.
+/// Last words of names that describe a secret without being one, such as `TOKEN_TTL`.
 const ABOUT: [&str; 15] = [
     "FILE",
     "PATH",
@@ -19,7 +19,7 @@ const ABOUT: [&str; 15] = [
     "TYPE",
 ];
 
-/// Whether a variable of this name holds a secret.
+/// Whether a variable of this name contains a secret.
 pub fn name(name: &str) -> bool {
     let words = words(name);
     if words.last().is_some_and(|last| ABOUT.contains(&last.as_str())) {
@@ -34,14 +34,14 @@ pub fn name(name: &str) -> bool {
             .any(|kind| has(&[kind, "KEY"]))
 }
 
-/// Whether a variable's value gives a secret away: by its name, or as an address with a password in it.
+/// Whether a variable exposes a secret: by its name, or by a URL with a password in its value.
 pub fn variable(variable: &str, value: &str) -> bool {
     let is_switch = matches!(value.to_ascii_lowercase().as_str(), "true" | "false")
         || value.bytes().all(|byte| byte.is_ascii_digit());
     (name(variable) && !is_switch && !is_reference(value)) || address(value)
 }
 
-/// Whether a text has an address with a password written in it.
+/// Whether a text contains a URL with a literal password.
 pub fn address(text: &str) -> bool {
     text.split("://").skip(1).any(|rest| {
         let authority = rest
@@ -54,7 +54,7 @@ pub fn address(text: &str) -> bool {
     })
 }
 
-/// Whether a file of this path holds secrets.
+/// Whether a file of this path usually contains secrets.
 pub fn file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
     let example = ["example", "sample", "template", "dist", "defaults"];
@@ -77,12 +77,12 @@ pub fn file(path: &str) -> bool {
     ) || [".key", "-key.pem", ".p12", ".pfx", ".jks"].iter().any(|end| name.ends_with(end))
 }
 
-/// A value that names where the secret is.
+/// Whether a value refers to a variable that contains the secret.
 fn is_reference(value: &str) -> bool {
     value.starts_with('$')
 }
 
-/// `databasePassword`, `DATABASE_PASSWORD` and `database-password` are the same words.
+/// The words of a name in upper case: the same for `databasePassword`, `DATABASE_PASSWORD` and `database-password`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut after_lower = false;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_secrets_and_of_what_is_about_them() {
+    fn names_that_only_describe_a_secret_are_not_secrets() {
         for secret in [
             "PASSWORD",
             "dbPassword",
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_give_away() {
+    fn literal_values_of_secret_variables_and_urls_with_passwords_are_secrets() {
         for (given, value) in [
             ("JWT_SECRET", "x1y2"),
             ("DATABASE_URL", "postgresql://app:hunter2@db:5432/app"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_hold_secrets() {
+    fn files_with_secrets_are_recognised_by_name() {
         for secret in [".env", "a/.env.local", "tls/server.key", "id_rsa"] {
             assert!(file(secret), "{secret}");
         }

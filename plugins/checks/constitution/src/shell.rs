@@ -1,21 +1,21 @@
-//! What a shell line runs: commands, each with its words and the variables that are set for it alone.
+//! Splits a shell line into commands, each with its words and the variables set only for it.
 //!
-//! It owns cutting a line at its operators; words and quotes are the business of `shlex`. It runs and expands nothing.
+//! This module splits at operators; `shlex` splits words and removes quotes. Nothing is run or expanded.
 
-/// Words that stand before a command without being it.
+/// Words that can stand before a command.
 const BEFORE: [&str; 10] = ["if", "then", "elif", "else", "do", "while", "!", "exec", "time", "("];
 
-/// One command.
+/// A simple command of a shell line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// `NODE_ENV=production npm ci`: what is set in front of the program.
+    /// Assignments before the program, as in `NODE_ENV=production npm ci`.
     pub variables: Vec<(String, String)>,
     /// Program and arguments.
     pub words: Vec<String>,
 }
 
 impl Command {
-    /// A command from its words.
+    /// A command from its words; `None` if there are no words besides keywords and assignments.
     pub fn new(words: Vec<String>) -> Option<Self> {
         let mut words = words
             .into_iter()
@@ -30,7 +30,7 @@ impl Command {
         if let Some(first) = words.first_mut() {
             *first = first.trim_start_matches('(').to_owned();
         }
-        // The end of a subshell, not of a `$(...)` inside the word.
+        // An unmatched `)` closes a subshell; a `$(...)` inside the word is balanced.
         if let Some(last) = words.last_mut()
             && last.matches(')').count() > last.matches('(').count()
         {
@@ -39,19 +39,19 @@ impl Command {
         (!words.is_empty()).then_some(Self { variables, words })
     }
 
-    /// The program's name without the folder that it is called from.
+    /// The program's name without its directory.
     pub fn program(&self) -> &str {
         let whole = self.words.first().map_or("", String::as_str);
         whole.rsplit('/').next().unwrap_or(whole)
     }
 
-    /// What the program is given.
+    /// The words after the program.
     pub fn arguments(&self) -> impl Iterator<Item = &str> {
         self.words.iter().skip(1).map(String::as_str)
     }
 }
 
-/// The commands of a text, in order; one with quotes that do not close has none.
+/// The commands of a text, in order. Commands with unclosed quotes are left out.
 pub fn commands(text: &str) -> Vec<Command> {
     let joined: Vec<&str> =
         text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
@@ -72,14 +72,14 @@ fn without_redirections(words: Vec<String>) -> Vec<String> {
         if !behind.starts_with(['<', '>']) {
             kept.push(word);
         } else if behind.trim_matches(['<', '>']).is_empty() {
-            // The file is a word of its own.
+            // `> file`: the file name is the next word.
             words.next();
         }
     }
     kept
 }
 
-/// Cut at `&&`, `||`, `;`, `|`, `&` and ends of lines that no quote encloses.
+/// Splits at `&&`, `||`, `;`, `|`, `&` and line ends outside quotes.
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut quote = None;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_cut_at_its_operators_and_not_inside_of_quotes() {
+    fn lines_are_split_at_operators_outside_quotes() {
         assert_eq!(
             words("groupadd -g 1 a && echo 'x; y' | tee \"a && b\"; (cd x && npm ci)"),
             ["groupadd -g 1 a", "echo x; y", "tee a && b", "cd x", "npm ci"]
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_in_front_belong_to_the_command() {
+    fn leading_assignments_are_variables_of_the_command() {
         let found = commands("NODE_ENV=production A='b c' /usr/bin/npm ci --x=1");
         assert_eq!(found[0].program(), "npm");
         assert_eq!(found[0].variables[1], ("A".to_owned(), "b c".to_owned()));

@@ -1,21 +1,21 @@
-//! Which template an object came from: rendered objects do not say it.
+//! Finds the template that an object was rendered from, since rendered objects do not name it.
 //!
-//! A template's text is no YAML before it is rendered, so this looks at two lines only, `kind:` and `name:`. Where that
-//! leaves more than one, nothing is told rather than something wrong.
+//! A template is not valid YAML before it is rendered, so only its lines `kind:` and `name:` are read. If more than one
+//! template matches, none is reported.
 
-use crate::place::Place;
+use crate::location::Location;
 
-/// One document of a template: `---` may part several in a file.
+/// One document of a template file; `---` separates documents.
 #[derive(Debug)]
 pub struct Template {
     kind: String,
-    /// What of the object's name is written and not filled in.
+    /// The literal end of the object's name, after the last `}}`.
     name: String,
-    place: Place,
+    location: Location,
 }
 
 impl Template {
-    /// The documents of a template.
+    /// The documents of a template file.
     pub fn read(path: &str, text: &str) -> Vec<Self> {
         let mut documents = Vec::new();
         let mut start = 0;
@@ -41,22 +41,22 @@ impl Template {
         Some(Self {
             kind: kind.trim().to_owned(),
             name: name.rsplit("}}").next().unwrap_or_default().trim().trim_matches('"').to_owned(),
-            place: Place::line(path, text, *start),
+            location: Location::line(path, text, *start),
         })
     }
 }
 
-/// The one template that can have made an object of this kind and name.
-pub fn origin(templates: &[Template], kind: &str, name: &str) -> Option<Place> {
+/// The only template that can have rendered an object of this kind and name.
+pub fn origin(templates: &[Template], kind: &str, name: &str) -> Option<Location> {
     let fits: Vec<&Template> = templates
         .iter()
         .filter(|template| template.kind == kind && name.ends_with(&template.name))
         .collect();
-    // `web` and `api-web` both end with `web`: the longer one is meant, if one is.
+    // `web` and `api-web` both end with `web`: the longest match wins.
     let longest = fits.iter().map(|template| template.name.len()).max()?;
     let mut best = fits.iter().filter(|template| template.name.len() == longest);
     let first = best.next()?;
-    best.next().is_none().then(|| first.place.clone())
+    best.next().is_none().then(|| first.location.clone())
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_traced_to_its_template() {
+    fn object_is_traced_to_its_template() {
         let text = |name: &str| {
             format!(
                 "{{{{ if .x }}}}\nkind: Deployment\nmetadata:\n  name: {{{{ .Release.Name }}}}{name}\n"
@@ -73,11 +73,12 @@ mod tests {
         let mut templates = Template::read("a.yaml", &text("-web"));
         templates
             .extend(Template::read("b.yaml", &format!("{}---\nkind: Service\n", text("-api"))));
-        let told = |kind: &str, name: &str| origin(&templates, kind, name).map(|at| at.to_string());
-        assert_eq!(told("Deployment", "x-web").as_deref(), Some("a.yaml:2"));
-        assert_eq!(told("Deployment", "x-api").as_deref(), Some("b.yaml:2"));
-        assert_eq!(told("Service", "any").as_deref(), Some("b.yaml:6"));
-        assert_eq!(told("Deployment", "x"), None);
+        let found =
+            |kind: &str, name: &str| origin(&templates, kind, name).map(|at| at.to_string());
+        assert_eq!(found("Deployment", "x-web").as_deref(), Some("a.yaml:2"));
+        assert_eq!(found("Deployment", "x-api").as_deref(), Some("b.yaml:2"));
+        assert_eq!(found("Service", "any").as_deref(), Some("b.yaml:6"));
+        assert_eq!(found("Deployment", "x"), None);
         templates.extend(Template::read("c.yaml", &text("-web")));
         assert_eq!(origin(&templates, "Deployment", "x-web"), None);
     }

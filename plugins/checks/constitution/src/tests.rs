@@ -1,7 +1,7 @@
-//! Whole projects, judged: a good one and one edit for each row, two of other shapes, and this repository's own.
+//! Checks whole projects: a good one with one edit for each row, two of other shapes, and this repository itself.
 
+mod dockerfiles;
 mod edits;
-mod recipes;
 mod world;
 
 use crate::judgement::Facts;
@@ -10,7 +10,7 @@ use std::path::Path;
 use todohost_plugin::{Finding, Outcome};
 use world::World;
 
-/// Rows of the outcome, in the table's order.
+/// The rows with this outcome, in the table's order.
 fn rows(findings: &[Finding], outcome: Outcome) -> Vec<&str> {
     findings
         .iter()
@@ -35,7 +35,7 @@ const THIRTEEN: [&str; 13] = [
     "non-root",
 ];
 
-/// Every row passes, and what no program can judge is told so.
+/// Every row passes with evidence, except for `not_judged` and the rows that need a person.
 fn assert_holds(findings: &[Finding], not_judged: &[&str]) {
     let passed: Vec<&str> = THIRTEEN
         .into_iter()
@@ -43,9 +43,9 @@ fn assert_holds(findings: &[Finding], not_judged: &[&str]) {
         .filter(|row| !not_judged.contains(row))
         .collect();
     assert_eq!(rows(findings, Outcome::Passed), passed, "{findings:#?}");
-    let mut untold = rows(findings, Outcome::NotJudged);
-    untold.retain(|row| !not_judged.contains(row));
-    assert_eq!(untold, ["spec-driven", "clean-code"]);
+    let mut manual = rows(findings, Outcome::NotJudged);
+    manual.retain(|row| !not_judged.contains(row));
+    assert_eq!(manual, ["spec-driven", "clean-code"]);
     let with_evidence = |finding: &&Finding| finding.outcome == Outcome::Passed;
     for finding in findings.iter().filter(with_evidence) {
         assert!(!finding.evidence.is_empty(), "{finding:?}");
@@ -53,25 +53,25 @@ fn assert_holds(findings: &[Finding], not_judged: &[&str]) {
 }
 
 #[test]
-fn a_good_project_passes_every_row() {
+fn good_project_passes_every_row() {
     assert_holds(&World::fixture("shop").judge(), &[]);
 }
 
 #[test]
-fn one_go_program_without_a_database_passes() {
+fn go_service_without_database_passes_every_row() {
     let findings = World::fixture("service").judge();
     assert_holds(&findings, &[]);
     let secrets = findings.iter().find(|finding| finding.code.ends_with(".secrets")).unwrap();
-    assert!(secrets.evidence[0].ends_with("no variable holds a secret"), "{secrets:?}");
+    assert!(secrets.evidence[0].ends_with("no variable contains a secret"), "{secrets:?}");
 }
 
 #[test]
-fn another_layout_with_other_names_passes() {
+fn other_layout_and_names_pass_every_row() {
     assert_holds(&World::fixture("studio").judge(), &[]);
 }
 
 #[test]
-fn this_repository_passes_what_its_files_show() {
+fn this_repository_passes_the_rows_about_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let project = World::at(&root, &["backend", "frontend", "helm"]).project();
     let findings = crate::judge(TABLES[0].rows, &Facts::Files(&project), &crate::Skipped::new());
@@ -80,7 +80,7 @@ fn this_repository_passes_what_its_files_show() {
 }
 
 #[test]
-fn a_fault_leads_to_its_line_and_says_what_to_change() {
+fn fault_in_a_file_has_its_line_and_help() {
     let mut world = World::fixture("shop");
     world.replace("api/Dockerfile", "USER 10001:10001", "USER root");
     let findings = world.judge();
@@ -96,7 +96,7 @@ fn a_fault_leads_to_its_line_and_says_what_to_change() {
 }
 
 #[test]
-fn a_fault_of_an_object_leads_to_its_field_and_its_template() {
+fn fault_in_an_object_has_its_field_and_template() {
     let mut world = World::fixture("shop");
     world.replace("rendered.yaml", "type: ClusterIP", "type: NodePort");
     let findings = world.judge();
@@ -107,13 +107,13 @@ fn a_fault_of_an_object_leads_to_its_field_and_its_template() {
     assert_eq!(
         found.evidence,
         [
-            "Service/shop-api /spec/type (chart/templates/api.yaml:2): NodePort opens it to the outside, and only shop-web calls it"
+            "Service/shop-api /spec/type (chart/templates/api.yaml:2): NodePort exposes it outside the cluster, but only shop-web calls it"
         ]
     );
 }
 
 #[test]
-fn a_row_that_a_project_skips_does_not_fail_it() {
+fn skipped_row_is_not_judged() {
     let mut world = World::fixture("shop");
     world.replace("api/Dockerfile", "EXPOSE 8000\n", "");
     let skipped = crate::Skipped::from([("expose".to_owned(), "a worker".to_owned())]);
@@ -125,7 +125,7 @@ fn a_row_that_a_project_skips_does_not_fail_it() {
 }
 
 #[test]
-fn a_chart_of_another_renderer_and_a_project_without_images_are_not_judged() {
+fn charts_of_other_renderers_and_missing_images_are_not_judged() {
     let mut world = World::fixture("shop");
     world.replace(
         "todohost.toml",
@@ -145,7 +145,7 @@ fn a_chart_of_another_renderer_and_a_project_without_images_are_not_judged() {
 }
 
 #[test]
-fn the_schema_of_the_options_knows_every_row() {
+fn options_schema_lists_every_row() {
     let manifest: toml::Table = toml::from_str(include_str!("../plugin.toml")).unwrap();
     let schema: serde_json::Value =
         serde_json::from_str(manifest["options"]["schema"].as_str().unwrap()).unwrap();
@@ -159,7 +159,7 @@ fn the_schema_of_the_options_knows_every_row() {
 }
 
 #[test]
-fn the_host_is_told_of_every_row_as_the_plan_writes_it() {
+fn declared_rows_match_the_tables_of_the_plan() {
     let specs: Vec<_> = TABLES.iter().map(crate::rows::Table::spec).collect();
     let codes: Vec<&str> = specs[0].rows.iter().map(|row| row.key.as_str()).collect();
     assert_eq!(codes, THIRTEEN.map(|row| format!("constitution.{row}")));

@@ -1,53 +1,56 @@
-//! Secrets that are written where everyone who has the image or the sources can read them.
+//! The row about secrets in images and sources, which anyone with the image or the repository could read.
 //!
-//! Findings name variables and files, never values: not even the line is shown.
+//! Findings name variables and files, never values; the line is not shown either.
 
 use super::dependencies::takes;
+use crate::dockerfile::{Action, Dockerfile, Step};
 use crate::judgement::Judgement;
-use crate::place::Place;
+use crate::location::Location;
 use crate::project::{FILE, Image, Project};
-use crate::recipe::{Action, Recipe, Step};
 use crate::sensitive;
 use serde_json::Value;
 
-/// No recipe, no argument and no default holds a secret.
+/// No Dockerfile, build argument or chart default contains a secret.
 pub fn secrets(project: &Project) -> Judgement {
     let mut judgement =
-        Judgement::unless("there is no Dockerfile to judge, and no secret is declared");
-    for (image, recipe) in project.recipes() {
-        of_image(image, recipe, &mut judgement);
+        Judgement::or_not_judged("the project has no Dockerfile and declares no secrets");
+    for (image, dockerfile) in project.dockerfiles() {
+        check_image(image, dockerfile, &mut judgement);
     }
     for (name, image) in &project.declared.images {
         for (argument, value) in &image.arguments {
             if sensitive::variable(argument, value) {
-                let place =
-                    Place::value(FILE, format!("/images/{}/arguments/{argument}", escaped(name)));
-                judgement.fault(&place, format!("the build argument {argument} holds a secret"));
+                let location = Location::value(
+                    FILE,
+                    format!("/images/{}/arguments/{argument}", escaped(name)),
+                );
+                judgement
+                    .fault(&location, format!("the build argument {argument} contains a secret"));
             }
         }
     }
-    of_values(project, &mut judgement);
+    check_values(project, &mut judgement);
     judgement
 }
 
-fn of_image(image: &Image, recipe: &Recipe, judgement: &mut Judgement) {
+fn check_image(image: &Image, dockerfile: &Dockerfile, judgement: &mut Judgement) {
     let mut is_clean = true;
     let mut fault = |step: &Step, message: String| {
         is_clean = false;
-        judgement.fault(&step.place, message);
+        judgement.fault(&step.location, message);
     };
-    let in_image: Vec<&Step> = recipe.image_steps().collect();
-    for step in recipe.stages.iter().flat_map(|stage| &stage.steps) {
+    let in_image: Vec<&Step> = dockerfile.image_steps().collect();
+    for step in dockerfile.stages.iter().flat_map(|stage| &stage.steps) {
         let stays = in_image.iter().any(|other| std::ptr::eq(*other, step));
         match &step.action {
             Action::Environment(pairs) => {
                 for (name, value) in pairs {
-                    // What a variable of the build gives stays only in the stage that becomes the image.
-                    let is_given = value.contains('$');
+                    // A value from a build argument is stored only in the stages that become the image.
+                    let from_argument = value.contains('$');
                     if sensitive::variable(name, value)
-                        || (is_given && stays && sensitive::name(name))
+                        || (from_argument && stays && sensitive::name(name))
                     {
-                        fault(step, format!("ENV {name} holds a secret"));
+                        fault(step, format!("ENV {name} contains a secret"));
                     }
                 }
             }
@@ -56,10 +59,7 @@ fn of_image(image: &Image, recipe: &Recipe, judgement: &mut Judgement) {
                     let holds =
                         default.as_ref().is_some_and(|value| sensitive::variable(name, value));
                     if holds || (stays && sensitive::name(name)) {
-                        fault(
-                            step,
-                            format!("ARG {name} holds a secret, and the image's history keeps it"),
-                        );
+                        fault(step, format!("ARG {name} stores a secret in the image's history"));
                     }
                 }
             }
@@ -70,7 +70,7 @@ fn of_image(image: &Image, recipe: &Recipe, judgement: &mut Judgement) {
                     found.or_else(|| sensitive::file(source).then_some(source))
                 });
                 if let Some(file) = file {
-                    fault(step, format!("{file} is copied, a file that holds secrets"));
+                    fault(step, format!("copies {file}, a file for secrets"));
                 }
             }
             Action::Run(commands) => {
@@ -78,19 +78,19 @@ fn of_image(image: &Image, recipe: &Recipe, judgement: &mut Judgement) {
                     command.words.iter().chain(command.variables.iter().map(|(_, value)| value))
                 });
                 if texts.into_iter().any(|text| sensitive::address(text)) {
-                    fault(step, "a command has an address with a password in it".to_owned());
+                    fault(step, "a command contains a URL with a password".to_owned());
                 }
             }
             _ => {}
         }
     }
     if is_clean {
-        judgement.evidence(&image.place(), "no instruction holds a secret");
+        judgement.evidence(&image.location(), "no instruction contains a secret");
     }
 }
 
-/// What the project declares as secret has no default in the chart.
-fn of_values(project: &Project, judgement: &mut Judgement) {
+/// Values that the project declares as secret have no default in the chart.
+fn check_values(project: &Project, judgement: &mut Judgement) {
     let secrets = &project.declared.secrets;
     let Some(Ok(values)) = &project.values else { return };
     let file = project.chart("values.yaml");
@@ -98,12 +98,12 @@ fn of_values(project: &Project, judgement: &mut Judgement) {
     for pointer in secrets.keys().map(|path| pointer(path)) {
         if values.pointer(&pointer).is_some_and(is_written) {
             is_clean = false;
-            let place = Place::value(&file, pointer);
-            judgement.fault(&place, "a value that the project declares as secret is written here");
+            let location = Location::value(&file, pointer);
+            judgement.fault(&location, "has a default, but todohost.toml declares it as secret");
         }
     }
     if is_clean && !secrets.is_empty() {
-        judgement.evidence(&Place::file(&file), "no secret value is written here");
+        judgement.evidence(&Location::file(&file), "no declared secret has a default");
     }
 }
 
@@ -115,7 +115,7 @@ fn is_written(value: &Value) -> bool {
     }
 }
 
-/// `secrets.databaseUrl` as a JSON pointer; the host takes no path with other signs in it.
+/// `secrets.databaseUrl` as a JSON pointer. The host accepts no quoting or escapes in such paths.
 fn pointer(path: &str) -> String {
     let keys: Vec<String> = path.split('.').map(escaped).collect();
     format!("/{}", keys.join("/"))

@@ -1,13 +1,13 @@
-//! What is installed while an image is built: in which layer, and whether development tools stay in the image.
+//! Rows about dependencies installed in an image: their layer, and whether development dependencies stay in the image.
 
 use super::image::each;
+use crate::dockerfile::{Action, Dockerfile, Step, Variables, shown};
 use crate::install::{self, Ecosystem, Install};
 use crate::judgement::Judgement;
 use crate::project::{Image, Project, join};
-use crate::recipe::{Action, Recipe, Step, Variables, shown};
 use globset::Glob;
 
-/// Files that show that there is something to install.
+/// Lock files: a project with one of them has dependencies to install.
 const LOCKS: [&str; 12] = [
     "package-lock.json",
     "pnpm-lock.yaml",
@@ -22,39 +22,41 @@ const LOCKS: [&str; 12] = [
     "Gemfile.lock",
     "composer.lock",
 ];
-/// Folders that an installation itself needs.
+
+/// Directories that package managers need during the installation.
 const NEEDED: [&str; 7] = ["prisma", "patches", ".yarn", "vendor", ".mvn", "gradle", ".cargo"];
-/// Where Python's packages are, besides the folder that they were installed in.
+
+/// Directories with Python packages, besides the directory of the installation.
 const PYTHON_FOLDERS: [&str; 7] =
     ["venv", "site-packages", "dist-packages", "/usr/local", "/root/.local", "/opt", "wheels"];
 
-/// An installation that a stage has.
+/// Packages installed in a stage, by the stage itself or copied from another stage.
 struct Found<'a> {
-    /// Where it is run.
+    /// The step that runs the installation.
     step: &'a Step,
-    /// What brings it into the stage: itself, or the `COPY` of what another stage installed.
-    brought: &'a Step,
+    /// The step that adds the packages to the stage: `step`, or a `COPY` from another stage.
+    added_by: &'a Step,
     /// The command, as findings show it.
     line: String,
     install: Install,
     folder: String,
-    /// What was copied from the context before it.
+    /// Sources copied from the context before the installation.
     copied: Vec<(&'a Step, &'a str)>,
 }
 
 impl Found<'_> {
-    /// Whether the stage runs it itself.
+    /// Whether the stage runs the installation itself.
     fn is_own(&self) -> bool {
-        std::ptr::eq(self.step, self.brought)
+        std::ptr::eq(self.step, self.added_by)
     }
 }
 
-/// All of a stage and what it builds on, in order.
-fn installations(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
+/// All installations of a stage and of the stages that it builds on, in order.
+fn installations(dockerfile: &Dockerfile, stage: usize) -> Vec<Found<'_>> {
     let (mut variables, mut folder) = (Variables::new(), String::new());
     let (mut copied, mut found) = (Vec::new(), Vec::new());
-    for step in recipe.chain(stage).into_iter().flat_map(|stage| &stage.steps) {
-        recipe.apply(step, &mut variables);
+    for step in dockerfile.chain(stage).into_iter().flat_map(|stage| &stage.steps) {
+        dockerfile.apply(step, &mut variables);
         match &step.action {
             Action::Folder(path) if path.starts_with('/') => folder = join("", path),
             Action::Folder(path) => folder = join(&folder, path),
@@ -62,15 +64,15 @@ fn installations(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
                 copied.extend(sources.iter().map(|source| (step, source.as_str())));
             }
             Action::Copy { from: Some(from), sources } => {
-                // A stage can take from earlier ones alone, so this ends.
-                let Some(other) = recipe.find(from).filter(|other| *other < stage) else {
+                // A stage can copy only from earlier ones, so the recursion ends.
+                let Some(other) = dockerfile.find(from).filter(|other| *other < stage) else {
                     continue;
                 };
-                let carried = left_by(recipe, other)
+                let carried = left_by(dockerfile, other)
                     .into_iter()
                     .filter(|left| sources.iter().any(|source| carries(source, left)));
                 found.extend(carried.map(|left| Found {
-                    brought: step,
+                    added_by: step,
                     folder: folder.clone(),
                     copied: Vec::new(),
                     ..left
@@ -81,7 +83,7 @@ fn installations(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
                     let Some(install) = install::of(command, &variables) else { continue };
                     found.push(Found {
                         step,
-                        brought: step,
+                        added_by: step,
                         line: shown(&command.words.join(" ")),
                         install,
                         folder: folder.clone(),
@@ -95,48 +97,53 @@ fn installations(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
     found
 }
 
-/// Dependencies are installed before the sources are copied, so that a change of these installs nothing.
+/// Dependencies are installed before the sources are copied, so that a change of the sources reinstalls nothing.
 pub fn layer(project: &Project) -> Judgement {
-    each(project, |image, recipe, judgement| {
-        let mut told: Vec<&Step> = Vec::new();
+    each(project, |image, dockerfile, judgement| {
+        let mut reported: Vec<&Step> = Vec::new();
         let mut installs_project = false;
-        for stage in 0..recipe.stages.len() {
-            let mut found = installations(recipe, stage);
+        for stage in 0..dockerfile.stages.len() {
+            let mut found = installations(dockerfile, stage);
             found.retain(Found::is_own);
-            let of_project =
+            let project_install =
                 found.iter().find(|found| !found.install.named && !found.install.prunes);
-            installs_project |= of_project.is_some();
-            let Some(first) = of_project.or_else(|| found.first()) else { continue };
-            if told.iter().any(|step| std::ptr::eq(*step, first.step)) {
+            installs_project |= project_install.is_some();
+            let Some(first) = project_install.or_else(|| found.first()) else { continue };
+            if reported.iter().any(|step| std::ptr::eq(*step, first.step)) {
                 continue;
             }
-            told.push(first.step);
+            reported.push(first.step);
             let sources = first.copied.iter().find(|(_, source)| is_tree(image, source));
             match sources {
                 Some((step, source)) => judgement.fault(
-                    &first.step.place,
-                    format!("installs after the sources are copied ({source}, {})", step.place),
+                    &first.step.location,
+                    format!(
+                        "installs dependencies after copying sources ({source}, {})",
+                        step.location
+                    ),
                 ),
-                None => judgement.evidence(&first.step.place, first.line.clone()),
+                None => judgement.evidence(&first.step.location, first.line.clone()),
             }
         }
         if installs_project {
             return;
         }
-        match lock(image, recipe) {
+        match lock(image, dockerfile) {
             Some((step, lock)) => judgement.fault(
-                &step.place,
-                format!("{lock} comes with the sources, and no step before installs what it names"),
+                &step.location,
+                format!(
+                    "no step installs the dependencies of {lock} before the sources are copied"
+                ),
             ),
-            None if told.is_empty() => {
-                judgement.evidence(&image.place(), "there is nothing to install");
+            None if reported.is_empty() => {
+                judgement.evidence(&image.location(), "no dependencies to install");
             }
             None => {}
         }
     })
 }
 
-/// Whether a source of `COPY` is more than files that are named one by one.
+/// Whether a source of `COPY` is a whole directory of sources rather than single files.
 fn is_tree(image: &Image, source: &str) -> bool {
     let source = join("", source);
     if NEEDED.contains(&source.as_str()) {
@@ -146,10 +153,10 @@ fn is_tree(image: &Image, source: &str) -> bool {
     matches!(source.as_str(), "" | "*") || image.files.iter().any(|path| path.starts_with(&inside))
 }
 
-/// A list of dependencies that a step copies.
-fn lock<'a>(image: &Image, recipe: &'a Recipe) -> Option<(&'a Step, &'static str)> {
+/// A lock file of the context and the step that copies it.
+fn lock<'a>(image: &Image, dockerfile: &'a Dockerfile) -> Option<(&'a Step, &'static str)> {
     let lock = LOCKS.into_iter().find(|lock| image.files.iter().any(|path| path == *lock))?;
-    let steps = recipe.stages.iter().flat_map(|stage| &stage.steps);
+    let steps = dockerfile.stages.iter().flat_map(|stage| &stage.steps);
     let step = steps.into_iter().find(|step| match &step.action {
         Action::Copy { from: None, sources } => sources.iter().any(|source| takes(source, lock)),
         _ => false,
@@ -157,7 +164,7 @@ fn lock<'a>(image: &Image, recipe: &'a Recipe) -> Option<(&'a Step, &'static str
     Some((step, lock))
 }
 
-/// Whether a source of `COPY` takes a file of the context.
+/// Whether a source of `COPY` includes a file of the context.
 pub fn takes(source: &str, path: &str) -> bool {
     let source = join("", source);
     source.is_empty()
@@ -171,31 +178,32 @@ pub fn takes(source: &str, path: &str) -> bool {
             }))
 }
 
-/// Development tools are left behind.
+/// Development dependencies do not get into the image.
 pub fn production(project: &Project) -> Judgement {
-    each(project, |image, recipe, judgement| {
-        let left = left_by(recipe, recipe.target);
+    each(project, |image, dockerfile, judgement| {
+        let left = left_by(dockerfile, dockerfile.target);
         for found in &left {
-            let (place, line) = (&found.brought.place, &found.line);
+            let (location, line) = (&found.added_by.location, &found.line);
             if found.install.production {
-                judgement.evidence(&found.step.place, line.as_str());
+                judgement.evidence(&found.step.location, line.as_str());
             } else if found.is_own() {
-                judgement.fault(place, format!("{} gets development tools: {line}", image.name));
+                judgement
+                    .fault(location, format!("{} installs dev dependencies: {line}", image.name));
             } else {
-                let origin = format!("{line} ({})", found.step.place);
-                judgement.fault(place, format!("this brings development tools: {origin}"));
+                let origin = format!("{line} ({})", found.step.location);
+                judgement.fault(location, format!("copies dev dependencies of: {origin}"));
             }
         }
         if left.is_empty() {
-            judgement.evidence(&image.place(), "no installed package is copied into the image");
+            judgement.evidence(&image.location(), "no installed packages in the image");
         }
     })
 }
 
-/// What the last installation of each folder left in a stage.
-fn left_by(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
+/// The last installation of each ecosystem and directory of a stage; earlier ones are replaced by it.
+fn left_by(dockerfile: &Dockerfile, stage: usize) -> Vec<Found<'_>> {
     let mut left: Vec<Found<'_>> = Vec::new();
-    for found in installations(recipe, stage) {
+    for found in installations(dockerfile, stage) {
         if found.install.named || found.install.ecosystem == Ecosystem::Compiled {
             continue;
         }
@@ -207,7 +215,7 @@ fn left_by(recipe: &Recipe, stage: usize) -> Vec<Found<'_>> {
     left
 }
 
-/// Whether a folder of a stage holds what was installed there.
+/// Whether a `COPY` of this path from a stage includes the packages installed there.
 fn carries(source: &str, found: &Found<'_>) -> bool {
     let path = join("", source);
     let is_around = path.is_empty()
@@ -231,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_takes_itself_what_is_below_it_and_what_it_matches() {
+    fn source_takes_files_below_it_and_glob_matches() {
         for (source, path) in [
             (".", "a"),
             ("./src/", "src/a"),

@@ -1,71 +1,72 @@
-//! What a recipe makes of an image: its stages, what it stands on, who runs it and where it listens.
+//! Rows about the image that a Dockerfile builds: stages, base image, user and ports.
 
+use crate::dockerfile::{Action, Dockerfile, Step, Variables, expand};
 use crate::judgement::Judgement;
 use crate::project::{Image, Project};
-use crate::recipe::{Action, Recipe, Step, Variables, expand};
 
-/// Bases that are small without saying so.
+/// Small base images, by their whole name.
 const SMALL: [&str; 4] = ["scratch", "alpine", "busybox", "wolfi-base"];
-/// What names of small variants say.
+
+/// Words in the references of small base images.
 const SMALL_WORDS: [&str; 8] =
     ["slim", "alpine", "distroless", "chainguard", "minimal", "micro", "chiseled", "static"];
-/// What names of images say that give up the first user themselves.
+
+/// Words in the references of images that do not run as root by default.
 const ROOTLESS_WORDS: [&str; 4] = ["nonroot", "rootless", "unprivileged", "chainguard"];
 
-/// Each image has a recipe that can be read.
+/// Each image has a readable Dockerfile.
 pub fn dockerfile(project: &Project) -> Judgement {
-    let mut judgement = Judgement::unless("the project builds no image");
+    let mut judgement = Judgement::or_not_judged("the project builds no image");
     for image in &project.images {
-        match &image.recipe {
-            Ok(recipe) => {
-                let stages = recipe.stages.len();
-                judgement.evidence(&image.place(), format!("{}, stages: {stages}", image.name));
+        match &image.dockerfile {
+            Ok(dockerfile) => {
+                let stages = dockerfile.stages.len();
+                judgement.evidence(&image.location(), format!("{}, stages: {stages}", image.name));
             }
             Err(error) => judgement.fault(
-                &image.place(),
-                format!("no Dockerfile for {}: {}", image.name, error.reason),
+                &image.location(),
+                format!("{} has no usable Dockerfile: {}", image.name, error.reason),
             ),
         }
     }
     judgement
 }
 
-/// What is built in one stage is taken by another.
+/// The image copies the build output from another stage.
 pub fn stages(project: &Project) -> Judgement {
-    each(project, |_, recipe, judgement| {
-        let taken = recipe.image_steps().find(|step| {
-            matches!(&step.action, Action::Copy { from: Some(from), .. } if recipe.find(from).is_some())
+    each(project, |_, dockerfile, judgement| {
+        let taken = dockerfile.image_steps().find(|step| {
+            matches!(&step.action, Action::Copy { from: Some(from), .. } if dockerfile.find(from).is_some())
         });
-        match (taken, recipe.image().last()) {
-            (Some(step), _) => judgement.evidence(&step.place, step.text.clone()),
-            (None, Some(last)) if recipe.stages.len() > 1 => {
-                judgement
-                    .fault(&last.place, "the last stage takes nothing from a stage that builds");
+        match (taken, dockerfile.image().last()) {
+            (Some(step), _) => judgement.evidence(&step.location, step.text.clone()),
+            (None, Some(last)) if dockerfile.stages.len() > 1 => {
+                judgement.fault(&last.location, "the last stage copies nothing from another stage");
             }
             (None, Some(last)) => {
-                judgement.fault(&last.place, "one stage both builds the image and becomes it");
+                judgement.fault(&last.location, "the Dockerfile has a single stage");
             }
             (None, None) => {}
         }
     })
 }
 
-/// What the image stands on is small.
+/// The base image is small.
 pub fn base(project: &Project) -> Judgement {
-    each(project, |_, recipe, judgement| {
-        let Some(root) = recipe.image().first().copied() else { return };
+    each(project, |_, dockerfile, judgement| {
+        let Some(root) = dockerfile.image().first().copied() else { return };
         if is_small(&root.base) {
-            judgement.evidence(&root.place, root.base.clone());
+            judgement.evidence(&root.location, root.base.clone());
         } else {
             judgement
-                .fault(&root.place, format!("the image stands on {}, no small variant", root.base));
+                .fault(&root.location, format!("the base image {} is not a small one", root.base));
         }
     })
 }
 
 fn is_small(reference: &str) -> bool {
     let reference = reference.split('@').next().unwrap_or_default().to_ascii_lowercase();
-    // What a registry is called says nothing of its images.
+    // The registry's host name says nothing about the image.
     let path = match reference.split_once('/') {
         Some((registry, path)) if registry.contains(['.', ':']) => path,
         _ => reference.as_str(),
@@ -78,48 +79,52 @@ fn is_small(reference: &str) -> bool {
         })
 }
 
-/// The image says where it listens.
+/// The image declares its port.
 pub fn expose(project: &Project) -> Judgement {
-    each(project, |image, recipe, judgement| {
-        let exposed = recipe.image_steps().find(|step| matches!(step.action, Action::Expose));
+    each(project, |image, dockerfile, judgement| {
+        let exposed = dockerfile.image_steps().find(|step| matches!(step.action, Action::Expose));
         match exposed {
-            Some(step) => judgement.evidence(&step.place, step.text.clone()),
-            None => judgement.fault(&image.place(), format!("{} exposes no port", image.name)),
+            Some(step) => judgement.evidence(&step.location, step.text.clone()),
+            None => judgement.fault(&image.location(), format!("{} exposes no port", image.name)),
         }
     })
 }
 
 /// The image does not run as root.
 pub fn user(project: &Project) -> Judgement {
-    each(project, |image, recipe, judgement| {
-        let Some((step, user)) = last_user(recipe) else {
-            let root = recipe.image().first().copied();
+    each(project, |image, dockerfile, judgement| {
+        let Some((step, user)) = last_user(dockerfile) else {
+            let root = dockerfile.image().first().copied();
             match root.filter(|root| ROOTLESS_WORDS.iter().any(|word| root.base.contains(word))) {
-                Some(root) => judgement.evidence(&root.place, root.base.clone()),
-                None => judgement
-                    .fault(&image.place(), format!("{} sets no USER and runs as root", image.name)),
+                Some(root) => judgement.evidence(&root.location, root.base.clone()),
+                None => judgement.fault(
+                    &image.location(),
+                    format!("{} sets no USER and runs as root", image.name),
+                ),
             }
             return;
         };
         match user.split(':').next().unwrap_or_default() {
             "" | "root" | "0" => {
-                judgement.fault(&step.place, format!("{} runs as root", image.name));
+                judgement.fault(&step.location, format!("{} runs as root", image.name));
             }
             name if name.contains('$') => {
-                judgement
-                    .fault(&step.place, format!("who {name} is cannot be told: it has no default"));
+                judgement.fault(
+                    &step.location,
+                    format!("cannot determine the user: {name} has no default"),
+                );
             }
-            _ => judgement.evidence(&step.place, step.text.clone()),
+            _ => judgement.evidence(&step.location, step.text.clone()),
         }
     })
 }
 
-/// The last `USER` of an image, with variables filled in.
-fn last_user(recipe: &Recipe) -> Option<(&Step, String)> {
+/// The last `USER` of an image, with variables expanded.
+fn last_user(dockerfile: &Dockerfile) -> Option<(&Step, String)> {
     let mut variables = Variables::new();
     let mut last = None;
-    for step in recipe.image_steps() {
-        recipe.apply(step, &mut variables);
+    for step in dockerfile.image_steps() {
+        dockerfile.apply(step, &mut variables);
         if let Action::User(user) = &step.action {
             last = Some((step, expand(user, &variables)));
         }
@@ -127,11 +132,11 @@ fn last_user(recipe: &Recipe) -> Option<(&Step, String)> {
     last
 }
 
-/// Judges each recipe that can be read; those that cannot are the first row's.
-pub fn each(project: &Project, rule: impl Fn(&Image, &Recipe, &mut Judgement)) -> Judgement {
-    let mut judgement = Judgement::unless("there is no Dockerfile to judge");
-    for (image, recipe) in project.recipes() {
-        rule(image, recipe, &mut judgement);
+/// Applies a rule to each readable Dockerfile. The row `dockerfile` reports the unreadable ones.
+pub fn each(project: &Project, rule: impl Fn(&Image, &Dockerfile, &mut Judgement)) -> Judgement {
+    let mut judgement = Judgement::or_not_judged("the project has no readable Dockerfile");
+    for (image, dockerfile) in project.dockerfiles() {
+        rule(image, dockerfile, &mut judgement);
     }
     judgement
 }
@@ -141,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_bases_and_others() {
+    fn small_base_images_are_recognised() {
         for small in [
             "python:3.13-slim-bookworm",
             "node:22-alpine3.20",

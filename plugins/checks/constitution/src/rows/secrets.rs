@@ -1,31 +1,31 @@
-//! Secrets of what runs: in Secret objects and nowhere else.
+//! The row about secrets in rendered objects: only Secret objects may contain them.
 //!
-//! Findings name variables and keys, never values. That declared secrets come into no other object is the host's own
-//! invariant; here it is what nobody declared.
+//! Findings name variables and keys, never values. The host itself keeps declared secrets out of other objects; this
+//! row finds undeclared ones.
 
 use crate::judgement::Judgement;
-use crate::place::Place;
+use crate::location::Location;
 use crate::project::FILE;
 use crate::release::{Container, Release};
 use crate::sensitive;
 use serde_json::Value;
 
-/// No object but a Secret holds a secret, and what the project declares as secret comes into one.
+/// Only Secrets contain secret values, and the release uses a Secret if the project declares secrets.
 pub fn placed(release: &Release) -> Judgement {
-    let mut judgement = Judgement::unless("the release runs no containers");
-    let mut refers = false;
+    let mut judgement = Judgement::or_not_judged("the release runs no containers");
+    let mut uses_secret = false;
     for workload in release.workloads() {
         for container in workload.all_containers() {
             let mut is_clean = true;
             let mut fault = |pointer: String, message: String| {
                 is_clean = false;
-                judgement.fault(&release.place(workload.object, pointer), message);
+                judgement.fault(&release.location(workload.object, pointer), message);
             };
             for (name, value, pointer) in container.variables() {
                 if sensitive::variable(name, value) {
                     fault(
                         pointer,
-                        format!("{name} of {} holds a secret as plain text", container.name()),
+                        format!("{name} of {} contains a secret in plain text", container.name()),
                     );
                 }
             }
@@ -33,19 +33,20 @@ pub fn placed(release: &Release) -> Judgement {
                 let words = container.value[key].as_array().map(Vec::as_slice).unwrap_or_default();
                 if words.iter().filter_map(Value::as_str).any(sensitive::address) {
                     let message =
-                        format!("{key} of {} has an address with a password", container.name());
+                        format!("{key} of {} contains a URL with a password", container.name());
                     fault(format!("{}/{key}", container.pointer), message);
                 }
             }
-            let referred = references(&container);
-            refers |= !referred.is_empty() || mounts(workload.pod());
+            let references = references(&container);
+            uses_secret |= !references.is_empty() || mounts(workload.pod());
             if is_clean {
-                let said = match referred.as_slice() {
-                    [] => "no variable holds a secret".to_owned(),
-                    referred => referred.join(", "),
+                let message = match references.as_slice() {
+                    [] => "no variable contains a secret".to_owned(),
+                    references => references.join(", "),
                 };
-                let place = release.place(workload.object, format!("{}/env", container.pointer));
-                judgement.evidence(&place, said);
+                let location =
+                    release.location(workload.object, format!("{}/env", container.pointer));
+                judgement.evidence(&location, message);
             }
         }
     }
@@ -54,24 +55,24 @@ pub fn placed(release: &Release) -> Judgement {
             if value.as_str().is_some_and(|value| sensitive::variable(key, value)) {
                 let pointer = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
                 judgement.fault(
-                    &release.place(map, pointer),
-                    format!("{key} holds a secret as plain text"),
+                    &release.location(map, pointer),
+                    format!("{key} contains a secret in plain text"),
                 );
             }
         }
     }
-    let has_secret = refers || release.of_kind("Secret").next().is_some();
+    let has_secret = uses_secret || release.of_kind("Secret").next().is_some();
     if !has_secret && !release.declared.secrets.is_empty() {
-        let place = Place::value(FILE, "/secrets".to_owned());
+        let location = Location::value(FILE, "/secrets".to_owned());
         judgement.fault(
-            &place,
-            "secrets are declared, and no object of the release holds or reads a Secret",
+            &location,
+            "todohost.toml declares secrets, but the release contains and uses no Secret",
         );
     }
     judgement
 }
 
-/// What a container reads from Secrets.
+/// The Secrets that a container reads, one text for each variable or whole Secret.
 fn references(container: &Container<'_>) -> Vec<String> {
     let list = |key: &str| container.value[key].as_array().map(Vec::as_slice).unwrap_or_default();
     let single = list("env").iter().filter_map(|item| {

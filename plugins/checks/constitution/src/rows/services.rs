@@ -1,4 +1,4 @@
-//! How containers are reached: from inside of the cluster, or from outside.
+//! The row about Services: their types, selectors and target ports.
 
 use crate::judgement::Judgement;
 use crate::release::{Container, Release, Workload};
@@ -6,35 +6,40 @@ use serde_json::Value;
 
 const TYPES: [&str; 4] = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"];
 
-/// Each Service leads to a container, and what other parts of the release call is not open to the outside in their place.
+/// Each Service matches a container, and a Service that other parts of the release call is not exposed instead of them.
 pub fn types(release: &Release) -> Judgement {
     let mut judgement =
-        Judgement::unless("no container of the release listens, and nothing leads to one");
+        Judgement::or_not_judged("the release has no Service, and no container listens on a port");
     for service in release.of_kind("Service") {
-        let place = |field: &str| release.place(service, format!("/spec/{field}"));
+        let location = |field: &str| release.location(service, format!("/spec/{field}"));
         let kind = kind(service);
         if !TYPES.contains(&kind) {
-            judgement.fault(&place("type"), format!("{kind} is no type of a Service"));
+            judgement.fault(&location("type"), format!("{kind} is not a Service type"));
         } else if let Some(caller) = needless(release, service) {
             let why = if is_exposed(caller) {
-                format!("and only {} calls it", name(caller))
+                format!("only {} calls it", name(caller))
             } else {
-                format!("and {}, which calls it, is not open", name(caller))
+                format!("its caller {} is not exposed", name(caller))
             };
-            judgement.fault(&place("type"), format!("{kind} opens it to the outside, {why}"));
-        } else if let Some((field, message)) = lost(release, service) {
-            judgement.fault(&place(&field), message);
+            let message = format!("{kind} exposes it outside the cluster, but {why}");
+            judgement.fault(&location("type"), message);
+        } else if let Some((field, message)) = mismatch(release, service) {
+            judgement.fault(&location(&field), message);
         } else {
-            judgement.evidence(&place("type"), kind);
+            judgement.evidence(&location("type"), kind);
         }
     }
     if release.of_kind("Service").next().is_none() {
-        for workload in release.workloads().filter(Workload::stays) {
+        for workload in release.workloads().filter(Workload::is_long_running) {
             if let Some(container) = workload.containers().find(Container::listens) {
-                let place = release.place(workload.object, format!("{}/ports", container.pointer));
+                let location =
+                    release.location(workload.object, format!("{}/ports", container.pointer));
                 judgement.fault(
-                    &place,
-                    format!("{} listens, and no Service leads there", container.name()),
+                    &location,
+                    format!(
+                        "{} listens on a port, but the release has no Service",
+                        container.name()
+                    ),
                 );
             }
         }
@@ -54,25 +59,25 @@ fn is_exposed(service: &Value) -> bool {
     matches!(kind(service), "NodePort" | "LoadBalancer")
 }
 
-/// Pods that a Service leads to.
+/// The workloads that a Service selects.
 fn selected<'a>(release: &'a Release, service: &'a Value) -> impl Iterator<Item = Workload<'a>> {
     release.workloads().filter(|workload| workload.is_selected(&service["spec"]["selector"]))
 }
 
-/// The Service of a caller of this one, which is exposed without need then: people open the caller. One that is exposed
-/// itself tells more than one that is not.
+/// The Service of a workload that calls this exposed Service: then users open the caller, and this Service need not be
+/// exposed. An exposed caller is preferred over one that is not.
 fn needless<'a>(release: &'a Release, service: &Value) -> Option<&'a Value> {
     if !is_exposed(service) {
         return None;
     }
     let called = name(service);
-    let of_callers = release.of_kind("Service").filter(|other| {
+    let callers = release.of_kind("Service").filter(|other| {
         name(other) != called
             && selected(release, other).any(|workload| {
                 !workload.is_selected(&service["spec"]["selector"]) && calls(&workload, called)
             })
     });
-    of_callers.max_by_key(|other| is_exposed(other))
+    callers.max_by_key(|other| is_exposed(other))
 }
 
 /// Whether a variable of the pod names a Service as an address: `http://api:80`, `api:80`.
@@ -89,14 +94,14 @@ fn calls(workload: &Workload<'_>, service: &str) -> bool {
     })
 }
 
-/// Where a Service leads to nothing: the field to look at, and why.
-fn lost(release: &Release, service: &Value) -> Option<(String, String)> {
+/// The field of a Service that matches no container, and why.
+fn mismatch(release: &Release, service: &Value) -> Option<(String, String)> {
     service["spec"]["selector"].as_object().filter(|selector| !selector.is_empty())?;
     let workloads: Vec<Workload<'_>> = selected(release, service).collect();
     if workloads.is_empty() {
         return Some((
             "selector".to_owned(),
-            "its selector finds no pod of the release".to_owned(),
+            "its selector matches no pod of the release".to_owned(),
         ));
     }
     let ports = service["spec"]["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -107,7 +112,7 @@ fn lost(release: &Release, service: &Value) -> Option<(String, String)> {
                 .containers()
                 .any(|container| container.ports().iter().any(|port| port["name"] == *wanted))
         });
-        let message = format!("no container has a port {wanted}");
+        let message = format!("no selected container has a port named {wanted}");
         (!found).then(|| (format!("ports/{index}/targetPort"), message))
     })
 }

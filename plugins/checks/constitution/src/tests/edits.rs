@@ -1,4 +1,4 @@
-//! The good project with one edit: each breaks its row, and no other.
+//! The good project with one edit, each of which breaks exactly one row.
 
 use super::rows;
 use super::world::World;
@@ -43,7 +43,7 @@ fn assert_keeps(edits: &[Edit]) {
 #[test]
 fn dockerfile() {
     assert_breaks("dockerfile", &[Remove(API)]);
-    assert_breaks("dockerfile", &[Write(API, "this is no recipe\n")]);
+    assert_breaks("dockerfile", &[Write(API, "this is not a Dockerfile\n")]);
     assert_breaks(
         "dockerfile",
         &[Replace("todohost.toml", "\"api\"\n", "\"api\"\nstage = \"none\"\n")],
@@ -184,7 +184,7 @@ fn services() {
 }
 
 #[test]
-fn services_whose_types_are_swapped() {
+fn services_with_swapped_types() {
     let closed = Replace(OBJECTS, "type: NodePort", "type: ClusterIP");
     let opened = Replace(OBJECTS, "type: ClusterIP", "type: NodePort");
     let world = edited(&[closed, opened]);
@@ -193,7 +193,7 @@ fn services_whose_types_are_swapped() {
     let found = findings.iter().find(|finding| finding.outcome == Outcome::Failed).unwrap();
     assert_eq!(
         found.message,
-        "NodePort opens it to the outside, and shop-web, which calls it, is not open"
+        "NodePort exposes it outside the cluster, but its caller shop-web is not exposed"
     );
 }
 
@@ -230,8 +230,11 @@ fn non_root() {
     assert_breaks("non-root", &[Replace(API, "USER 10001:10001", "USER root")]);
     assert_breaks("non-root", &[Replace(API, "USER 10001:10001", "USER 1\nUSER 0:0")]);
     assert_breaks("non-root", &[Replace(API, "USER 10001:10001\n", "")]);
-    assert_breaks("non-root", &[Replace(API, "USER 10001:10001", "ARG WHO=root\nUSER $WHO")]);
-    assert_breaks("non-root", &[Replace(API, "USER 10001:10001", "ARG WHO\nUSER $WHO")]);
+    assert_breaks(
+        "non-root",
+        &[Replace(API, "USER 10001:10001", "ARG APP_USER=root\nUSER $APP_USER")],
+    );
+    assert_breaks("non-root", &[Replace(API, "USER 10001:10001", "ARG APP_USER\nUSER $APP_USER")]);
 }
 
 #[test]
@@ -256,9 +259,9 @@ fn security() {
 }
 
 #[test]
-fn an_image_of_others_is_not_taken_for_harmless() {
+fn image_of_another_project_counts_as_root() {
     let (web, api) = ("image: shop-web:1", "image: shop-api:1");
-    let said = "image: nginx:1\n          securityContext: ";
+    let prefix = "image: nginx:1\n          securityContext: ";
     assert_breaks("security", &[Replace(OBJECTS, web, "image: nginx:1")]);
     for (context, keeps) in [
         ("{ runAsNonRoot: true }", true),
@@ -267,11 +270,11 @@ fn an_image_of_others_is_not_taken_for_harmless() {
         ("{ runAsUser: 0, runAsNonRoot: true }", false),
         ("{ readOnlyRootFilesystem: true }", false),
     ] {
-        let edited = format!("{said}{context}");
+        let edited = format!("{prefix}{context}");
         let edit = || Replace(OBJECTS, web, edited.clone().leak());
         if keeps { assert_keeps(&[edit()]) } else { assert_breaks("security", &[edit()]) }
     }
-    // What the pod says is for all of its containers, but for those that say otherwise.
+    // The pod's securityContext applies to all its containers unless a container overrides it.
     assert_keeps(&[Replace(OBJECTS, api, "image: nginx:1")]);
     let of_pod = || Replace(OBJECTS, "runAsUser: 10001", "runAsNonRoot: true");
     assert_keeps(&[of_pod(), Replace(OBJECTS, api, "image: nginx:1")]);
@@ -297,7 +300,7 @@ fn simplicity_only_warns() {
 }
 
 #[test]
-fn no_finding_holds_a_secret() {
+fn findings_contain_no_secrets() {
     let referred = "value: http://shop-api:8000";
     let world = edited(&[
         Replace(API, "ENV PYTHONUNBUFFERED=1", "ENV JWT_SECRET=canary"),

@@ -1,4 +1,4 @@
-//! A project as a map of texts: read from a folder, edited in memory, judged in both phases.
+//! A project as a map of texts, read from a directory, edited in memory, and checked in both phases.
 
 use crate::judgement::{Facts, Row, Skipped};
 use crate::project::Project;
@@ -11,7 +11,7 @@ use std::path::Path;
 use todohost_plugin::Finding;
 use todohost_plugin::subject::Rendered;
 
-/// The objects, as a renderer would make them of the project.
+/// File of a fixture with its rendered objects.
 const RENDERED: &str = "rendered.yaml";
 
 pub struct World {
@@ -28,7 +28,7 @@ impl World {
         Self::at(&root, &[""])
     }
 
-    /// The project's file and all text below some folders.
+    /// The project file and all text files below some directories.
     pub fn at(root: &Path, folders: &[&str]) -> Self {
         let mut world = Self::empty();
         world.write("todohost.toml", &fs::read_to_string(root.join("todohost.toml")).unwrap());
@@ -62,7 +62,7 @@ impl World {
         assert!(self.files.remove(path).is_some(), "{path}");
     }
 
-    /// Replaces what has to be there.
+    /// Replaces the first occurrence of a text that must exist.
     pub fn replace(&mut self, path: &str, old: &str, new: &str) {
         let text = self.files.get_mut(path).unwrap();
         assert!(text.contains(old), "{path} has no {old:?}");
@@ -107,7 +107,7 @@ impl World {
         self.judge_without(&Skipped::new())
     }
 
-    /// The same, but for rows that the project leaves out.
+    /// Like [`Self::judge`], with rows that the project skips.
     pub fn judge_without(&self, skipped: &Skipped) -> Vec<Finding> {
         let (project, release) = (self.project(), self.release());
         let facts = [Facts::Files(&project), Facts::Objects(&release)];

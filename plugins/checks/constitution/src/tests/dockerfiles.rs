@@ -1,13 +1,13 @@
-//! Dockerfiles as people write them in other ecosystems: the rows judge them as their authors mean them.
+//! Typical Dockerfiles of several ecosystems give the expected rows.
 
 use super::rows;
 use super::world::World;
 use todohost_plugin::Outcome;
 
-/// The rows that fail where this recipe takes the place of a good one; `files` are in its context.
-fn failing(recipe: &str, files: &[&str]) -> Vec<String> {
+/// The rows that fail when this Dockerfile replaces a good one, with `files` added to its context.
+fn failing(dockerfile: &str, files: &[&str]) -> Vec<String> {
     let mut world = World::fixture("shop");
-    world.write("web/Dockerfile", recipe);
+    world.write("web/Dockerfile", dockerfile);
     for file in files {
         world.write(&format!("web/{file}"), "x");
     }
@@ -45,16 +45,16 @@ CMD ["node", "server.js"]
 "#;
 
 #[test]
-fn a_server_that_is_built_from_copied_packages() {
+fn next_js_standalone_server() {
     assert_eq!(failing(NEXT, &[]), [""; 0]);
-    // The packages of one stage come by another, with what only builds need.
+    // Copies the whole build stage with the packages of the first stage, dev dependencies included.
     let all = NEXT.replace("/app/.next/standalone ./", "/app ./");
     assert_eq!(failing(&all, &[]), ["no-dev-dependencies"]);
 }
 
 #[test]
-fn packages_of_a_stage_of_their_own() {
-    let recipe = r"FROM node:22-slim AS base
+fn production_packages_in_their_own_stage() {
+    let dockerfile = r"FROM node:22-slim AS base
 WORKDIR /app
 COPY package*.json ./
 FROM base AS production
@@ -70,23 +70,23 @@ COPY --from=build /app/dist ./dist
 USER node
 EXPOSE 3000
 ";
-    assert_eq!(failing(recipe, &[]), [""; 0]);
-    let swapped = recipe.replace("--from=production", "--from=build");
+    assert_eq!(failing(dockerfile, &[]), [""; 0]);
+    let swapped = dockerfile.replace("--from=production", "--from=build");
     assert_eq!(failing(&swapped, &[]), ["no-dev-dependencies"]);
 }
 
 #[test]
-fn a_rust_program() {
-    let recipe = r"ARG RUST=1.95
+fn rust_program() {
+    let dockerfile = r"ARG RUST=1.95
 FROM rust:${RUST}-slim AS chef
 RUN cargo install cargo-chef
 WORKDIR /build
 FROM chef AS planner
 COPY . .
-RUN cargo chef prepare --recipe-path recipe.json
+RUN cargo chef prepare --dockerfile-path dockerfile.json
 FROM chef AS builder
-COPY --from=planner /build/recipe.json recipe.json
-RUN cargo chef cook --release --recipe-path recipe.json
+COPY --from=planner /build/dockerfile.json dockerfile.json
+RUN cargo chef cook --release --dockerfile-path dockerfile.json
 COPY . .
 RUN cargo build --release
 FROM debian:bookworm-slim
@@ -97,15 +97,15 @@ COPY --from=builder /build/target/release/app /usr/local/bin/
 USER app
 EXPOSE 8080
 ";
-    assert_eq!(failing(recipe, &["Cargo.toml", "Cargo.lock", "src/main.rs"]), [""; 0]);
+    assert_eq!(failing(dockerfile, &["Cargo.toml", "Cargo.lock", "src/main.rs"]), [""; 0]);
     let at_once = "FROM rust:1.95-slim AS builder\nCOPY . .\nRUN cargo build --release\n\
         FROM scratch\nCOPY --from=builder /app /app\nUSER 1\nEXPOSE 80\n";
     assert_eq!(failing(at_once, &["Cargo.lock"]), ["dependency-layer"]);
 }
 
 #[test]
-fn a_java_program() {
-    let recipe = r#"FROM eclipse-temurin:25-jdk AS build
+fn java_program() {
+    let dockerfile = r#"FROM eclipse-temurin:25-jdk AS build
 WORKDIR /src
 COPY pom.xml mvnw ./
 COPY .mvn .mvn
@@ -118,13 +118,13 @@ USER 10001
 EXPOSE 8080/tcp
 ENTRYPOINT ["java", "-jar", "/app.jar"]
 "#;
-    assert_eq!(failing(recipe, &["pom.xml", ".mvn/wrapper/maven-wrapper.properties"]), [""; 0]);
-    assert_eq!(failing(&recipe.replace("25-jre-alpine", "25-jre"), &[]), ["slim-base"]);
+    assert_eq!(failing(dockerfile, &["pom.xml", ".mvn/wrapper/maven-wrapper.properties"]), [""; 0]);
+    assert_eq!(failing(&dockerfile.replace("25-jre-alpine", "25-jre"), &[]), ["slim-base"]);
 }
 
 #[test]
-fn pages_behind_a_server_that_is_not_root() {
-    let recipe = r"FROM node:22 AS build
+fn static_pages_with_an_unprivileged_server() {
+    let dockerfile = r"FROM node:22 AS build
 WORKDIR /site
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci
@@ -134,14 +134,14 @@ FROM nginxinc/nginx-unprivileged:alpine-slim
 COPY --from=build /site/dist /usr/share/nginx/html
 EXPOSE 8080
 ";
-    assert_eq!(failing(recipe, &[]), [""; 0]);
-    let root = recipe.replace("nginxinc/nginx-unprivileged", "nginx");
+    assert_eq!(failing(dockerfile, &[]), [""; 0]);
+    let root = dockerfile.replace("nginxinc/nginx-unprivileged", "nginx");
     assert_eq!(failing(&root, &[]), ["non-root"]);
 }
 
 #[test]
-fn a_python_program_of_one_stage() {
-    let recipe = r"FROM python:3.13-slim
+fn single_stage_python_program() {
+    let dockerfile = r"FROM python:3.13-slim
 WORKDIR /app
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=bind,source=requirements.txt,target=requirements.txt \
@@ -151,11 +151,11 @@ COPY . .
 EXPOSE 8000
 CMD python -m app
 ";
-    assert_eq!(failing(recipe, &["requirements.txt"]), ["multi-stage"]);
+    assert_eq!(failing(dockerfile, &["requirements.txt"]), ["multi-stage"]);
 }
 
 #[test]
-fn no_beginning_of_a_recipe_ends_the_check() {
+fn truncated_dockerfiles_do_not_stop_the_check() {
     for end in (0..NEXT.len()).step_by(5) {
         let mut world = World::fixture("shop");
         world.write("web/Dockerfile", &NEXT[..end]);

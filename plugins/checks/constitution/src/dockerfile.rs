@@ -1,8 +1,8 @@
-//! A Dockerfile as the rules see it: stages that build on each other, and steps with their lines.
+//! A Dockerfile as the rules see it: stages that build on each other, and steps with their locations.
 //!
-//! It owns which stages an image is made of and what variables stand for; the grammar is the parser's business.
+//! This module resolves stages and variables; the crate `parse_dockerfile` parses the text.
 
-use crate::place::Place;
+use crate::location::Location;
 use crate::sensitive;
 use crate::shell::{self, Command};
 use parse_dockerfile::{Command as Written, Flag, Instruction, Source};
@@ -11,46 +11,44 @@ use std::collections::BTreeMap;
 /// Variables and their values.
 pub type Variables = BTreeMap<String, String>;
 
-/// A Dockerfile.
+/// A parsed Dockerfile.
 #[derive(Debug)]
-pub struct Recipe {
+pub struct Dockerfile {
     /// In the order of the file.
     pub stages: Vec<Stage>,
-    /// The one that becomes the image.
+    /// Index of the stage that becomes the image.
     pub target: usize,
-    /// `ARG` in front of the first stage.
+    /// `ARG` before the first stage.
     defaults: Variables,
-    /// What the project gives for `ARG`.
+    /// The project's values for `ARG`.
     arguments: Variables,
 }
 
-/// From one `FROM` to the next.
+/// The instructions from one `FROM` to the next.
 #[derive(Debug)]
 pub struct Stage {
     name: Option<String>,
-    /// What it builds on: an image, or the name of a stage. Variables are filled in.
+    /// Its base: an image or the name of a stage, with variables expanded.
     pub base: String,
-    /// Its `FROM`.
-    pub place: Place,
-    /// What follows.
+    /// The location of its `FROM`.
+    pub location: Location,
+    /// The instructions after its `FROM`.
     pub steps: Vec<Step>,
 }
 
 /// One instruction.
 #[derive(Debug)]
 pub struct Step {
-    /// Where it is written.
-    pub place: Place,
-    /// Its first line, unless that holds a secret.
+    pub location: Location,
+    /// Its first line, shortened if that contains a secret.
     pub text: String,
-    /// What it does.
     pub action: Action,
 }
 
-/// What an instruction does, as far as a rule asks.
+/// An instruction, reduced to the fields that rules use.
 #[derive(Debug)]
 pub enum Action {
-    /// `ARG`, with the default where there is one.
+    /// `ARG` names with their defaults.
     Argument(Vec<(String, Option<String>)>),
     /// `COPY` and `ADD`; `from` is a stage or another image.
     Copy { from: Option<String>, sources: Vec<String> },
@@ -64,29 +62,29 @@ pub enum Action {
     User(String),
     /// `WORKDIR`.
     Folder(String),
-    /// What no rule asks for.
+    /// Any instruction that no rule uses.
     Other,
 }
 
-/// Why there is no recipe.
+/// A Dockerfile that cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// One line.
+    /// One line for the user.
     pub reason: String,
 }
 
-impl Recipe {
-    /// Reads the file at a path; `stage` is the one that the project builds where it is not the last.
+impl Dockerfile {
+    /// Parses a Dockerfile. `stage` names the stage that the project builds; the default is the last one.
     ///
     /// # Errors
-    /// Where it is no Dockerfile, or has no such stage.
+    /// If the text is not a Dockerfile or has no such stage.
     pub fn read(
         path: &str,
         text: &str,
         stage: Option<&str>,
         arguments: &Variables,
     ) -> Result<Self, Unreadable> {
-        // The parser counts from behind a byte order mark.
+        // The parser's byte positions do not count a byte order mark.
         let text = text.trim_start_matches('\u{feff}');
         let parsed = parse_dockerfile::parse(text)
             .map_err(|error| Unreadable { reason: error.to_string() })?;
@@ -97,27 +95,27 @@ impl Recipe {
                 defaults.extend(given.map(|value| (name, value)));
             }
         }
-        let at = |start: usize| Place::line(path, text, start);
+        let at = |start: usize| Location::line(path, text, start);
         let stages: Vec<Stage> = parsed
             .stages()
             .map(|stage| Stage {
                 name: stage.from.as_.as_ref().map(|(_, name)| name.value.to_string()),
                 base: expand(&stage.from.image.value, &defaults),
-                place: at(stage.from.from.span.start),
+                location: at(stage.from.from.span.start),
                 steps: stage.instructions.iter().map(|written| step(written, &at, text)).collect(),
             })
             .collect();
-        let mut recipe = Self { stages, target: 0, defaults, arguments: arguments.clone() };
-        recipe.target = match stage {
-            None => recipe.stages.len().saturating_sub(1),
-            Some(name) => recipe.find(name).ok_or_else(|| Unreadable {
-                reason: format!("it has no stage {name}, which the project builds"),
+        let mut dockerfile = Self { stages, target: 0, defaults, arguments: arguments.clone() };
+        dockerfile.target = match stage {
+            None => dockerfile.stages.len().saturating_sub(1),
+            Some(name) => dockerfile.find(name).ok_or_else(|| Unreadable {
+                reason: format!("todohost.toml builds the stage {name}, which does not exist"),
             })?,
         };
-        Ok(recipe)
+        Ok(dockerfile)
     }
 
-    /// The stage of a name or number.
+    /// The index of a stage, by its name or number.
     pub fn find(&self, name: &str) -> Option<usize> {
         let by_name = |stage: &Stage| {
             stage.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name))
@@ -128,30 +126,30 @@ impl Recipe {
             .or_else(|| name.parse().ok().filter(|at| *at < self.stages.len()))
     }
 
-    /// A stage behind all that it builds on, the deepest first.
+    /// A stage and all stages that it builds on, the first base first.
     pub fn chain(&self, stage: usize) -> Vec<&Stage> {
         let mut chain = Vec::new();
         let mut next = Some(stage);
         while let Some((at, stage)) = next.and_then(|at| Some((at, self.stages.get(at)?))) {
             chain.push(stage);
-            // A stage can build on earlier ones alone, so this ends.
+            // A stage can build only on earlier ones, so the loop ends.
             next = self.find(&stage.base).filter(|base| *base < at);
         }
         chain.reverse();
         chain
     }
 
-    /// The stages that the image itself is made of.
+    /// The stages that form the image.
     pub fn image(&self) -> Vec<&Stage> {
         self.chain(self.target)
     }
 
-    /// The steps that the image itself is made of.
+    /// The steps of the stages that form the image.
     pub fn image_steps(&self) -> impl Iterator<Item = &Step> {
         self.image().into_iter().flat_map(|stage| &stage.steps)
     }
 
-    /// What a step does to the variables of its chain.
+    /// Applies the `ARG` and `ENV` of a step to the variables.
     pub fn apply(&self, step: &Step, variables: &mut Variables) {
         match &step.action {
             Action::Argument(pairs) => {
@@ -178,7 +176,7 @@ impl Recipe {
     }
 }
 
-fn step(written: &Instruction<'_>, at: &dyn Fn(usize) -> Place, text: &str) -> Step {
+fn step(written: &Instruction<'_>, at: &dyn Fn(usize) -> Location, text: &str) -> Step {
     let copy = |options: &[Flag<'_>], sources: &[Source<'_>]| Action::Copy {
         from: options
             .iter()
@@ -189,7 +187,7 @@ fn step(written: &Instruction<'_>, at: &dyn Fn(usize) -> Place, text: &str) -> S
             .iter()
             .filter_map(|source| match source {
                 Source::Path(path) => Some(path.value.to_string()),
-                // Its text stands in the recipe itself.
+                // A here-document is part of the Dockerfile, not of the context.
                 _ => None,
             })
             .collect(),
@@ -223,25 +221,25 @@ fn step(written: &Instruction<'_>, at: &dyn Fn(usize) -> Place, text: &str) -> S
         Instruction::Workdir(folder) => {
             (folder.workdir.span.start, Action::Folder(folder.arguments.value.trim().to_owned()))
         }
-        // No rule asks where these are.
+        // No rule uses the location of other instructions.
         _ => (0, Action::Other),
     };
     let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    Step { place: at(start), text: shown(line.trim_end_matches('\\').trim()), action }
+    Step { location: at(start), text: shown(line.trim_end_matches('\\').trim()), action }
 }
 
-/// A line as findings show it: one that holds a secret is not shown.
+/// A line as findings show it: only its first word if it contains a secret.
 pub fn shown(line: &str) -> String {
-    let gives_away = |word: &str| {
+    let has_secret = |word: &str| {
         word.split_once('=').is_some_and(|(name, value)| sensitive::variable(name, value))
     };
-    if sensitive::address(line) || line.split_whitespace().any(gives_away) {
+    if sensitive::address(line) || line.split_whitespace().any(has_secret) {
         return line.split_whitespace().take(1).chain(["..."]).collect::<Vec<_>>().join(" ");
     }
     line.to_owned()
 }
 
-/// `NAME=value OTHER` of an `ARG`.
+/// Parses the arguments of `ARG`: `NAME=value OTHER`.
 fn pairs(text: &str) -> Vec<(String, Option<String>)> {
     words(text)
         .into_iter()
@@ -252,7 +250,7 @@ fn pairs(text: &str) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
-/// `NAME=value OTHER=value` of an `ENV`, or its old form `NAME value`.
+/// Parses the arguments of `ENV`: `NAME=value OTHER=value`, or the old form `NAME value`.
 fn environment(text: &str) -> Vec<(String, String)> {
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     if !name.contains('=') {
@@ -265,7 +263,7 @@ fn words(text: &str) -> Vec<String> {
     shlex::split(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect())
 }
 
-/// A text with `$NAME`, `${NAME}` and `${NAME:-default}` filled in; what is not known stays as it is.
+/// Expands `$NAME`, `${NAME}` and `${NAME:-default}`. Unknown variables without a default are kept unchanged.
 pub fn expand(text: &str, variables: &Variables) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -303,17 +301,17 @@ mod tests {
         FROM base AS builder\nRUN pip install \\\n  # why\n  -r requirements.txt\nFROM base\n\
         COPY --from=builder --chown=1 /venv /venv\nUSER $USERNAME\n";
 
-    fn recipe(stage: Option<&str>) -> Recipe {
-        Recipe::read("Dockerfile", TEXT, stage, &Variables::new()).unwrap()
+    fn dockerfile(stage: Option<&str>) -> Dockerfile {
+        Dockerfile::read("Dockerfile", TEXT, stage, &Variables::new()).unwrap()
     }
 
     #[test]
-    fn the_image_is_the_last_stage_on_what_it_builds_on() {
-        let recipe = recipe(None);
-        let image = recipe.image();
+    fn image_is_the_last_stage_with_its_bases() {
+        let dockerfile = dockerfile(None);
+        let image = dockerfile.image();
         assert_eq!(image.len(), 2);
         assert_eq!(image[0].base, "python:3.13-slim");
-        assert_eq!(image[1].place.to_string(), "Dockerfile:8");
+        assert_eq!(image[1].location.to_string(), "Dockerfile:8");
         let copied = &image[1].steps[0];
         assert!(
             matches!(&copied.action, Action::Copy { from: Some(from), sources } if from == "builder" && sources == &["/venv"])
@@ -322,28 +320,29 @@ mod tests {
     }
 
     #[test]
-    fn the_project_may_build_another_stage() {
-        assert_eq!(recipe(Some("BUILDER")).image().len(), 2);
-        let error = Recipe::read("Dockerfile", TEXT, Some("none"), &Variables::new()).unwrap_err();
-        assert_eq!(error.reason, "it has no stage none, which the project builds");
+    fn project_can_build_another_stage() {
+        assert_eq!(dockerfile(Some("BUILDER")).image().len(), 2);
+        let error =
+            Dockerfile::read("Dockerfile", TEXT, Some("none"), &Variables::new()).unwrap_err();
+        assert_eq!(error.reason, "todohost.toml builds the stage none, which does not exist");
     }
 
     #[test]
-    fn commands_have_no_comments_and_no_line_ends() {
-        let recipe = recipe(None);
-        let Action::Run(commands) = &recipe.stages[1].steps[0].action else { panic!("a RUN") };
+    fn comments_and_line_continuations_are_removed_from_commands() {
+        let dockerfile = dockerfile(None);
+        let Action::Run(commands) = &dockerfile.stages[1].steps[0].action else { panic!("a RUN") };
         assert_eq!(commands[0].words.join(" "), "pip install -r requirements.txt");
     }
 
     #[test]
-    fn variables_are_filled_in_where_they_are_known() {
+    fn known_variables_are_expanded() {
         let known = Variables::from([("A".to_owned(), "1".to_owned())]);
         assert_eq!(expand("x$A-${A}.${B:-2}/$C${D}", &known), "x1-1.2/$C${D}");
     }
 
     #[test]
-    fn what_is_no_dockerfile_is_told() {
-        assert!(Recipe::read("Dockerfile", "RUN x\n", None, &Variables::new()).is_err());
-        assert!(Recipe::read("Dockerfile", "", None, &Variables::new()).is_err());
+    fn invalid_dockerfile_is_an_error() {
+        assert!(Dockerfile::read("Dockerfile", "RUN x\n", None, &Variables::new()).is_err());
+        assert!(Dockerfile::read("Dockerfile", "", None, &Variables::new()).is_err());
     }
 }
