@@ -220,7 +220,7 @@ fn preflight_check_in_a_deploy_lists_each_kind_once() {
     world.cluster.forbid("create", "services");
     world.cluster.forbid("list", "events");
     let finished = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(3);
-    let told = "you may not create v1 Service in shop";
+    let told = "you are not allowed to create v1 Service in shop";
     assert!(finished.stderr.contains(told), "{}", finished.output());
     assert_eq!(world.revisions(), ["1 deployed"]);
 }

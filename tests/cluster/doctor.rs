@@ -141,7 +141,7 @@ fn each_cluster_problem_fails_its_own_row() {
         "{}",
         finished.output()
     );
-    let told = format!("node port 30923 belongs to Service/other in {}", real.namespace());
+    let told = format!("node port 30923 is already used by Service/other in {}", real.namespace());
     assert!(finished.stderr.contains(&told), "{}", finished.output());
 }
 

@@ -1,4 +1,4 @@
-//! Architectures: what an image was built for, against what the nodes are.
+//! The row about architectures: compares the platforms of the built images with those of the nodes.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -7,11 +7,11 @@ use todohost_plugin::{Finding, Result};
 
 use crate::{not_judged, unreadable};
 
-/// Of its row.
+/// Code of the row.
 pub const CODE: &str = "preflight.architecture";
 
-/// Nodes are asked for only where it is known what an image was built for.
-pub fn judge(rendered: &Rendered, nodes: impl FnOnce() -> Result<Vec<Value>>) -> Finding {
+/// Checks the images with a known platform. `nodes` is called only if there are any.
+pub fn check(rendered: &Rendered, nodes: impl FnOnce() -> Result<Vec<Value>>) -> Finding {
     let known: Vec<(&str, &str)> = rendered
         .images
         .iter()
@@ -22,7 +22,7 @@ pub fn judge(rendered: &Rendered, nodes: impl FnOnce() -> Result<Vec<Value>>) ->
         let reason = match rendered.images.as_slice() {
             [] => "the project builds no image",
             _ => {
-                "nobody knows what the images are for until they are built, or the project says `platform`"
+                "the platform is known only after the build; set `platform` under [images] to check it before"
             }
         };
         return not_judged(CODE, reason);
@@ -42,13 +42,13 @@ pub fn judge(rendered: &Rendered, nodes: impl FnOnce() -> Result<Vec<Value>>) ->
         }
     }
     if platforms.is_empty() {
-        return not_judged(CODE, "no node says what it is");
+        return not_judged(CODE, "no node reports its architecture");
     }
     let lines: Vec<String> = platforms
         .iter()
         .map(|(platform, nodes)| format!("{platform}: {}", nodes.join(", ")))
         .collect();
-    let told = platforms.keys().cloned().collect::<Vec<_>>().join(" and ");
+    let node_platforms = platforms.keys().cloned().collect::<Vec<_>>().join(" and ");
     let evidence = |finding: Finding| lines.iter().fold(finding, Finding::evidence);
     if let Some((image, platform)) =
         known.iter().find(|(_, platform)| !platforms.contains_key(*platform))
@@ -56,26 +56,30 @@ pub fn judge(rendered: &Rendered, nodes: impl FnOnce() -> Result<Vec<Value>>) ->
         let wanted = platforms.keys().next().map_or("", String::as_str);
         return evidence(Finding::failed(
             CODE,
-            format!("{image} is for {platform}, and the nodes are {told}"),
+            format!("{image} is built for {platform}, but the nodes are {node_platforms}"),
         ))
-        .help(format!("say `platform = \"{wanted}\"` under [images] in todohost.toml"));
+        .help(format!("set `platform = \"{wanted}\"` under [images] in todohost.toml"));
     }
     if platforms.len() > 1
         && let Some((image, platform)) = known.first()
     {
         return evidence(Finding::warning(
             CODE,
-            format!("{image} is for {platform} alone, and the nodes are {told}"),
+            format!("{image} is built for {platform} only, but the nodes are {node_platforms}"),
         ))
-        .help("let pods ask for such nodes: nodeSelector kubernetes.io/arch");
+        .help("restrict its pods to matching nodes with the nodeSelector kubernetes.io/arch");
     }
     evidence(Finding::passed(
         CODE,
-        format!("{} of {} images are for {told}", known.len(), rendered.images.len()),
+        format!(
+            "{} of {} images are built for {node_platforms}",
+            known.len(),
+            rendered.images.len()
+        ),
     ))
 }
 
-/// `linux/arm64/v8` is what a node calls `linux/arm64`.
+/// The platform as nodes report it, without a variant: `linux/arm64` for `linux/arm64/v8`.
 fn plain(platform: &str) -> &str {
     match platform.match_indices('/').nth(1) {
         Some((end, _)) => &platform[..end],
@@ -90,7 +94,7 @@ mod tests {
     use todohost_plugin::Outcome;
     use todohost_plugin::subject::{App, RenderedImage};
 
-    fn judged(platforms: &[&str], nodes: &[&str]) -> Finding {
+    fn checked(platforms: &[&str], nodes: &[&str]) -> Finding {
         let images = platforms.iter().map(|platform| RenderedImage {
             name: "web".into(),
             reference: "web:1".into(),
@@ -107,22 +111,25 @@ mod tests {
             json!({ "metadata": { "name": architecture }, "status": { "nodeInfo": {
                 "operatingSystem": "linux", "architecture": architecture } } })
         });
-        judge(&rendered, || Ok(nodes.collect()))
+        check(&rendered, || Ok(nodes.collect()))
     }
 
     #[test]
-    fn an_image_runs_on_nodes_of_its_own_kind() {
-        assert_eq!(judged(&["linux/arm64/v8"], &["arm64"]).outcome, Outcome::Passed);
-        let finding = judged(&["linux/amd64", "linux/arm64"], &["arm64"]);
+    fn image_platform_must_match_the_nodes() {
+        assert_eq!(checked(&["linux/arm64/v8"], &["arm64"]).outcome, Outcome::Passed);
+        let finding = checked(&["linux/amd64", "linux/arm64"], &["arm64"]);
         assert_eq!(finding.outcome, Outcome::Failed);
-        assert_eq!(finding.message, "web:1 is for linux/amd64, and the nodes are linux/arm64");
-        assert_eq!(judged(&["linux/amd64"], &["arm64", "amd64"]).outcome, Outcome::Warning);
+        assert_eq!(
+            finding.message,
+            "web:1 is built for linux/amd64, but the nodes are linux/arm64"
+        );
+        assert_eq!(checked(&["linux/amd64"], &["arm64", "amd64"]).outcome, Outcome::Warning);
     }
 
     #[test]
-    fn what_nobody_knows_is_not_judged() {
-        assert_eq!(judged(&[""], &["amd64"]).outcome, Outcome::NotJudged);
-        assert_eq!(judged(&[], &["amd64"]).outcome, Outcome::NotJudged);
-        assert_eq!(judged(&["linux/amd64"], &[]).outcome, Outcome::NotJudged);
+    fn unknown_platforms_are_not_judged() {
+        assert_eq!(checked(&[""], &["amd64"]).outcome, Outcome::NotJudged);
+        assert_eq!(checked(&[], &["amd64"]).outcome, Outcome::NotJudged);
+        assert_eq!(checked(&["linux/amd64"], &[]).outcome, Outcome::NotJudged);
     }
 }

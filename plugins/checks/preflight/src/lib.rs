@@ -1,8 +1,8 @@
-//! The check `preflight`: whether the cluster can take what is about to be applied.
+//! The check `preflight`: whether the cluster can take the app.
 //!
-//! Its rows foretell what the cluster would refuse, or leave waiting, once a deploy is under way. All of them together
-//! read the namespace, at most one list each of Services, Nodes and Pods, and ask one access review for each kind of
-//! object, or one for each verb where that is not answered with yes. What may not be read is told as not judged.
+//! Its rows predict the requests that the cluster would reject during a deploy, and the pods that would not start. All
+//! rows together read the namespace, at most one list each of Services, Nodes and Pods, and send one access review for
+//! each kind of object; if that is denied, one for each verb. A row is not judged if the user cannot read its objects.
 
 mod architectures;
 mod namespace;
@@ -18,7 +18,7 @@ use todohost_plugin::cluster::{self, Query};
 use todohost_plugin::subject::{Preflight, Rendered, Subject};
 use todohost_plugin::{Check, Error, Finding, NoOptions, Outcome, Result};
 
-/// The rows, in the order in which they are shown.
+/// Code and title of each row, in display order.
 const ROWS: [(&str, &str); 5] = [
     (namespace::CODE, "Namespace"),
     (permissions::CODE, "Permissions"),
@@ -34,39 +34,39 @@ impl Check for PreflightCheck {
 
     fn checks() -> Vec<CheckSpec> {
         let phases = [Phase::Preflight, Phase::Rendered];
-        let spec = CheckSpec::new("cluster", "The cluster can take the app", phases);
+        let spec = CheckSpec::new("cluster", "The cluster is ready for the app", phases);
         vec![ROWS.into_iter().fold(spec, |spec, (code, title)| spec.row(code, title))]
     }
 
     fn run(_id: &str, _options: NoOptions, subject: &Subject) -> Result<Vec<Finding>> {
         if subject.phase() == Some("rendered") {
-            return Ok(judge_objects(&subject.rendered()?));
+            return Ok(check_objects(&subject.rendered()?));
         }
-        Ok(vec![judge_namespace(&subject.preflight()?)])
+        Ok(vec![check_namespace(&subject.preflight()?)])
     }
 }
 
 todohost_plugin::export!(PreflightCheck: check);
 
-/// Before anything is rendered.
-fn judge_namespace(preflight: &Preflight) -> Finding {
+/// The row of the phase `preflight`.
+fn check_namespace(preflight: &Preflight) -> Finding {
     let name = &preflight.app.namespace;
     match cluster::get(&namespace::reference(name)) {
-        Ok(live) => namespace::judge(name, live.as_ref()),
+        Ok(live) => namespace::check(name, live.as_ref()),
         Err(error) => unreadable(namespace::CODE, &error),
     }
 }
 
-/// Once it is known which objects there will be.
-fn judge_objects(rendered: &Rendered) -> Vec<Finding> {
+/// The rows of the phase `rendered`.
+fn check_objects(rendered: &Rendered) -> Vec<Finding> {
     if rendered.target.is_null() {
         let rows = ROWS.into_iter().filter(|(code, _)| *code != namespace::CODE);
-        return rows.map(|(code, _)| not_judged(code, "no cluster was reached")).collect();
+        return rows.map(|(code, _)| not_judged(code, "not connected to a cluster")).collect();
     }
     let namespace = &rendered.app.namespace;
     let nodes = Listed::new("Node");
     vec![
-        permissions::judge(
+        permissions::check(
             namespace,
             &rendered.objects,
             |verb, kind| {
@@ -74,13 +74,13 @@ fn judge_objects(rendered: &Rendered) -> Vec<Finding> {
             },
             || Ok(cluster::get(&namespace::reference(namespace))?.is_some()),
         ),
-        node_ports::judge(rendered, || list("Service")),
-        resources::judge(rendered, || nodes.get(), || list("Pod")),
-        architectures::judge(rendered, || nodes.get()),
+        node_ports::check(rendered, || list("Service")),
+        resources::check(rendered, || nodes.get(), || list("Pod")),
+        architectures::check(rendered, || nodes.get()),
     ]
 }
 
-/// A list that several rows need, read once and only where one of them does.
+/// A list that several rows use. It is read at the first use.
 struct Listed {
     kind: &'static str,
     read: OnceCell<Result<Vec<Value>>>,
@@ -113,7 +113,7 @@ fn not_judged(code: &str, message: impl Into<String>) -> Finding {
     Finding::new(Outcome::NotJudged, code, message)
 }
 
-/// What the user may not read says nothing of the app.
+/// The finding of a row that could not read the cluster: not judged, with the error as the reason.
 fn unreadable(code: &str, error: &Error) -> Finding {
     let finding = not_judged(code, &error.message);
     error.causes.iter().fold(finding, Finding::evidence)

@@ -1,7 +1,8 @@
-//! Room on the nodes: what the app's pods request, against what is allocatable less what other pods request.
+//! The row about free resources: compares the requests of the app's pods with the allocatable resources of the nodes,
+//! less the requests of other pods.
 //!
-//! It says no only where no order of placing pods would do. Affinity and hooks are not looked at, nor is what a rolling
-//! update runs besides for a while.
+//! The row fails only if no schedule of the pods can work. It ignores affinity, hooks, and the additional pods during a
+//! rolling update.
 
 use serde_json::Value;
 use todohost_plugin::subject::Rendered;
@@ -10,13 +11,15 @@ use todohost_plugin::{Finding, Result};
 use crate::workload::{Amount, Workload, requests};
 use crate::{not_judged, unreadable};
 
-/// Of its row.
+/// Code of the row.
 pub const CODE: &str = "preflight.resources";
-/// More pods are not placed one by one.
+
+/// Pods scheduled one by one at most; the others only count in the sum.
 const MOST_PODS: usize = 2_000;
 
-/// Nodes, and pods of all namespaces, are asked for only where something is requested.
-pub fn judge(
+/// Checks that the nodes can run the app's pods. `nodes`, and `pods` of all namespaces, are called only if a container
+/// requests resources.
+pub fn check(
     rendered: &Rendered,
     nodes: impl FnOnce() -> Result<Vec<Value>>,
     pods: impl FnOnce() -> Result<Vec<Value>>,
@@ -45,27 +48,27 @@ pub fn judge(
         }
     }
     if usable.is_empty() {
-        let told = reasons.first().map_or("there is none", String::as_str);
-        let message = format!("no node takes pods: {told}");
+        let reason = reasons.first().map_or("the cluster has no nodes", String::as_str);
+        let message = format!("no node accepts pods: {reason}");
         return reasons.iter().fold(Finding::failed(CODE, message), Finding::evidence).help(
-            "kubectl describe nodes says why; a local cluster may need a restart, or more disk",
+            "kubectl describe nodes shows the reason; a local cluster may need a restart or more disk space",
         );
     }
-    place(&workloads, usable)
+    schedule(&workloads, usable)
 }
 
-/// A node that takes pods.
+/// A node that accepts pods.
 struct Node<'a> {
     name: &'a str,
     labels: &'a Value,
     taints: &'a [Value],
     free: Amount,
-    /// How many pods it takes besides.
+    /// Number of pods that can be added.
     slots: u64,
 }
 
 impl<'a> Node<'a> {
-    /// Or why it takes none.
+    /// Reads a node. The error is the reason for which it accepts no pods.
     fn of(node: &'a Value, pods: &[&Value]) -> Result<Self, String> {
         let name = node["metadata"]["name"].as_str().unwrap_or("?");
         let (spec, status) = (&node["spec"], &node["status"]);
@@ -73,16 +76,13 @@ impl<'a> Node<'a> {
         let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
         if ready.is_none_or(|condition| condition["status"] != "True") {
             let reason = ready.and_then(|condition| condition["message"].as_str());
-            return Err(format!(
-                "{name} is not ready: {}",
-                reason.unwrap_or("it does not say why")
-            ));
+            return Err(format!("{name} is not ready: {}", reason.unwrap_or("no reason given")));
         }
         if spec["unschedulable"] == true {
             return Err(format!("{name} is cordoned"));
         }
         if !status["allocatable"].is_object() {
-            return Err(format!("{name} does not say what is allocatable"));
+            return Err(format!("{name} does not report its allocatable resources"));
         }
         let here: Vec<&&Value> =
             pods.iter().filter(|pod| pod["spec"]["nodeName"] == name).collect();
@@ -100,8 +100,8 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Whether pods may be placed here at all.
-    fn takes(&self, pod: &Value) -> bool {
+    /// Whether node selector and taints allow the pod on this node.
+    fn accepts(&self, pod: &Value) -> bool {
         let selected = pod["nodeSelector"]
             .as_object()
             .is_none_or(|wanted| wanted.iter().all(|(key, value)| self.labels[key] == *value));
@@ -132,26 +132,27 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
             || (*key == taint["key"] && (exists || toleration["value"] == taint["value"])))
 }
 
-/// Places pod by pod, the largest first; where that fails, tells whether anything else could do.
-fn place(workloads: &[Workload<'_>], mut nodes: Vec<Node<'_>>) -> Finding {
-    let help = "request less in the chart's values, run fewer replicas, delete what is not needed, or give the cluster \
-                more memory and CPU";
+/// Schedules pod by pod, the largest first. It is a failure if the pods cannot fit, and a warning if another order of
+/// scheduling might fit them.
+fn schedule(workloads: &[Workload<'_>], mut nodes: Vec<Node<'_>>) -> Finding {
+    let help = "lower requests or replicas in the chart's values, delete unused workloads, or give the cluster more CPU \
+                and memory";
     let room = nodes.iter().map(|node| node.free).fold(Amount::default(), |a, b| a + b);
-    let told: Vec<String> =
+    let lines: Vec<String> =
         nodes.iter().map(|node| format!("{} has {} free", node.name, node.free)).collect();
-    let evidence = |finding: Finding| told.iter().fold(finding, Finding::evidence).help(help);
+    let evidence = |finding: Finding| lines.iter().fold(finding, Finding::evidence).help(help);
 
     let mut wanted: Vec<(&Workload<'_>, Amount)> = Vec::new();
     let (mut total, mut count) = (Amount::default(), 0);
     for workload in workloads {
         let request = requests(workload.pod);
-        let takers = nodes.iter().filter(|node| node.takes(workload.pod));
+        let candidates = nodes.iter().filter(|node| node.accepts(workload.pod));
         let replicas = workload
             .replicas
-            .unwrap_or_else(|| u64::try_from(takers.clone().count()).unwrap_or(u64::MAX));
+            .unwrap_or_else(|| u64::try_from(candidates.clone().count()).unwrap_or(u64::MAX));
         if replicas > 0
             && workload.replicas.is_some()
-            && !takers.clone().any(|node| node.has_room(request))
+            && !candidates.clone().any(|node| node.has_room(request))
         {
             let message = format!(
                 "no node has room for a pod of {}, which requests {request}",
@@ -168,7 +169,7 @@ fn place(workloads: &[Workload<'_>], mut nodes: Vec<Node<'_>>) -> Finding {
                 wanted.extend(std::iter::repeat_n((workload, request), copies));
             }
             None => {
-                for node in nodes.iter_mut().filter(|node| node.takes(workload.pod)) {
+                for node in nodes.iter_mut().filter(|node| node.accepts(workload.pod)) {
                     node.fill(request);
                 }
             }
@@ -181,15 +182,15 @@ fn place(workloads: &[Workload<'_>], mut nodes: Vec<Node<'_>>) -> Finding {
     }
     wanted.sort_by_key(|(_, request)| std::cmp::Reverse((request.memory, request.cpu)));
     for (workload, request) in wanted {
-        let taker =
-            nodes.iter_mut().find(|node| node.takes(workload.pod) && node.has_room(request));
-        let Some(node) = taker else {
-            let message = format!("{summary}, and a pod of {} may find no node", workload.name);
+        let chosen =
+            nodes.iter_mut().find(|node| node.accepts(workload.pod) && node.has_room(request));
+        let Some(node) = chosen else {
+            let message = format!("{summary}, but a pod of {} may fit on no node", workload.name);
             return evidence(Finding::warning(CODE, message));
         };
         node.fill(request);
     }
-    told.iter().fold(Finding::passed(CODE, summary), Finding::evidence)
+    lines.iter().fold(Finding::passed(CODE, summary), Finding::evidence)
 }
 
 #[cfg(test)]
@@ -223,16 +224,16 @@ mod tests {
             "status": { "phase": "Running" } })
     }
 
-    fn judged(objects: Vec<Value>, nodes: Vec<Value>, pods: Vec<Value>) -> Finding {
+    fn checked(objects: Vec<Value>, nodes: Vec<Value>, pods: Vec<Value>) -> Finding {
         let app = App { name: "shop".into(), namespace: "shop".into() };
         let rendered = Rendered { app, objects, images: Vec::new(), target: json!({}) };
-        judge(&rendered, || Ok(nodes), || Ok(pods))
+        check(&rendered, || Ok(nodes), || Ok(pods))
     }
 
     #[test]
-    fn what_others_request_is_not_free_and_what_is_replaced_is() {
+    fn requests_of_other_pods_count_and_those_of_replaced_pods_do_not() {
         let objects = || vec![deployment("web", 2, "300Mi")];
-        let finding = judged(
+        let finding = checked(
             objects(),
             vec![node("a", "1Gi")],
             vec![pod("shop", "web", "a", "600Mi"), pod("kube-system", "dns", "a", "100Mi")],
@@ -243,15 +244,15 @@ mod tests {
             "2 pods request 200m CPU and 600Mi; 2000m CPU and 924Mi are free"
         );
         let others = vec![pod("other", "web", "a", "600Mi")];
-        let finding = judged(objects(), vec![node("a", "1Gi")], others);
+        let finding = checked(objects(), vec![node("a", "1Gi")], others);
         assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
         assert_eq!(finding.evidence, ["a has 2000m CPU and 424Mi free"]);
     }
 
     #[test]
-    fn a_pod_larger_than_any_node_is_named() {
+    fn pod_larger_than_any_node_is_named() {
         let objects = vec![deployment("small", 1, "1Mi"), deployment("big", 1, "3Gi")];
-        let finding = judged(objects, vec![node("a", "2Gi"), node("b", "2Gi")], vec![]);
+        let finding = checked(objects, vec![node("a", "2Gi"), node("b", "2Gi")], vec![]);
         assert_eq!(
             (finding.outcome, finding.message.as_str()),
             (
@@ -262,46 +263,46 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_only_in_sum_is_a_warning() {
+    fn pods_that_fit_only_in_sum_are_a_warning() {
         let objects = vec![deployment("web", 3, "700Mi")];
         let nodes = vec![node("a", "1200Mi"), node("b", "1200Mi")];
-        assert_eq!(judged(objects, nodes, vec![]).outcome, Outcome::Warning);
+        assert_eq!(checked(objects, nodes, vec![]).outcome, Outcome::Warning);
     }
 
     #[test]
-    fn nodes_that_take_no_pods_have_no_room() {
+    fn tainted_and_unready_nodes_have_no_room() {
         let mut tainted = node("a", "2Gi");
         tainted["spec"]["taints"] =
             json!([{ "key": "gpu", "value": "yes", "effect": "NoSchedule" }]);
         let mut object = deployment("web", 1, "1Mi");
-        let finding = judged(vec![object.clone()], vec![tainted.clone()], vec![]);
+        let finding = checked(vec![object.clone()], vec![tainted.clone()], vec![]);
         assert_eq!(finding.outcome, Outcome::Failed, "{finding:?}");
         object["spec"]["template"]["spec"]["tolerations"] =
             json!([{ "key": "gpu", "operator": "Exists" }]);
-        assert_eq!(judged(vec![object.clone()], vec![tainted], vec![]).outcome, Outcome::Passed);
+        assert_eq!(checked(vec![object.clone()], vec![tainted], vec![]).outcome, Outcome::Passed);
         let mut sick = node("b", "2Gi");
         sick["status"]["conditions"][0] =
             json!({ "type": "Ready", "status": "False", "message": "disk pressure" });
-        let finding = judged(vec![object], vec![sick], vec![]);
-        assert_eq!(finding.message, "no node takes pods: b is not ready: disk pressure");
+        let finding = checked(vec![object], vec![sick], vec![]);
+        assert_eq!(finding.message, "no node accepts pods: b is not ready: disk pressure");
     }
 
     #[test]
-    fn one_for_each_node_is_counted_so() {
+    fn daemon_set_counts_one_pod_for_each_node() {
         let mut object = deployment("agent", 9, "100Mi");
         object["kind"] = json!("DaemonSet");
-        let finding = judged(vec![object], vec![node("a", "1Gi"), node("b", "1Gi")], vec![]);
+        let finding = checked(vec![object], vec![node("a", "1Gi"), node("b", "1Gi")], vec![]);
         assert!(finding.message.starts_with("2 pods request 200m CPU and 200Mi;"), "{finding:?}");
     }
 
     #[test]
-    fn nothing_is_read_where_nothing_is_requested() {
+    fn cluster_is_not_read_without_requests() {
         let app = App { name: "shop".into(), namespace: "shop".into() };
         let rendered = Rendered { app, objects: vec![], images: vec![], target: json!({}) };
-        let finding = judge(&rendered, || panic!("no nodes"), || panic!("no pods"));
+        let finding = check(&rendered, || panic!("no nodes"), || panic!("no pods"));
         assert_eq!(finding.outcome, Outcome::NotJudged);
         let rendered = Rendered { objects: vec![deployment("a", 1, "1Mi")], ..rendered };
         let denied = || Err(Error::unavailable("x", "nodes is forbidden"));
-        assert_eq!(judge(&rendered, denied, || Ok(vec![])).message, "nodes is forbidden");
+        assert_eq!(check(&rendered, denied, || Ok(vec![])).message, "nodes is forbidden");
     }
 }

@@ -1,4 +1,4 @@
-//! What runs pods: how many, what each requests, and which of the pods that run are its own already.
+//! Objects that run pods: their number of pods, the requests of each, and which running pods belong to them.
 
 use serde_json::Value;
 use std::ops::Add;
@@ -7,35 +7,32 @@ use todohost_quantity as quantity;
 /// CPU and memory, in billionths of a core and of a byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amount {
-    /// Of a core.
     pub cpu: i128,
-    /// Of a byte.
     pub memory: i128,
 }
 
 impl Amount {
-    /// As `requests`, `limits` or `allocatable` state it; what is absent or malformed is nothing.
+    /// Reads `requests`, `limits` or `allocatable`. Missing and malformed quantities count as 0.
     pub fn of(stated: &Value) -> Self {
         let read = |name: &str| quantity::parse(&stated[name]).unwrap_or_default();
         Self { cpu: read("cpu"), memory: read("memory") }
     }
 
-    /// The larger of both, each for itself.
+    /// The larger CPU and the larger memory of both.
     fn max(self, other: Self) -> Self {
         Self { cpu: self.cpu.max(other.cpu), memory: self.memory.max(other.memory) }
     }
 
-    /// Whether there is as much of both.
+    /// Whether neither CPU nor memory exceeds `room`.
     pub fn fits(self, room: Self) -> bool {
         self.cpu <= room.cpu && self.memory <= room.memory
     }
 
-    /// What is left of it.
+    /// The difference; it can be negative.
     pub fn less(self, other: Self) -> Self {
         Self { cpu: self.cpu - other.cpu, memory: self.memory - other.memory }
     }
 
-    /// So many of it.
     pub fn times(self, count: i128) -> Self {
         Self { cpu: self.cpu * count, memory: self.memory * count }
     }
@@ -58,25 +55,25 @@ impl std::fmt::Display for Amount {
     }
 }
 
-/// What a pod keeps for itself on its node.
+/// The resources that the scheduler reserves for a pod, by the rules for init containers, sidecars and overhead.
 pub fn requests(pod: &Value) -> Amount {
     let list = |name: &str| pod[name].as_array().map(Vec::as_slice).unwrap_or_default();
     let (mut running, mut starting) = (Amount::default(), Amount::default());
     for container in list("initContainers") {
         if container["restartPolicy"] == "Always" {
-            // It starts before the others, and stays beside them.
-            running = running + of_container(container);
+            // A sidecar starts before the other containers and keeps running.
+            running = running + container_requests(container);
             starting = starting.max(running);
         } else {
-            starting = starting.max(running + of_container(container));
+            starting = starting.max(running + container_requests(container));
         }
     }
-    let running = list("containers").iter().map(of_container).fold(running, Amount::add);
+    let running = list("containers").iter().map(container_requests).fold(running, Amount::add);
     running.max(starting) + Amount::of(&pod["overhead"])
 }
 
-/// The API server takes a limit for the request where there is none.
-fn of_container(container: &Value) -> Amount {
+/// A container's requests. The API server uses the limit as request if no request is set.
+fn container_requests(container: &Value) -> Amount {
     let resources = &container["resources"];
     let mut stated = resources["limits"].as_object().cloned().unwrap_or_default();
     stated.extend(resources["requests"].as_object().cloned().unwrap_or_default());
@@ -88,15 +85,15 @@ pub struct Workload<'a> {
     /// E.g. `Deployment/web`.
     pub name: String,
     namespace: &'a str,
-    /// How many pods; `None` where it is one for each node.
+    /// Number of pods; `None` for one on each node.
     pub replicas: Option<u64>,
-    /// What its pods are.
+    /// Specification of its pods.
     pub pod: &'a Value,
     selector: &'a Value,
 }
 
 impl<'a> Workload<'a> {
-    /// `None` where an object runs no pods, or only at times.
+    /// `None` if the object runs no pods, or only temporarily like a `CronJob`.
     pub fn of(object: &'a Value, namespace: &'a str) -> Option<Self> {
         let kind = object["kind"].as_str()?;
         let spec = &object["spec"];
@@ -118,7 +115,7 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Whether a pod that runs is one that this will replace or keep.
+    /// Whether a running pod belongs to this workload, which then keeps or replaces it.
     pub fn owns(&self, pod: &Value) -> bool {
         let labels = &pod["metadata"]["labels"];
         pod["metadata"]["namespace"] == self.namespace
@@ -134,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_pod_requests_what_it_needs_at_its_most() {
+    fn pod_requests_are_the_maximum_of_starting_and_running() {
         let resources = |cpu: &str| json!({ "resources": { "requests": { "cpu": cpu } } });
         let mut sidecar = resources("100m");
         sidecar["restartPolicy"] = json!("Always");
@@ -148,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_pods_are_known_by_their_labels() {
+    fn own_pods_are_recognised_by_labels_and_namespace() {
         let object = json!({ "kind": "Deployment", "metadata": { "name": "web" }, "spec": {
             "selector": { "matchLabels": { "app": "web" } }, "template": { "spec": {} } } });
         let workload = Workload::of(&object, "shop").unwrap();
