@@ -80,7 +80,8 @@ fn database_on_loopback_is_reported_as_unreachable_for_pods() {
     let world = World::new();
     let finished = doctor_of(&world, server(welcome()), "sslmode=disable").run().expect_code(3);
     world.assert_no_leak(&finished);
-    let told = "reachable from here but not from the cluster: 127.0.0.1 is the pod itself there";
+    let told =
+        "reachable from here but not from the cluster: in a pod, 127.0.0.1 is the pod itself";
     assert!(finished.stderr.contains(told), "{}", finished.output());
     let tables = tables(&finished);
     assert_eq!(rows(&tables, "FAIL"), ["As pods see it"], "{}", finished.output());
@@ -99,9 +100,9 @@ fn each_database_problem_fails_its_own_row() {
     let cases: [(u16, &str, &str, &str); 5] = [
         (free, "", "Server answers", "nothing listens at"),
         (server(b"N".to_vec()), "sslmode=require", "Encryption", "offers no TLS"),
-        (server(b"S".to_vec()), "sslmode=verify-full", "Encryption", "no agreement on TLS"),
+        (server(b"S".to_vec()), "sslmode=verify-full", "Encryption", "the TLS handshake failed"),
         (server(wrong_password), "sslmode=disable", "User and password", "is wrong"),
-        (server(no_database), "sslmode=disable", "Database", "there is no database shop"),
+        (server(no_database), "sslmode=disable", "Database", "the database shop does not exist"),
     ];
     let world = World::new();
     for (port, parameters, row, reason) in cases {

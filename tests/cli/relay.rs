@@ -72,7 +72,7 @@ fn database_reachable_from_here_and_from_pods_passes() {
 fn database_reachable_only_from_here_fails_with_the_reason() {
     for (told, reason, help) in [
         ("refused", "nothing listens at 127.1:", "listen_addresses"),
-        ("unknown-host", "the name 127.1 has no address", "name service"),
+        ("unknown-host", "the name 127.1 has no address", "DNS"),
         ("failed No route to host", "cannot be reached from a pod", "NetworkPolicy"),
     ] {
         let world = world();
@@ -146,7 +146,7 @@ fn missing_permission_or_image_for_the_pod_is_reported() {
         let finished = doctor_of(&world, &here(server(welcome()))).run().expect_code(0);
         let told = tables(&finished);
         assert!(rows(&told, "NOT JUDGED").contains(&PODS), "{}", finished.output());
-        let told = format!("no pod was asked: {reason}");
+        let told = format!("not checked from a pod: {reason}");
         assert!(finished.stderr.contains(&told), "no {told}:\n{}", finished.output());
         assert_clean(&world, &finished);
     }

@@ -103,9 +103,9 @@ fn each_database_problem_fails_its_own_row() {
     let secure = "sslmode=require";
     for (changed, row, reason) in [
         (url.with(url.password(), CANARY), "User and password", "is wrong"),
-        (url.with(&database, "/no_such?"), "Database", "there is no database no_such"),
-        (url.with(secure, "sslmode=disable"), "Encryption", "lets nobody in without TLS"),
-        (url.with(secure, "sslmode=verify-full"), "Encryption", "no agreement on TLS"),
+        (url.with(&database, "/no_such?"), "Database", "the database no_such does not exist"),
+        (url.with(secure, "sslmode=disable"), "Encryption", "the server requires TLS"),
+        (url.with(secure, "sslmode=verify-full"), "Encryption", "the TLS handshake failed"),
     ] {
         let finished = doctor(&real, &changed).run().expect_code(3);
         assert_eq!(rows(&finished, "FAIL"), [row], "{}", finished.output());
@@ -208,7 +208,7 @@ fn database_is_tested_from_a_pod() {
     let wrong = inside.replacen(url.password(), CANARY, 1);
     let nowhere = url.at("no-such-host.invalid:5432");
     for (given, code, row, status, told) in [
-        (&url.0, 0, PODS, "PASS", "a pod is let in, too"),
+        (&url.0, 0, PODS, "PASS", "a pod can connect too"),
         (
             &only_here,
             3,
@@ -216,15 +216,15 @@ fn database_is_tested_from_a_pod() {
             "FAIL",
             "reachable from here but not from the cluster: nothing listens at 127.1:",
         ),
-        (&inside, 0, PODS, "PASS", "a pod is let in; this machine is not"),
+        (&inside, 0, PODS, "PASS", "a pod can connect; this machine cannot"),
         (
             &wrong,
             3,
             "User and password",
             "FAIL",
-            "the rows above are a pod's; this machine: the name database.",
+            "the rows above were checked from a pod; from this machine: the name database.",
         ),
-        (&nowhere, 3, "Server answers", "FAIL", "a pod comes as far as this machine"),
+        (&nowhere, 3, "Server answers", "FAIL", "a pod gets the same result as this machine"),
     ] {
         let (finished, seen) = watched(&real, doctor(&real, given));
         let finished = finished.expect_code(code);

@@ -1,64 +1,62 @@
-//! What a database URL says: where, who, which database, and how much the connection is to be trusted.
+//! The parts of a database URL: host, port, user, password, database and `sslmode`.
 
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use todohost_plugin::tcp::Trust;
 use url::Url;
 
-/// The port of a URL that names none.
+/// The port of a URL without one.
 const PORT: u16 = 5432;
-/// Shorter passwords are not looked for in texts: they would be found in every second one.
+
+/// Shorter passwords are not masked in texts: they would match ordinary words.
 const SHORTEST: usize = 4;
 
-/// How a connection is to be encrypted, as `sslmode` has it.
+/// The encryption that the URL asks for with `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Not at all.
+    /// No encryption.
     Disable,
-    /// Where the server can.
+    /// Encryption if the server offers it.
     Prefer,
-    /// Always.
+    /// Encryption, with this verification of the certificate.
     Require(Trust),
 }
 
 /// The parts of a URL.
 pub struct Address {
-    /// Name or address.
+    /// Name or IP address.
     pub host: String,
-    /// Port.
     pub port: u16,
-    /// Who logs in.
     pub user: String,
-    /// The database.
     pub database: String,
-    /// How it is encrypted.
     pub mode: Mode,
-    /// The certificate is judged by a file that only pods have.
+    /// The certificate is verified with a file (`sslrootcert`) that exists only in the app's pods.
     pub own_authority: bool,
     password: String,
     encoded_password: String,
 }
 
 impl Address {
-    /// Takes a URL apart.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// What is wrong with it, without any of its text.
+    /// The reason for which the URL cannot be used, without any part of the URL.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The parser's own words may quote the URL.
-        let url = Url::parse(text.trim()).map_err(|_| "it is no URL with one host".to_owned())?;
+        // The parser's error is dropped because it can quote the URL.
+        let url =
+            Url::parse(text.trim()).map_err(|_| "it is not a URL with a single host".to_owned())?;
         let scheme = url.scheme().split('+').next().unwrap_or_default();
         if !matches!(scheme, "postgresql" | "postgres") {
-            return Err("it is no URL of a PostgreSQL".to_owned());
+            return Err("it is not a postgresql:// URL".to_owned());
         }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         if host.is_empty() || host.contains('%') {
-            return Err("it names no host".to_owned());
+            return Err("it has no host name".to_owned());
         }
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let user = decoded(url.username());
         if user.is_empty() {
-            return Err("it names no user".to_owned());
+            return Err("it has no user".to_owned());
         }
         let encoded_password = url.password().unwrap_or_default().to_owned();
         let database = decoded(url.path().trim_start_matches('/'));
@@ -66,18 +64,18 @@ impl Address {
             let mut pairs = url.query_pairs();
             pairs.find(|(name, _)| names.contains(&name.as_ref())).map(|(_, value)| value)
         };
-        // The second name is that of asynchronous drivers.
+        // Asynchronous drivers call the parameter `ssl`.
         let stated = parameter(&["sslmode", "ssl"]);
         let authority = parameter(&["sslrootcert"]);
         let own_authority = authority.is_some_and(|file| !file.is_empty() && file != "system");
-        let judged = |trust| Mode::Require(if own_authority { Trust::EncryptOnly } else { trust });
+        let verify = |trust| Mode::Require(if own_authority { Trust::EncryptOnly } else { trust });
         let mode = match stated.as_deref() {
             None | Some("prefer" | "allow" | "") => Mode::Prefer,
             Some("disable" | "false") => Mode::Disable,
             Some("require" | "true") => Mode::Require(Trust::EncryptOnly),
-            Some("verify-ca") => judged(Trust::VerifyChain),
-            Some("verify-full") => judged(Trust::VerifyFull),
-            Some(_) => return Err("its sslmode is none that PostgreSQL knows".to_owned()),
+            Some("verify-ca") => verify(Trust::VerifyChain),
+            Some("verify-full") => verify(Trust::VerifyFull),
+            Some(_) => return Err("its sslmode is unknown to PostgreSQL".to_owned()),
         };
         Ok(Self {
             host,
@@ -91,36 +89,36 @@ impl Address {
         })
     }
 
-    /// For the log-in alone.
+    /// The password, only for the login.
     pub fn password(&self) -> &[u8] {
         self.password.as_bytes()
     }
 
-    /// A text of the server or of the network, without the password.
+    /// Masks the password in a text of the server or the network.
     pub fn hide(&self, text: &str) -> String {
         let forms = [&self.password, &self.encoded_password];
         let long = forms.into_iter().filter(|form| form.len() >= SHORTEST);
         long.fold(text.to_owned(), |text, form| text.replace(form.as_str(), "[password]"))
     }
 
-    /// Whether a pod would find itself under this name.
+    /// Whether the host is the machine itself, which in a pod is the pod.
     pub fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
-        let leads_back = |it: std::net::IpAddr| it.is_loopback() || it.is_unspecified();
+        let is_own = |it: std::net::IpAddr| it.is_loopback() || it.is_unspecified();
         self.host == "localhost"
             || self.host.ends_with(".localhost")
-            || address.is_ok_and(|address| leads_back(address.to_canonical()))
+            || address.is_ok_and(|address| is_own(address.to_canonical()))
     }
 
-    /// Whether the name may be one that only pods can look up.
-    pub fn may_be_the_clusters(&self) -> bool {
+    /// Whether the name may be one that only pods can resolve.
+    pub fn may_be_cluster_name(&self) -> bool {
         let last = self.host.rsplit('.').next().unwrap_or_default();
         let is_name = self.host.parse::<std::net::IpAddr>().is_err() && !self.is_loopback();
         is_name && (last == self.host || matches!(last, "svc" | "local" | "internal"))
     }
 }
 
-/// `db.example:5432`, and nothing that is secret.
+/// `db.example:5432`, without any secret.
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}", self.host, self.port)
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_are_decoded() {
+    fn parts_of_the_url_are_decoded() {
         let address = read("postgresql+asyncpg://to%20do:p%40ss@db.example/shop?sslmode=require");
         assert_eq!((address.host.as_str(), address.port), ("db.example", 5432));
         assert_eq!((address.user.as_str(), address.database.as_str()), ("to do", "shop"));
@@ -148,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_those_of_the_servers_own_clients() {
+    fn ssl_modes_match_those_of_libpq() {
         let mode = |parameters: &str| read(&format!("postgres://a@b/c?{parameters}")).mode;
         assert_eq!(mode("sslmode=disable"), Mode::Disable);
         assert_eq!(mode("ssl=require"), Mode::Require(Trust::EncryptOnly));
         assert_eq!(mode("sslmode=verify-ca"), Mode::Require(Trust::VerifyChain));
         assert_eq!(mode("sslmode=verify-full"), Mode::Require(Trust::VerifyFull));
-        // The file is the pod's: here nobody can judge by it.
+        // The file exists only in the app's pods, so the certificate cannot be verified here.
         let with_file = mode("sslmode=verify-full&sslrootcert=/etc/ca.pem");
         assert_eq!(with_file, Mode::Require(Trust::EncryptOnly));
         assert_eq!(
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_url() {
+    fn parse_errors_do_not_contain_the_url() {
         for text in [
             "canary",
             "mysql://a:canary@b/c",
@@ -179,24 +177,24 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_hidden_in_both_its_forms() {
+    fn password_is_masked_decoded_and_encoded() {
         let address = read("postgres://a:p%40ss-word@b/c");
         assert_eq!(address.hide("p@ss-word or p%40ss-word"), "[password] or [password]");
     }
 
     #[test]
-    fn names_that_mean_something_else_to_a_pod_are_known() {
+    fn loopback_and_cluster_names_are_recognised() {
         let at = |host: &str| read(&format!("postgres://a@{host}/c"));
         for host in
             ["localhost", "db.localhost", "127.0.0.2", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"]
         {
-            assert!(at(host).is_loopback() && !at(host).may_be_the_clusters(), "{host}");
+            assert!(at(host).is_loopback() && !at(host).may_be_cluster_name(), "{host}");
         }
         for host in
             ["postgres", "postgres.shop.svc", "a.b.svc.cluster.local", "host.docker.internal"]
         {
-            assert!(at(host).may_be_the_clusters(), "{host}");
+            assert!(at(host).may_be_cluster_name(), "{host}");
         }
-        assert!(!at("db.example").may_be_the_clusters() && !at("db.example").is_loopback());
+        assert!(!at("db.example").may_be_cluster_name() && !at("db.example").is_loopback());
     }
 }

@@ -1,36 +1,37 @@
-//! The check `database`: whether the PostgreSQL that a secret URL names lets the app in.
+//! The check `database`: whether the app can connect to the PostgreSQL database of a secret URL.
 //!
-//! It goes the way of a client up to the first moment at which a query could be sent: name, port, TLS, user and
-//! password, database; each is a row, and the first that fails says why. It goes there twice, from this machine and from
-//! a pod: what pods see is what the app will see. No query is sent, and nothing is written. No finding holds the URL or
-//! its password.
+//! It connects like a client, up to the point at which a query could be sent: server, TLS, login, database. Each is a
+//! row, and the first failing row has the reason. It connects twice, from this machine and from a pod, since the app
+//! will connect from a pod. No query is sent, and nothing is written. Findings contain neither the URL nor its password.
 
 mod address;
-mod conversation;
-mod pods;
+mod client;
+mod from_pod;
 mod rows;
 
 use crate::address::Address;
-use crate::conversation::Network;
+use crate::client::Network;
 use serde::Deserialize;
 use std::time::Duration;
 use todohost_plugin::check::{CheckSpec, Phase};
 use todohost_plugin::subject::Subject;
 use todohost_plugin::tcp::{Connection, Trust};
 use todohost_plugin::{Check, Finding, Result};
-// The nonces of a log-in come from the host.
+// Installs the host as the source of random numbers, which the login needs for its nonces.
 use todohost_randomness as _;
 
-/// Longest wait for an answer.
+/// Time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The same from a pod, whose name service may ask others first.
+
+/// Time limit for a connection from a pod: the cluster's DNS may ask other servers first.
 const PODS_PATIENCE: Duration = Duration::from_secs(10);
-/// Most bytes that are read at once.
+
+/// Size limit of one read, in bytes.
 const MOST: u32 = 16 * 1024;
 
 struct Database;
 
-/// What a project may set.
+/// The options in todohost.toml.
 #[derive(Deserialize)]
 #[serde(default)]
 struct Options {
@@ -47,7 +48,8 @@ impl Check for Database {
     type Options = Options;
 
     fn checks() -> Vec<CheckSpec> {
-        let spec = CheckSpec::new("connection", "The database lets the app in", [Phase::Values]);
+        let title = "The app can connect to the database";
+        let spec = CheckSpec::new("connection", title, [Phase::Values]);
         let spec = spec.timeout(Duration::from_mins(2));
         vec![rows::ROWS.into_iter().fold(spec, |spec, (code, title)| spec.row(code, title))]
     }
@@ -61,10 +63,10 @@ impl Check for Database {
         };
         Ok(match Address::parse(url) {
             Ok(address) => {
-                let here = conversation::visit(&Machine, &address);
-                // There it would be the pod itself, and no pod need be asked for that.
+                let here = client::try_connect(&Machine, &address);
+                // In a pod, a loopback address is the pod itself, so a connection from there shows nothing.
                 let pods =
-                    (!address.is_loopback()).then(|| conversation::visit(&Cluster, &address));
+                    (!address.is_loopback()).then(|| client::try_connect(&Cluster, &address));
                 rows::of(&address, &here, pods.as_ref())
             }
             Err(reason) => vec![rows::no_address(&options.secret, &reason)],
@@ -74,7 +76,7 @@ impl Check for Database {
 
 todohost_plugin::export!(Database: check);
 
-/// The connections that the host opens for this component.
+/// Connections that the host opens from this machine.
 struct Machine;
 
 impl Network for Machine {
@@ -86,7 +88,7 @@ impl Network for Machine {
     }
 }
 
-/// Those that a pod of the host's opens.
+/// Connections that the host opens through a pod.
 struct Cluster;
 
 impl Network for Cluster {
@@ -98,7 +100,7 @@ impl Network for Cluster {
     }
 }
 
-impl conversation::Wire for Connection {
+impl client::Wire for Connection {
     fn start_tls(&self, server_name: &str, trust: Trust) -> Result<()> {
         self.start_tls(server_name, trust, None)
     }
