@@ -94,7 +94,7 @@ fn diff_lists_drift_and_objects_that_leave_the_release() {
     for text in [
         "-    app: other\n+    app: shop-web",
         "v1 ConfigMap/extra would be deleted\n",
-        "v1 PersistentVolumeClaim/disk stays: no longer wanted",
+        "v1 PersistentVolumeClaim/disk stays: no longer part of the release",
     ] {
         assert!(finished.stdout.contains(text), "no {text} in:\n{}", finished.output());
     }

@@ -1,21 +1,21 @@
-//! Is what is wanted already so? Every wanted leaf is looked up in the live object, in the form that the API server
-//! gives to it.
+//! Checks whether a live object already has all desired fields. Every desired value is compared in the form in which
+//! the API server stores it.
 //!
-//! A wrong "no" costs one needless apply. A wrong "yes" leaves the cluster other than wanted, so what is in doubt
-//! differs.
+//! A wrong "no" costs one unnecessary apply. A wrong "yes" would leave the cluster in another state than desired, so
+//! values count as different in case of doubt.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use todohost_quantity as quantity;
 
-/// Whether the live object has everything that is wanted. `built_in` says that the API server leaves out zero
-/// values, as it does for its own kinds.
+/// Whether the live object has all desired fields. `built_in` is set for Kubernetes' own kinds, for which the API server
+/// does not store zero values.
 pub fn has_all(wanted: &Value, live: &Value, built_in: bool) -> bool {
     let comparison = Comparison { built_in };
     let (Some(wanted), Some(live)) = (wanted.as_object(), live.as_object()) else { return false };
     wanted.iter().all(|(key, value)| match key.as_str() {
-        // Written by the cluster, never by an apply.
+        // Only controllers write the status.
         "status" => true,
         "stringData" => comparison.string_data(value, live.get("data")),
         _ => comparison.field(key, "", value, live.get(key)),
@@ -34,7 +34,7 @@ impl Comparison {
         }
     }
 
-    /// Whether the API server would not store this at all.
+    /// Whether the API server does not store this value.
     fn is_left_out(&self, wanted: &Value) -> bool {
         match wanted {
             Value::Null => true,
@@ -54,7 +54,7 @@ impl Comparison {
                 wanted.iter().all(|(name, value)| self.field(name, key, value, live.get(name)))
             }
             (Value::Array(wanted), Value::Array(live)) => self.list(key, parent, wanted, live),
-            // Generated manifests say `creationTimestamp: null`; only the cluster writes it.
+            // Generated manifests contain `creationTimestamp: null`. Only the API server sets it.
             (Value::Null, _) => key == "creationTimestamp",
             _ if wanted == live => true,
             (Value::Number(wanted), Value::Number(live)) => wanted.as_f64() == live.as_f64(),
@@ -87,7 +87,7 @@ impl Comparison {
             && pairs.into_iter().all(|(wanted, live)| self.value(key, parent, wanted, live))
     }
 
-    /// `stringData` is stored as `data`: in base64, or as the opaque token that stands for a value.
+    /// Compares `stringData`, which is stored as `data`: base64, or the opaque token that replaces a secret value.
     fn string_data(&self, wanted: &Value, live: Option<&Value>) -> bool {
         let Some(wanted) = wanted.as_object() else { return wanted.is_null() };
         let nothing = Map::new();
@@ -103,7 +103,7 @@ impl Comparison {
     }
 }
 
-/// A field that tells the items of a list apart, with the value it has when left out.
+/// A field that identifies the items of a list, with its default value.
 struct MergeKey {
     name: &'static str,
     default: Option<&'static str>,
@@ -118,7 +118,7 @@ impl MergeKey {
     }
 }
 
-/// The keys of Kubernetes' associative lists; `None` for lists that are replaced as a whole.
+/// The keys of Kubernetes' associative lists; `None` for atomic lists.
 fn merge_keys(key: &str, parent: &str, wanted: &[Value]) -> Option<Vec<MergeKey>> {
     const PROTOCOL: MergeKey = MergeKey { name: "protocol", default: Some("TCP") };
     let by = |name| vec![MergeKey { name, default: None }];
@@ -143,7 +143,7 @@ fn merge_keys(key: &str, parent: &str, wanted: &[Value]) -> Option<Vec<MergeKey>
         "ports" => vec![MergeKey { name: "containerPort", default: None }, PROTOCOL],
         _ => return None,
     };
-    // A list whose items lack the key (a NetworkPolicy's ports, for one) is not that list.
+    // If the items lack the key, it is another list of the same name, for example that of a NetworkPolicy.
     let complete = wanted.iter().all(|item| keys.iter().all(|key| key.of(item).is_some()));
     complete.then_some(keys)
 }
@@ -163,7 +163,7 @@ fn is_quantity(key: &str, parent: &str) -> bool {
         "podFixed",
     ];
     const KEYS: [&str; 4] = ["sizeLimit", "divisor", "averageValue", "value"];
-    // An environment variable's value is text: only a metric's target is an amount.
+    // The `value` of an environment variable is a text; only that of a metric's target is a quantity.
     PARENTS.contains(&parent) || (KEYS.contains(&key) && (key != "value" || parent == "target"))
 }
 
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_server_adds_and_rewrites_is_no_difference() {
+    fn defaults_and_normalised_values_are_not_differences() {
         let (mut wanted, live) = deployment();
         assert!(has_all(&wanted, &live, true));
         wanted["status"] = json!({"replicas": 7});
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_leaf_is_a_difference() {
+    fn changed_value_is_a_difference() {
         for (pointer, value) in [
             ("/spec/replicas", json!(2)),
             ("/metadata/labels/app", json!("other")),
@@ -245,13 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_variable_is_text_and_no_amount() {
+    fn environment_variables_are_compared_as_text() {
         let wanted = json!({"env": [{"name": "A", "value": "1"}]});
         assert!(!has_all(&wanted, &json!({"env": [{"name": "A", "value": "1000m"}]}), true));
     }
 
     #[test]
-    fn service_ports_are_told_apart_by_port_and_protocol() {
+    fn service_ports_are_identified_by_port_and_protocol() {
         let wanted = json!({"spec": {"ports": [{"port": 53, "protocol": "UDP", "targetPort": "53"}, {"port": 53}]}});
         let live = json!({"spec": {"ports": [
             {"port": 53, "protocol": "TCP", "targetPort": 53, "nodePort": 30001},
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_without_keys_are_compared_as_a_whole() {
+    fn atomic_lists_are_compared_item_by_item() {
         let wanted =
             json!({"spec": {"rules": [{"host": "a", "http": {"paths": [{"path": "/"}]}}]}});
         let live = json!({"spec": {"rules": [{"host": "a", "http": {"paths": [{"path": "/", "pathType": "Prefix"}]}}]}});
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn custom_resources_keep_their_zero_values() {
+    fn zero_values_of_custom_resources_are_compared() {
         let wanted = json!({"spec": {"paused": false}});
         assert!(has_all(&wanted, &json!({"spec": {}}), true));
         assert!(!has_all(&wanted, &json!({"spec": {}}), false));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_compared_as_the_tokens_they_are() {
+    fn secrets_are_compared_by_their_tokens() {
         let live = json!({"data": {"a": "dG9rZW4=", "b": "tokenb"}});
         assert!(has_all(&json!({"stringData": {"a": "token", "b": "tokenb"}}), &live, true));
         assert!(has_all(&json!({"data": {"b": "tokenb"}}), &live, true));

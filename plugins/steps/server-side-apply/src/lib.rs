@@ -1,10 +1,11 @@
-//! The step `apply`: what is applied, kept and deleted, in which waves. A pure function, without any capability.
+//! The step `apply`: plans the objects to apply, keep and delete, in waves. A pure function without any capability.
 
 mod compare;
+mod dependencies;
 mod object;
 mod order;
 mod plan;
-mod sequence;
+mod prune;
 
 use todohost_plugin::apply::{Request, Wave};
 use todohost_plugin::{Apply, NoOptions, Result, log};

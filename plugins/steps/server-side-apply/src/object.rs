@@ -1,34 +1,30 @@
-//! Objects as the plan sees them: what they are, and where.
+//! Objects of a release and their identities.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
 use todohost_plugin::{Error, ObjectRef, Result};
 
-/// Who an object is. Versions of an API name the same object, so only its group counts.
+/// Identifies an object. All versions of an API group have the same objects, so the version is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
-    /// The API group; empty for the core one.
+    /// The API group; empty for the core group.
     pub group: String,
-    /// The kind.
     pub kind: String,
-    /// Its namespace, the release's where it names none (which is harmless for objects without one).
+    /// Its namespace, or that of the release if the manifest sets none. For cluster-scoped objects it has no effect.
     pub namespace: String,
-    /// Its name.
     pub name: String,
 }
 
-/// Names the groups that an object waits for (Helm's HIP-0025). No API server takes a key with two slashes, so that it
-/// is no part of the document.
+/// Annotation with the groups that an object waits for (Helm's HIP-0025). It is removed from the document, since the API
+/// server rejects keys with two slashes.
 pub const DEPENDS_ON_GROUPS: &str = "helm.sh/depends-on/resource-groups";
 
 /// An object with its identity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// Who it is.
     pub identity: Identity,
-    /// The document.
     pub document: Value,
-    /// The groups that it waits for.
+    /// The value of [`DEPENDS_ON_GROUPS`].
     pub depends_on_groups: Option<String>,
 }
 
@@ -39,14 +35,14 @@ impl Object {
             || reference.kind.is_empty()
             || reference.name.is_empty()
         {
-            let what = match (reference.kind.as_str(), reference.name.as_str()) {
+            let message = match (reference.kind.as_str(), reference.name.as_str()) {
                 ("", "") => "a manifest has no kind and no name".to_owned(),
                 ("", name) => format!("the manifest {name} has no kind"),
                 (kind, "") => format!("a manifest of kind {kind} has no metadata.name"),
                 (kind, name) => format!("{kind}/{name} has no apiVersion"),
             };
-            return Err(Error::invalid_input("server-side-apply.not-an-object", what).help(
-                "correct the template that makes it; generateName cannot be deployed twice",
+            return Err(Error::invalid_input("server-side-apply.not-an-object", message).help(
+                "correct the template; set metadata.name, since generateName is not supported",
             ));
         }
         let group =
@@ -61,7 +57,7 @@ impl Object {
         let annotations = annotations.and_then(Value::as_object_mut);
         let groups =
             annotations.and_then(|annotations| annotations.shift_remove(DEPENDS_ON_GROUPS));
-        // Charts write it as a list, too, which no other annotation may be.
+        // Some charts write a list, which other annotations cannot be.
         let depends_on_groups = groups.map(|groups| match groups {
             Value::String(text) => text,
             list => list.to_string(),
@@ -69,17 +65,17 @@ impl Object {
         Ok(Self { identity, document, depends_on_groups })
     }
 
-    /// Its reference, as the document says it.
+    /// Its reference, with the fields of the document.
     pub fn reference(&self) -> ObjectRef {
         ObjectRef::of(&self.document)
     }
 
-    /// An annotation.
+    /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.document["metadata"]["annotations"][key].as_str()
     }
 
-    /// All annotations that are texts.
+    /// All annotations with a text as value.
     pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
         let annotations = self.document["metadata"]["annotations"].as_object();
         annotations
@@ -94,16 +90,16 @@ impl Object {
         api_version.rsplit_once('/').map_or(api_version, |(_, version)| version)
     }
 
-    /// `Kind/name`, for people.
+    /// `Kind/name`, for messages.
     pub fn title(&self) -> String {
         format!("{}/{}", self.identity.kind, self.identity.name)
     }
 }
 
-/// Reads documents; lists count as their items. The order of the result is that of the identities.
+/// Parses documents and sorts them by identity. A list is replaced by its items.
 ///
 /// # Errors
-/// When a document is no object, or two are the same one.
+/// If a document is not an object, or two have the same identity.
 pub fn read(texts: &[String], namespace: &str) -> Result<BTreeMap<Identity, Object>> {
     let mut objects = BTreeMap::new();
     for text in texts {
@@ -113,9 +109,9 @@ pub fn read(texts: &[String], namespace: &str) -> Result<BTreeMap<Identity, Obje
             if objects.insert(object.identity.clone(), object).is_some() {
                 return Err(Error::invalid_input(
                     "server-side-apply.duplicate",
-                    format!("{title} is there twice in the rendered manifests"),
+                    format!("the chart renders {title} twice"),
                 )
-                .help("give one of them another name, or take one of them out of the templates"));
+                .help("rename one of them, or remove one from the templates"));
             }
         }
     }
@@ -145,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_of_a_group_and_a_left_out_namespace_are_the_same_object() {
+    fn version_and_default_namespace_do_not_change_the_identity() {
         let one = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}});
         let two = json!({"apiVersion": "apps/v1beta1", "kind": "Deployment",
             "metadata": {"name": "a", "namespace": "shop"}});
@@ -155,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_count_as_their_items() {
+    fn lists_are_replaced_by_their_items() {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}},
             {"apiVersion": "v1", "kind": "ConfigMapList", "items": [
@@ -168,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_said() {
+    fn document_that_is_not_an_object_is_an_error() {
         let nameless =
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "a-"}});
         let error = read(&texts(&[nameless]), "x").unwrap_err();

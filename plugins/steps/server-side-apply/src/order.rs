@@ -1,34 +1,34 @@
-//! Which kinds go first: what others need, before those who need it.
+//! The order of kinds: objects that others need are applied before them.
 
 use crate::object::Identity;
 
-/// A wave of the plan, in their order.
+/// A stage of the plan. Stages are applied in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Namespaces and definitions: nothing else can be made before they are there.
+    /// Namespaces and definitions, which must exist before all other objects.
     Foundations,
-    /// What workloads refer to when they start.
-    Supplies,
-    /// What runs.
+    /// Objects that workloads use when they start.
+    Configuration,
+    /// Objects that run pods.
     Workloads,
-    /// What refers to workloads, and every kind that is not known.
-    Rest,
+    /// Objects that refer to workloads, and all custom resources.
+    Others,
 }
 
 impl Stage {
-    /// Its name for people.
+    /// The title of its wave.
     pub fn title(self) -> &'static str {
         match self {
             Self::Foundations => "namespaces and definitions",
-            Self::Supplies => "configuration and services",
+            Self::Configuration => "configuration and services",
             Self::Workloads => "workloads",
-            Self::Rest => "everything else",
+            Self::Others => "everything else",
         }
     }
 }
 
 const FOUNDATIONS: [&str; 2] = ["Namespace", "CustomResourceDefinition"];
-const SUPPLIES: [&str; 23] = [
+const CONFIGURATION: [&str; 23] = [
     "PriorityClass",
     "RuntimeClass",
     "StorageClass",
@@ -64,34 +64,34 @@ const WORKLOADS: [&str; 8] = [
     "CronJob",
 ];
 
-/// The stage of an object and its place in it. A kind of somebody else's group that borrows a known name is not
-/// that kind.
-pub fn place(identity: &Identity) -> (Stage, usize) {
+/// The stage of an object and its position in the stage. Kinds of custom groups with a built-in name are custom
+/// resources.
+pub fn position(identity: &Identity) -> (Stage, usize) {
     let rank = |kinds: &[&str]| kinds.iter().position(|kind| *kind == identity.kind);
     if !is_built_in(&identity.group) {
-        return (Stage::Rest, 0);
+        return (Stage::Others, 0);
     }
     if let Some(rank) = rank(&FOUNDATIONS) {
         (Stage::Foundations, rank)
-    } else if let Some(rank) = rank(&SUPPLIES) {
-        (Stage::Supplies, rank)
+    } else if let Some(rank) = rank(&CONFIGURATION) {
+        (Stage::Configuration, rank)
     } else if let Some(rank) = rank(&WORKLOADS) {
         (Stage::Workloads, rank)
     } else {
-        (Stage::Rest, 0)
+        (Stage::Others, 0)
     }
 }
 
-/// Kubernetes' own groups: without a dot, or below `k8s.io`.
+/// Whether a group is one of Kubernetes' own: without a dot, or below `k8s.io`.
 pub fn is_built_in(group: &str) -> bool {
     !group.contains('.') || group.ends_with(".k8s.io")
 }
 
-/// Kinds whose deletion takes away what cannot be made again.
+/// Whether the deletion of an object would destroy data that a deploy cannot create again.
 pub fn is_never_pruned(identity: &Identity) -> bool {
-    const PRECIOUS: [&str; 4] =
+    const KEPT: [&str; 4] =
         ["Namespace", "PersistentVolume", "PersistentVolumeClaim", "CustomResourceDefinition"];
-    is_built_in(&identity.group) && PRECIOUS.contains(&identity.kind.as_str())
+    is_built_in(&identity.group) && KEPT.contains(&identity.kind.as_str())
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_goes_first() {
+    fn kinds_that_others_need_come_first() {
         let kinds = [
             ("", "Namespace"),
             ("apiextensions.k8s.io", "CustomResourceDefinition"),
@@ -116,14 +116,14 @@ mod tests {
             ("batch", "Job"),
             ("networking.k8s.io", "Ingress"),
         ];
-        let places: Vec<_> =
-            kinds.iter().map(|(group, kind)| place(&identity(group, kind))).collect();
-        assert!(places.is_sorted(), "{places:?}");
-        assert_eq!(place(&identity("example.com", "Secret")).0, Stage::Rest);
+        let positions: Vec<_> =
+            kinds.iter().map(|(group, kind)| position(&identity(group, kind))).collect();
+        assert!(positions.is_sorted(), "{positions:?}");
+        assert_eq!(position(&identity("example.com", "Secret")).0, Stage::Others);
     }
 
     #[test]
-    fn only_kubernetes_own_kinds_are_precious() {
+    fn only_built_in_kinds_with_data_are_never_pruned() {
         assert!(is_never_pruned(&identity("", "PersistentVolumeClaim")));
         assert!(!is_never_pruned(&identity("example.com", "Namespace")));
         assert!(!is_never_pruned(&identity("", "ConfigMap")));

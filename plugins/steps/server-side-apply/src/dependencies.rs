@@ -1,8 +1,8 @@
-//! What waits for what, as annotations say it: weights, dependencies on objects, groups of objects.
+//! Dependencies between objects by annotations: weights, dependencies on objects, groups of objects.
 //!
-//! The annotations are those that charts have today: werf's (`werf.io/weight`, `werf.io/deploy-dependency-NAME` and
-//! the older `NAME.dependency.werf.io`; `NAME.external-dependency.werf.io/resource` for what others make), and Helm's
-//! HIP-0025 (`helm.sh/resource-group`, `helm.sh/depends-on/resource-groups`).
+//! Existing charts use werf's annotations (`werf.io/weight`, `werf.io/deploy-dependency-NAME`, the older
+//! `NAME.dependency.werf.io`, and `NAME.external-dependency.werf.io/resource` for objects outside the release), and those
+//! of Helm's HIP-0025 (`helm.sh/resource-group`, `helm.sh/depends-on/resource-groups`).
 
 use crate::object::{Identity, Object};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,61 +15,60 @@ const EXTERNAL: &str = ".external-dependency.werf.io/resource";
 const EXTERNAL_NAMESPACE: &str = ".external-dependency.werf.io/namespace";
 const GROUP: &str = "helm.sh/resource-group";
 
-/// Which objects have to be there, or ready, before another one is applied.
+/// For each object, the objects that must be applied or ready before it.
 pub type Needs = BTreeMap<Identity, BTreeMap<Identity, State>>;
 
-/// How far something that is waited for must be.
+/// The required state of a needed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// It is applied.
+    /// Applied.
     Present,
-    /// It is ready, too.
+    /// Applied and ready.
     Ready,
 }
 
-/// The annotations of all objects, read.
+/// The parsed annotations of all objects.
 #[derive(Debug, Default)]
-pub struct Sequence {
+pub struct Dependencies {
     /// Weights other than 0.
     pub weights: BTreeMap<Identity, i64>,
-    /// What waits for what.
     pub needs: Needs,
-    /// What objects wait for that is no part of the release, by the names that people call kinds by.
-    pub outside: BTreeMap<Identity, Vec<ObjectRef>>,
-    /// What an annotation asks for and nobody can give, for people.
+    /// Needed objects that are not part of the release. Their kind can be a plural or short name.
+    pub external: BTreeMap<Identity, Vec<ObjectRef>>,
+    /// Annotations without effect, as messages.
     pub warnings: Vec<String>,
 }
 
-/// Reads the annotations; what is outside is in `namespace` where they name none.
+/// Parses the annotations. `namespace` is the default for external objects.
 ///
 /// # Errors
-/// Where one of them cannot be understood.
-pub fn read(objects: &BTreeMap<Identity, Object>, namespace: &str) -> Result<Sequence> {
-    let mut sequence = Sequence::default();
+/// If an annotation is malformed.
+pub fn read(objects: &BTreeMap<Identity, Object>, namespace: &str) -> Result<Dependencies> {
+    let mut dependencies = Dependencies::default();
     for (identity, object) in objects {
         if let Some(text) = object.annotation(WEIGHT) {
             let weight = text.trim().parse().map_err(|_| malformed(object, WEIGHT, "10 or -10"))?;
-            sequence.weights.insert(identity.clone(), weight);
+            dependencies.weights.insert(identity.clone(), weight);
         }
         let mut needs = BTreeMap::new();
         for (key, value) in object.annotations() {
             if let Some(name) = key.strip_suffix(EXTERNAL) {
-                let place = object.annotation(&format!("{name}{EXTERNAL_NAMESPACE}"));
-                let outside = external(value, place.unwrap_or(namespace))
+                let own_namespace = object.annotation(&format!("{name}{EXTERNAL_NAMESPACE}"));
+                let external = external(value, own_namespace.unwrap_or(namespace))
                     .ok_or_else(|| malformed(object, key, "deployments.v1.apps/queue"))?;
-                sequence.outside.entry(identity.clone()).or_default().push(outside);
+                dependencies.external.entry(identity.clone()).or_default().push(external);
                 continue;
             }
-            let Some(wanted) = wanted(object, key, value)? else { continue };
+            let Some(selector) = selector(object, key, value)? else { continue };
             let mut found = objects
                 .iter()
-                .filter(|(other, object)| *other != identity && wanted.names(other, object))
-                .map(|(other, _)| (other.clone(), wanted.state))
+                .filter(|(other, object)| *other != identity && selector.matches(other, object))
+                .map(|(other, _)| (other.clone(), selector.state))
                 .peekable();
             if found.peek().is_none() {
                 let title = object.title();
-                sequence.warnings.push(format!(
-                    "{title} waits for nothing by {key}: no other object of the release is {value}"
+                dependencies.warnings.push(format!(
+                    "{title}: the annotation {key} has no effect: no other object of the release matches {value}"
                 ));
             }
             for (other, state) in found {
@@ -83,27 +82,27 @@ pub fn read(objects: &BTreeMap<Identity, Object>, namespace: &str) -> Result<Seq
                 objects.values().filter(in_group).map(|object| object.identity.clone()).collect();
             if members.is_empty() {
                 let title = object.title();
-                sequence
+                dependencies
                     .warnings
-                    .push(format!("{title} waits for the group {group}, which is empty"));
+                    .push(format!("{title} waits for the group {group}, which has no members"));
             }
             needs.extend(members.into_iter().map(|member| (member, State::Ready)));
         }
         if !needs.is_empty() {
-            sequence.needs.insert(identity.clone(), needs);
+            dependencies.needs.insert(identity.clone(), needs);
         }
     }
-    Ok(sequence)
+    Ok(dependencies)
 }
 
-/// What an annotation waits for: objects of the release with these properties.
-struct Wanted {
+/// Selects the needed objects of the release by their properties.
+struct Selector {
     properties: BTreeMap<&'static str, String>,
     state: State,
 }
 
-impl Wanted {
-    fn names(&self, identity: &Identity, object: &Object) -> bool {
+impl Selector {
+    fn matches(&self, identity: &Identity, object: &Object) -> bool {
         self.properties.iter().all(|(property, value)| match *property {
             "name" => identity.name == *value,
             "namespace" => identity.namespace == *value,
@@ -114,7 +113,7 @@ impl Wanted {
     }
 }
 
-fn wanted(object: &Object, key: &str, value: &str) -> Result<Option<Wanted>> {
+fn selector(object: &Object, key: &str, value: &str) -> Result<Option<Selector>> {
     if key.starts_with(DEPENDENCY) {
         return properties(value)
             .map(Some)
@@ -138,11 +137,11 @@ fn wanted(object: &Object, key: &str, value: &str) -> Result<Option<Wanted>> {
         ("name", name.to_owned()),
     ]);
     properties.extend(namespace.map(|namespace| ("namespace", namespace.to_owned())));
-    Ok(Some(Wanted { properties, state: State::Present }))
+    Ok(Some(Selector { properties, state: State::Present }))
 }
 
-/// `state=ready,kind=StatefulSet,name=postgres`
-fn properties(text: &str) -> Option<Wanted> {
+/// Parses `state=ready,kind=StatefulSet,name=postgres`.
+fn properties(text: &str) -> Option<Selector> {
     const KNOWN: [&str; 5] = ["name", "namespace", "kind", "group", "version"];
     let mut properties = BTreeMap::new();
     let mut state = State::Present;
@@ -157,10 +156,10 @@ fn properties(text: &str) -> Option<Wanted> {
             }
         }
     }
-    (!properties.is_empty()).then_some(Wanted { properties, state })
+    (!properties.is_empty()).then_some(Selector { properties, state })
 }
 
-/// `secret/keys`, `deployments.v1.apps/queue`: a resource by any of its names, with version and group where it is no
+/// Parses `secret/keys` or `deployments.v1.apps/queue`: any name of a resource, with version and group if it is not a
 /// built-in one, and the object's name.
 fn external(text: &str, namespace: &str) -> Option<ObjectRef> {
     let (resource, name) = text.trim().split_once('/')?;
@@ -182,7 +181,7 @@ fn external(text: &str, namespace: &str) -> Option<ObjectRef> {
     })
 }
 
-/// The groups that an object waits for: a JSON list, or names with commas between them.
+/// The groups that an object waits for: a JSON list, or names separated by commas.
 fn groups(object: &Object) -> Result<Vec<String>> {
     let Some(text) = &object.depends_on_groups else { return Ok(Vec::new()) };
     if text.trim_start().starts_with('[') {
@@ -196,26 +195,26 @@ fn groups(object: &Object) -> Result<Vec<String>> {
 fn malformed(object: &Object, key: &str, example: &str) -> Error {
     Error::invalid_input(
         "server-side-apply.annotation",
-        format!("{}: the annotation {key} cannot be understood", object.title()),
+        format!("{}: the annotation {key} is malformed", object.title()),
     )
-    .help(format!("write it as in {key}: '{example}'"))
+    .help(format!("write it like this: {key}: '{example}'"))
 }
 
-/// Puts what waits for the outside after everything of its weight, and of lighter ones, that does not: it may be what
-/// makes the outside do its part, as the custom resource does of which an operator makes a Secret.
-pub fn outside_last(
+/// Puts objects with external dependencies after all other objects of equal or lower weight. One of those may cause the
+/// external object to be created, such as a custom resource for which an operator creates a Secret.
+pub fn external_last(
     needs: &mut Needs,
-    outside: &BTreeMap<Identity, Vec<ObjectRef>>,
+    external: &BTreeMap<Identity, Vec<ObjectRef>>,
     rank: &dyn Fn(&Identity) -> i64,
     objects: &[&Identity],
 ) {
-    let waits_outside = |identity: &Identity, needs: &Needs| {
-        outside.contains_key(identity)
-            || reachable(identity, needs).iter().any(|needed| outside.contains_key(*needed))
+    let needs_external = |identity: &Identity, needs: &Needs| {
+        external.contains_key(identity)
+            || reachable(identity, needs).iter().any(|needed| external.contains_key(*needed))
     };
     let independent: Vec<_> =
-        objects.iter().filter(|identity| !waits_outside(identity, needs)).collect();
-    for identity in outside.keys() {
+        objects.iter().filter(|identity| !needs_external(identity, needs)).collect();
+    for identity in external.keys() {
         let before = independent.iter().filter(|other| rank(other) <= rank(identity));
         let own = needs.entry(identity.clone()).or_default();
         for other in before {
@@ -224,13 +223,14 @@ pub fn outside_last(
     }
 }
 
-/// Lets what is heavier wait for what a dependency pushes back, unless that one waits for something heavier itself.
+/// Objects that a dependency moves to a later level also delay the objects of higher weight, unless they depend on one
+/// of these themselves.
 pub fn keep_weights<'a>(
     needs: &mut Needs,
     objects: impl Iterator<Item = &'a Identity>,
     weight: &dyn Fn(&Identity) -> i64,
 ) {
-    let pushed: Vec<Identity> = needs
+    let delayed: Vec<Identity> = needs
         .keys()
         .filter(|identity| {
             reachable(identity, needs).iter().all(|it| weight(it) <= weight(identity))
@@ -238,14 +238,14 @@ pub fn keep_weights<'a>(
         .cloned()
         .collect();
     for identity in objects {
-        let lighter = pushed.iter().filter(|other| weight(other) < weight(identity));
+        let lighter = delayed.iter().filter(|other| weight(other) < weight(identity));
         for other in lighter {
             needs.entry(identity.clone()).or_default().insert(other.clone(), State::Ready);
         }
     }
 }
 
-/// Everything that an object waits for, directly or not.
+/// All objects that an object depends on, directly or indirectly.
 fn reachable<'a>(identity: &Identity, needs: &'a Needs) -> BTreeSet<&'a Identity> {
     let mut found = BTreeSet::new();
     let mut open: Vec<&Identity> =
@@ -258,10 +258,10 @@ fn reachable<'a>(identity: &Identity, needs: &'a Needs) -> BTreeSet<&'a Identity
     found
 }
 
-/// The level of each object: at least `natural`, and above everything that it needs.
+/// The level of each object: at least its `natural` one, and above all objects that it needs.
 ///
 /// # Errors
-/// Where objects wait for each other in a circle, which is named.
+/// If objects depend on each other in a cycle; the error names its objects.
 pub fn levels(
     natural: &BTreeMap<Identity, usize>,
     needs: &Needs,
@@ -284,7 +284,7 @@ fn level<'a>(
         return Ok(*known);
     }
     if let Some(start) = path.iter().position(|one| *one == identity) {
-        return Err(circle(&path[start..]));
+        return Err(cycle(&path[start..]));
     }
     path.push(identity);
     let mut own = natural.get(identity).copied().unwrap_or_default();
@@ -296,15 +296,15 @@ fn level<'a>(
     Ok(own)
 }
 
-fn circle(path: &[&Identity]) -> Error {
+fn cycle(path: &[&Identity]) -> Error {
     let title = |identity: &Identity| format!("{}/{}", identity.kind, identity.name);
     let mut names: Vec<_> = path.iter().map(|identity| title(identity)).collect();
     names.extend(path.first().map(|first| title(first)));
     let message = if let [alone] = path {
-        format!("{} waits for itself", title(alone))
+        format!("{} depends on itself", title(alone))
     } else {
-        format!("objects wait for each other in a circle: {}", names.join(" -> "))
+        format!("objects depend on each other in a cycle: {}", names.join(" -> "))
     };
     Error::invalid_input("server-side-apply.circle", message)
-        .help("take one of the dependencies out of the annotations of these objects")
+        .help("remove one of these dependencies from the annotations of the objects")
 }
