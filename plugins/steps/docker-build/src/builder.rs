@@ -1,21 +1,21 @@
-//! Which builder is there, and the call that builds an image with it.
+//! Detects the builder, and builds the command line for it.
 
 use todohost_plugin::build::ImageSpec;
 
 use crate::ignore::{clean, join};
 
-/// A way to build.
+/// A builder of Docker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Builder {
-    /// BuildKit through buildx, which tells its progress as JSON.
+    /// BuildKit through buildx, with progress in JSON.
     Buildx,
-    /// An older buildx, whose progress is text.
+    /// BuildKit through an older buildx, with progress as text.
     PlainBuildx,
-    /// The engine's first builder.
+    /// The engine's classic builder.
     Classic,
 }
 
-/// The builder that goes with an installed buildx, from what `docker buildx version` prints.
+/// The builder to use, from the output of `docker buildx version`; `None` if buildx is not installed.
 pub fn from_version(version: Option<&str>) -> Builder {
     let Some(version) = version else { return Builder::Classic };
     let words = version.split_whitespace();
@@ -24,18 +24,18 @@ pub fn from_version(version: Option<&str>) -> Builder {
         Some((parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?))
     });
     match numbers.into_iter().next() {
-        // `--progress=rawjson` came with 0.13.
+        // buildx 0.13 added `--progress=rawjson`.
         Some(number) if number < (0, 13) => Builder::PlainBuildx,
         _ => Builder::Buildx,
     }
 }
 
-/// The arguments of `docker` that build this image.
+/// The arguments of `docker` to build this image.
 pub fn arguments(builder: Builder, spec: &ImageSpec) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
     match builder {
-        // Without provenance an image is one manifest, which every node's store can import.
+        // Without provenance, the image is a single manifest, which every node can import.
         Builder::Buildx => {
             add(&["buildx", "build", "--load", "--provenance=false", "--progress=rawjson"]);
         }
@@ -68,7 +68,7 @@ mod tests {
     use todohost_plugin::Label;
 
     #[test]
-    fn the_version_decides() {
+    fn builder_is_chosen_by_the_buildx_version() {
         for (version, builder) in [
             (None, Builder::Classic),
             (Some("github.com/docker/buildx v0.12.1 abc"), Builder::PlainBuildx),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_of_the_spec_is_in_the_call() {
+    fn every_field_of_the_spec_becomes_an_argument() {
         let spec = ImageSpec {
             name: "web".into(),
             context: "./frontend".into(),

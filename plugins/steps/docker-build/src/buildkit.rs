@@ -1,4 +1,4 @@
-//! BuildKit's progress (`--progress=rawjson`): JSON documents pretty-printed over lines, plain text after a failure.
+//! Parses BuildKit's progress (`--progress=rawjson`): JSON documents over several lines, and text after a failure.
 
 use crate::transcript::Transcript;
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const DOCUMENT_LIMIT: usize = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
-struct Update {
+struct Document {
     #[serde(default)]
     vertexes: Option<Vec<Vertex>>,
     #[serde(default)]
@@ -36,12 +36,12 @@ struct Log {
     data: Option<String>,
 }
 
-/// What is worth showing while it runs.
+/// An update for the progress display.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sign {
-    /// A step began.
+pub enum Update {
+    /// A step started.
     Step(String),
-    /// A step of the Dockerfile is done.
+    /// A step of the Dockerfile ended.
     Done,
     /// A line of a step's output.
     Output(String),
@@ -62,9 +62,9 @@ struct Step {
 }
 
 impl Reader {
-    /// Takes the next line; what it completes goes to the transcript and to the signs returned.
-    pub fn line(&mut self, line: &str, transcript: &mut Transcript) -> Vec<Sign> {
-        // Documents begin at the first column; a new beginning gives up on a broken one.
+    /// Parses the next line. If it completes a document, records it in the transcript and returns its updates.
+    pub fn line(&mut self, line: &str, transcript: &mut Transcript) -> Vec<Update> {
+        // Documents start in the first column; a new start ends a broken document.
         if line.starts_with('{') {
             self.give_up(transcript);
         } else if self.buffer.is_empty() {
@@ -78,10 +78,10 @@ impl Reader {
         {
             return Vec::new();
         }
-        match serde_json::from_str::<Update>(&self.buffer) {
-            Ok(update) => {
+        match serde_json::from_str::<Document>(&self.buffer) {
+            Ok(document) => {
                 self.buffer.clear();
-                self.update(update, transcript)
+                self.document(document, transcript)
             }
             Err(error) if error.is_eof() && self.buffer.len() < DOCUMENT_LIMIT => Vec::new(),
             Err(_) => {
@@ -97,46 +97,46 @@ impl Reader {
         }
     }
 
-    fn update(&mut self, update: Update, transcript: &mut Transcript) -> Vec<Sign> {
-        let mut signs = Vec::new();
-        for vertex in update.vertexes.unwrap_or_default() {
+    fn document(&mut self, document: Document, transcript: &mut Transcript) -> Vec<Update> {
+        let mut updates = Vec::new();
+        for vertex in document.vertexes.unwrap_or_default() {
             let step = self.steps.entry(vertex.digest).or_default();
             let visible = !vertex.name.starts_with("[internal]");
             if vertex.started.is_some() && !step.begun {
                 step.begun = true;
                 transcript.begin(&vertex.name);
                 if visible {
-                    signs.push(Sign::Step(vertex.name.clone()));
+                    updates.push(Update::Step(vertex.name.clone()));
                 }
             }
             if (vertex.completed.is_some() || vertex.cached) && !step.done {
                 step.done = true;
                 if visible {
-                    signs.push(Sign::Done);
+                    updates.push(Update::Done);
                 }
             }
-            // Steps that other steps' failure cancelled are not the failure.
+            // A step cancelled because another one failed is not the failure.
             if let Some(error) = vertex.error.filter(|error| !error.is_empty())
                 && !error.contains("context canceled")
             {
                 transcript.fail(&vertex.name, &error);
             }
         }
-        for log in update.logs.unwrap_or_default() {
+        for log in document.logs.unwrap_or_default() {
             let data = log.data.and_then(|data| STANDARD.decode(data).ok()).unwrap_or_default();
             self.partial.push_str(&String::from_utf8_lossy(&data));
             while let Some(end) = self.partial.find('\n') {
                 let line: String = self.partial.drain(..=end).collect();
-                // Progress bars overwrite their line: what stands last is what was seen.
+                // Progress bars overwrite their line with `\r`; only the last text is kept.
                 let line = line.trim_end().rsplit('\r').next().unwrap_or_default().to_owned();
                 transcript.output(&line);
-                signs.push(Sign::Output(line));
+                updates.push(Update::Output(line));
             }
         }
-        signs
+        updates
     }
 
-    /// The stream ended: half a line is a line, half a document is text.
+    /// Ends the stream: records an incomplete line as output and an incomplete document as text.
     pub fn finish(&mut self, transcript: &mut Transcript) {
         let partial = std::mem::take(&mut self.partial);
         transcript.output(&partial);
@@ -197,13 +197,13 @@ ERROR: failed to solve: process "/bin/sh -c echo hello; exit 3" did not complete
 "#;
 
     #[test]
-    fn a_failed_build_is_understood() {
+    fn failed_build_is_reported_with_instruction_and_output() {
         let (mut reader, mut transcript) = (Reader::default(), Transcript::default());
-        let signs: Vec<_> =
+        let updates: Vec<_> =
             FAILED.lines().flat_map(|line| reader.line(line, &mut transcript)).collect();
         reader.finish(&mut transcript);
-        let step = Sign::Step("[2/2] RUN echo hello; exit 3".into());
-        assert_eq!(signs, [step, Sign::Output("hello".into()), Sign::Done]);
+        let step = Update::Step("[2/2] RUN echo hello; exit 3".into());
+        assert_eq!(updates, [step, Update::Output("hello".into()), Update::Done]);
         let error = transcript.into_error(
             "web",
             "Dockerfile",
@@ -211,37 +211,37 @@ ERROR: failed to solve: process "/bin/sh -c echo hello; exit 3" did not complete
         );
         assert_eq!(
             error.message,
-            "image web does not build: RUN echo hello; exit 3 (Dockerfile line 2)"
+            "image web failed to build: RUN echo hello; exit 3 (Dockerfile line 2)"
         );
         assert!(error.causes[0].ends_with("exit code: 3"));
         assert_eq!(error.causes[1], "hello");
     }
 
     #[test]
-    fn compact_documents_are_read_too() {
+    fn single_line_documents_are_parsed() {
         let (mut reader, mut transcript) = (Reader::default(), Transcript::default());
         let line =
             r#"{"vertexes":[{"digest":"a","name":"[1/1] FROM a:1","cached":true,"started":"x"}]}"#;
-        let signs = reader.line(line, &mut transcript);
-        assert_eq!(signs, [Sign::Step("[1/1] FROM a:1".into()), Sign::Done]);
-        assert!(reader.line(line, &mut transcript).is_empty(), "each step is told once");
+        let updates = reader.line(line, &mut transcript);
+        assert_eq!(updates, [Update::Step("[1/1] FROM a:1".into()), Update::Done]);
+        assert!(reader.line(line, &mut transcript).is_empty(), "each step is reported once");
     }
 
     #[test]
-    fn output_arrives_in_pieces() {
+    fn output_split_over_documents_is_joined() {
         let (mut reader, mut transcript) = (Reader::default(), Transcript::default());
         let log = |text: &str| {
             format!(r#"{{"logs":[{{"vertex":"a","data":"{}"}}]}}"#, STANDARD.encode(text))
         };
         assert!(reader.line(&log("10%\r"), &mut transcript).is_empty());
-        let signs = reader.line(&log("100%\nnext"), &mut transcript);
-        assert_eq!(signs, [Sign::Output("100%".into())]);
+        let updates = reader.line(&log("100%\nnext"), &mut transcript);
+        assert_eq!(updates, [Update::Output("100%".into())]);
         reader.finish(&mut transcript);
         assert_eq!(transcript.into_error("a", "b", &[]).causes, ["100%", "next"]);
     }
 
     #[test]
-    fn a_broken_document_is_text() {
+    fn broken_document_is_treated_as_text() {
         let (mut reader, mut transcript) = (Reader::default(), Transcript::default());
         for line in ["{", "  \"vertexes\": [", "{ nonsense }", "ERROR: it broke"] {
             reader.line(line, &mut transcript);

@@ -1,16 +1,16 @@
-//! The classic builder's output: `Step 2/5 : RUN npm ci`, the step's own lines, and an error at the end.
+//! Parses the output of the classic builder: `Step 2/5 : RUN npm ci`, the output of the step, and an error at the end.
 
 use crate::transcript::Transcript;
 use todohost_plugin::process::Source;
 
-/// What a line means for the display: the step that begins, with its number and the number of all.
+/// A step that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// `[2/5] RUN npm ci`, as BuildKit names steps.
+    /// Its name in BuildKit's form: `[2/5] RUN npm ci`.
     pub name: String,
 }
 
-/// Takes a line; answers when a step begins.
+/// Parses a line. Returns the step if the line starts one.
 pub fn line(source: Source, text: &str, transcript: &mut Transcript) -> Option<Step> {
     if let Some((counter, instruction)) =
         text.strip_prefix("Step ").and_then(|rest| rest.split_once(" : "))
@@ -20,16 +20,16 @@ pub fn line(source: Source, text: &str, transcript: &mut Transcript) -> Option<S
         return Some(Step { name });
     }
     let trimmed = text.trim();
-    if source == Source::Stderr && is_verdict(trimmed) {
+    if source == Source::Stderr && is_error(trimmed) {
         transcript.report(&format!("ERROR: {trimmed}"));
-    } else if !is_chatter(source, text) {
+    } else if !is_builder_line(source, text) {
         transcript.output(text);
     }
     None
 }
 
-/// The builder's own words between the lines of the steps, and the notice that it is an old one.
-fn is_chatter(source: Source, text: &str) -> bool {
+/// Whether a line is written by the builder itself between the output of the steps, its deprecation notice included.
+fn is_builder_line(source: Source, text: &str) -> bool {
     const NOTICE_INDENT: &str = "            ";
     let line = text.trim();
     line.starts_with("--->")
@@ -39,7 +39,7 @@ fn is_chatter(source: Source, text: &str) -> bool {
             && (line.starts_with("DEPRECATED:") || text.starts_with(NOTICE_INDENT)))
 }
 
-fn is_verdict(line: &str) -> bool {
+fn is_error(line: &str) -> bool {
     line.contains("returned a non-zero code")
         || line.starts_with("Error response from daemon:")
         || line.starts_with("dockerfile parse error")
@@ -53,7 +53,7 @@ mod tests {
     use crate::dockerfile::parse;
 
     #[test]
-    fn a_failed_build_is_understood() {
+    fn failed_build_is_reported_with_instruction_and_output() {
         let mut transcript = Transcript::default();
         let out = [
             "Sending build context to Docker daemon  2.048kB",
@@ -82,7 +82,7 @@ mod tests {
         );
         assert_eq!(
             error.message,
-            "image web does not build: RUN echo hello; exit 3 (Dockerfile line 3)"
+            "image web failed to build: RUN echo hello; exit 3 (Dockerfile line 3)"
         );
         assert_eq!(error.causes[0], last);
         assert_eq!(error.causes[1..], ["hello"]);

@@ -1,6 +1,6 @@
-//! Reads a Dockerfile as far as its bases and the places of its instructions go.
+//! Parses a Dockerfile for its base images and the line numbers of its instructions.
 //!
-//! It is no second BuildKit: what it does not understand it leaves to the builder, which will say what is wrong.
+//! Syntax errors are ignored here, since the builder reports them.
 
 use crate::expand::expand;
 use std::collections::BTreeMap;
@@ -8,41 +8,39 @@ use std::collections::BTreeMap;
 /// One instruction, with its continuation lines joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
-    /// The line where it begins, from 1.
+    /// Number of its first line, counted from 1.
     pub line: usize,
     /// Its first word in upper case.
     pub keyword: String,
-    /// What follows the first word.
+    /// The text after the first word.
     pub rest: String,
 }
 
 impl Instruction {
-    /// The instruction as one line, blanks made single: comparable with what builders print.
+    /// The instruction on one line with single blanks, comparable with the output of builders.
     pub fn text(&self) -> String {
         let words: Vec<_> = self.rest.split_whitespace().collect();
         format!("{} {}", self.keyword, words.join(" "))
     }
 }
 
-/// An image that the build starts from.
+/// An image that the build uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// Its reference, arguments filled in.
+    /// Its reference, with arguments expanded.
     pub reference: String,
     /// The platform that the instruction asks for.
     pub platform: Option<String>,
 }
 
-/// A base that names an argument without a value.
+/// An instruction with a base that uses an argument without a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unresolved {
-    /// The line of the instruction.
     pub line: usize,
-    /// What it says.
     pub text: String,
 }
 
-/// The instructions of a Dockerfile, heredocs and comments left out.
+/// Parses the instructions of a Dockerfile. Heredocs and comments are left out.
 pub fn parse(text: &str) -> Vec<Instruction> {
     let escape = escape_character(text);
     let mut instructions = Vec::new();
@@ -81,7 +79,7 @@ fn strip(line: &str) -> Option<&str> {
     (!line.is_empty() && !line.starts_with('#')).then_some(line)
 }
 
-/// Directives stand before everything else: `# escape=` with a backtick is how Windows paths are written.
+/// The escape character, from a directive at the start of the file. Files with Windows paths use a backtick.
 fn escape_character(text: &str) -> char {
     let comments = text.lines().map(str::trim).take_while(|line| line.starts_with('#'));
     for directive in comments {
@@ -97,7 +95,7 @@ fn escape_character(text: &str) -> char {
 /// The delimiters of `<<EOF`, `<<-EOF`, `<<"EOF"`, in order.
 fn heredocs(rest: &str) -> Vec<String> {
     let words = rest.split_whitespace().filter_map(|word| {
-        // `3<<EOF` names a file descriptor first; `<<<` is a string of the shell.
+        // `3<<EOF` starts with a file descriptor. `<<<` is a here-string of the shell.
         let start = word.trim_start_matches(|character: char| character.is_ascii_digit());
         let name = start.strip_prefix("<<")?;
         if name.starts_with('<') {
@@ -111,12 +109,12 @@ fn heredocs(rest: &str) -> Vec<String> {
     words.collect()
 }
 
-/// The images that the build needs, each once, in the order of the file; stages after `stage` do not count.
+/// The images that the build uses, without duplicates, in the order of the file. Stages after `stage` are ignored.
 ///
-/// `arguments` are those given to the build and those that every build has (`TARGETPLATFORM` and so on).
+/// `arguments` are those of the project and the platform arguments of every build (`TARGETPLATFORM` and so on).
 ///
 /// # Errors
-/// When a base names an argument that has no value.
+/// If a base uses an argument without a value.
 pub fn bases(
     instructions: &[Instruction],
     stage: Option<&str>,
@@ -132,7 +130,7 @@ pub fn bases(
             text.ok_or_else(|| Unresolved { line: instruction.line, text: instruction.text() })
         };
         match instruction.keyword.as_str() {
-            // Only arguments before the first FROM may stand in a FROM.
+            // FROM can use only arguments declared before the first FROM.
             "ARG" if stages.is_empty() => declare(&instruction.rest, arguments, &mut known),
             "FROM" => {
                 if stages.last().is_some_and(|last| is_wanted(stage, last, stages.len() - 1)) {
@@ -162,7 +160,7 @@ pub fn bases(
                 for source in sources(&instruction.rest) {
                     let is_stage = source.parse::<usize>().is_ok()
                         || stages.iter().any(|stage| stage.eq_ignore_ascii_case(source));
-                    // A variable here belongs to the stage, and builders do not fill it in.
+                    // Builders do not expand variables here.
                     if !is_stage && !source.contains('$') && source != "scratch" {
                         add(&mut bases, Base { reference: source.to_owned(), platform: None });
                     }
@@ -186,7 +184,7 @@ fn add(bases: &mut Vec<Base>, base: Base) {
     }
 }
 
-/// `ARG A=1 B` before the first FROM: a given argument wins over the default.
+/// Declares the defaults of `ARG A=1 B`. A given argument overrides its default.
 fn declare(rest: &str, given: &BTreeMap<String, String>, known: &mut BTreeMap<String, String>) {
     for word in rest.split_whitespace() {
         if let Some((name, default)) = word.split_once('=')
@@ -198,7 +196,7 @@ fn declare(rest: &str, given: &BTreeMap<String, String>, known: &mut BTreeMap<St
     }
 }
 
-/// What `--from=X` and `--mount=...,from=X` name.
+/// The images and stages in `--from=X` and `--mount=...,from=X`.
 fn sources(rest: &str) -> Vec<&str> {
     let flags = rest.split_whitespace().take_while(|word| word.starts_with("--"));
     flags
@@ -225,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn two_stages_on_one_base_need_it_once() {
+    fn shared_base_of_two_stages_is_listed_once() {
         let text = "FROM python:3.13-slim-bookworm AS builder\nRUN pip install uv\n\
                     FROM python:3.13-slim-bookworm\nCOPY --from=builder /app /app\n";
         assert_eq!(references(text, None, &[]), ["python:3.13-slim-bookworm"]);
     }
 
     #[test]
-    fn a_stage_is_no_base() {
+    fn stages_are_not_bases() {
         let text = "FROM node:22-slim AS Deps\nFROM deps AS build\nFROM scratch\nCOPY --from=0 /a /a\n\
                     COPY --from=build --chown=1:1 /b /b\nCOPY --from=busybox:1 /c /c\n\
                     RUN --mount=type=bind,from=alpine:3,source=/x,target=/x true\n";
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_before_the_first_stage_fill_in_bases() {
+    fn arguments_before_the_first_from_are_expanded_in_bases() {
         let text = "ARG VERSION=22\nARG FLAVOUR=\"slim\"\nARG BASE=node:${VERSION}-${FLAVOUR}\nFROM ${BASE}\n\
                     ARG VERSION=1\nFROM redis:$VERSION\nFROM x:${NONE:-7}\n";
         assert_eq!(references(text, None, &[]), ["node:22-slim", "redis:22", "x:7"]);
@@ -248,13 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_without_a_value_is_said_with_its_line() {
+    fn argument_without_a_value_is_an_error_with_its_line() {
         let unresolved = bases(&parse("\nARG BASE\nFROM $BASE\n"), None, &given(&[])).unwrap_err();
         assert_eq!(unresolved, Unresolved { line: 3, text: "FROM $BASE".into() });
     }
 
     #[test]
-    fn stages_after_the_wanted_one_do_not_count() {
+    fn stages_after_the_built_one_are_ignored() {
         let text = "FROM a:1 AS one\nFROM b:1 AS two\nFROM c:1\n";
         assert_eq!(references(text, Some("TWO"), &[]), ["a:1", "b:1"]);
         assert_eq!(references(text, Some("0"), &[]), ["a:1"]);
@@ -262,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn platforms_belong_to_their_base() {
+    fn platform_flag_applies_to_its_base() {
         let text = "FROM --platform=$BUILDPLATFORM golang:1 AS build\nFROM alpine:3\n";
         let bases = bases(&parse(text), None, &given(&[("BUILDPLATFORM", "linux/arm64")])).unwrap();
         assert_eq!(bases[0].platform.as_deref(), Some("linux/arm64"));
@@ -270,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn heredocs_comments_and_continuations_hide_nothing_and_add_nothing() {
+    fn heredocs_comments_and_continuations_are_parsed() {
         let text = "# syntax=docker/dockerfile:1\nFROM a:1\nRUN <<EOF\nFROM not:1\nEOF\nRUN echo \\\n  # a comment\n\n  \
                     FROM not:2\nCOPY <<-\"A\" <<B /x/\nFROM not:3\n\tA\nFROM not:4\nB\nFROM b:1\n";
         let instructions = parse(text);
@@ -284,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn windows_files_may_escape_with_a_backtick() {
+    fn escape_directive_changes_the_escape_character() {
         let instructions = parse("# escape=`\r\nFROM a:1\r\nRUN dir C:\\ `\r\n  D:\\\r\nRUN x\r\n");
         assert_eq!(instructions.len(), 3);
         assert_eq!(instructions[1].text(), "RUN dir C:\\ D:\\");
     }
 
     #[test]
-    fn a_continuation_at_the_end_of_the_file_ends() {
+    fn continuation_at_the_end_of_the_file_is_ignored() {
         assert_eq!(parse("FROM a:1 \\").len(), 1);
     }
 }

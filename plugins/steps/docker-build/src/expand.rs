@@ -1,8 +1,8 @@
-//! Fills in `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`, as builders do in FROM lines.
+//! Expands `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}` like builders do in FROM lines.
 
 use std::collections::BTreeMap;
 
-/// The text with its variables filled in; `None` when one has no value, or the syntax is another one.
+/// The text with its variables expanded; `None` if one has no value or the syntax is not supported.
 pub fn expand(text: &str, values: &BTreeMap<String, String>) -> Option<String> {
     let mut out = String::new();
     let mut rest = text;
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_is_filled_in() {
+    fn every_supported_form_is_expanded() {
         let values =
             BTreeMap::from([("A".to_owned(), "1".to_owned()), ("E".to_owned(), String::new())]);
         for (text, expected) in [

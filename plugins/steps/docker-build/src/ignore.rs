@@ -1,6 +1,6 @@
-//! `.dockerignore` as patterns relative to the project, in the syntax of `.gitignore`, for the host's digest.
+//! Converts a `.dockerignore` to patterns relative to the project in the syntax of `.gitignore`, for the host's digest.
 
-/// The patterns of a `.dockerignore` for a context; the Dockerfile is an input even where it is ignored.
+/// The patterns of a `.dockerignore`. The Dockerfile stays an input even if it is ignored.
 pub fn patterns(text: &str, context: &str, dockerfile: &str) -> Vec<String> {
     let mut patterns: Vec<_> = text.lines().filter_map(|line| pattern(line, context)).collect();
     if !patterns.is_empty() {
@@ -9,7 +9,7 @@ pub fn patterns(text: &str, context: &str, dockerfile: &str) -> Vec<String> {
     patterns
 }
 
-/// Docker roots each pattern at the context, so a name without a slash is one place, not any depth.
+/// Docker roots each pattern at the context, so a name without a slash matches only directly in the context.
 fn pattern(line: &str, context: &str) -> Option<String> {
     let line = line.trim_start_matches('\u{feff}').trim_end();
     if line.starts_with('#') {
@@ -37,12 +37,12 @@ pub fn clean(path: &str) -> String {
     parts.join("/")
 }
 
-/// A path joined to a folder of the project.
+/// Joins a path to a directory of the project.
 pub fn join(folder: &str, path: &str) -> String {
     clean(&format!("{folder}/{path}"))
 }
 
-/// A path as a pattern that matches only itself.
+/// Escapes a path, so that as a pattern it matches only itself.
 fn escape(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for character in path.chars() {
@@ -78,12 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_a_star_in_it_matches_only_itself() {
+    fn special_characters_of_the_context_are_escaped() {
         assert_eq!(patterns("x", "we[i]rd", "d")[0], "/we\\[i\\]rd/x");
     }
 
     #[test]
-    fn paths_are_joined_clean() {
+    fn joined_paths_are_normalised() {
         assert_eq!(join("./backend/", "Dockerfile"), "backend/Dockerfile");
         assert_eq!(join(".", "./a//b"), "a/b");
         assert_eq!(clean("."), "");

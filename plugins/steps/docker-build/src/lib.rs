@@ -1,7 +1,7 @@
-//! The step `build` by Docker: what an image depends on, and the image.
+//! The step `build` with Docker: lists an image's inputs and builds it.
 //!
-//! The content tag is made from what [`Build::inputs`] answers, so bases are pulled there: their ids must be the
-//! same before and after the first build.
+//! The host computes the content tag from [`Build::inputs`]. That function pulls the base images, so that their ids are
+//! the same before and after the first build.
 
 mod builder;
 mod buildkit;
@@ -12,7 +12,7 @@ mod ignore;
 mod transcript;
 
 use builder::Builder;
-use buildkit::{Reader, Sign};
+use buildkit::{Reader, Update};
 use dockerfile::{Base, Instruction};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ impl Build for DockerBuild {
                     Error::invalid_input(
                 "docker-build.argument-missing",
                 format!(
-                    "{file} line {}: an argument in `{}` has no value",
+                    "{file} line {}: a build argument in `{}` has no value",
                     unresolved.line, unresolved.text
                 ),
             )
@@ -79,7 +79,7 @@ impl Build for DockerBuild {
         let builder = choose(options.builder)?;
         let mut command = Command::new("docker").args(builder::arguments(builder, &spec));
         if builder == Builder::Classic {
-            // `docker build` is BuildKit, too, wherever it can be.
+            // Without this variable, `docker build` uses BuildKit if it is available.
             command = command.env("DOCKER_BUILDKIT", "0");
         }
         run(builder, command, &spec.name, &file, &instructions)?;
@@ -87,7 +87,7 @@ impl Build for DockerBuild {
     }
 }
 
-/// The Dockerfile may lie outside the context.
+/// The paths that the image depends on: the context, and the Dockerfile if it is outside the context.
 fn paths(context: String, file: String) -> Vec<String> {
     let inside = context == "." || file.starts_with(&format!("{context}/"));
     if inside { vec![context] } else { vec![context, file] }
@@ -97,7 +97,7 @@ fn read_dockerfile(image: &str, file: &str) -> Result<Vec<Instruction>> {
     let text = workspace::read_text(file).map_err(|error| match error.kind {
         ErrorKind::NotFound => Error::invalid_input(
             "docker-build.no-dockerfile",
-            format!("image {image}: there is no file {file}"),
+            format!("image {image}: {file} does not exist"),
         )
         .help(format!("set `context` and `dockerfile` under [images.{image}] in todohost.toml")),
         _ => error.context("docker-build.dockerfile", format!("image {image}: cannot read {file}")),
@@ -105,7 +105,7 @@ fn read_dockerfile(image: &str, file: &str) -> Result<Vec<Instruction>> {
     Ok(dockerfile::parse(&text))
 }
 
-/// A Dockerfile's own ignore file wins over the context's.
+/// Reads the ignore file. One next to the Dockerfile replaces that of the context.
 fn read_ignore(file: &str, context: &str) -> Result<String> {
     for path in [format!("{file}.dockerignore"), ignore::join(context, ".dockerignore")] {
         match workspace::read_text(&path) {
@@ -117,7 +117,7 @@ fn read_ignore(file: &str, context: &str) -> Result<String> {
     Ok(String::new())
 }
 
-/// The arguments that FROM lines may name: those given, and those that every build has.
+/// The arguments that FROM can use: those of the project, and the platform arguments of every build.
 fn known(spec: &ImageSpec, engine_platform: &str) -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
     let target = spec.platform.as_deref().unwrap_or(engine_platform);
@@ -134,7 +134,7 @@ fn known(spec: &ImageSpec, engine_platform: &str) -> BTreeMap<String, String> {
     known
 }
 
-/// The ids of the bases; those that the engine does not have are pulled.
+/// The ids of the base images. Missing images are pulled first.
 fn identify(spec: &ImageSpec, bases: &[Base]) -> Result<Vec<Label>> {
     let references: Vec<_> = bases.iter().map(|base| base.reference.clone()).collect();
     let mut facts = engine::inspect(&references)?;
@@ -185,13 +185,10 @@ fn pull(image: &str, base: &Base, platform: Option<&String>) -> Result<()> {
     }
     Err(Error::not_found(
         "docker-build.base-unavailable",
-        format!(
-            "image {image}: the base image {} is not here and cannot be pulled",
-            base.reference
-        ),
+        format!("image {image}: cannot pull the base image {}", base.reference),
     )
     .because(last_lines(&text, 5))
-    .help(format!("check the name and the network, or load it: `docker pull {}`", base.reference)))
+    .help(format!("check the name and the network, then run `docker pull {}`", base.reference)))
 }
 
 fn choose(choice: Choice) -> Result<Builder> {
@@ -211,7 +208,7 @@ fn choose(choice: Choice) -> Result<Builder> {
     if matches!(choice, Choice::Buildx) && version.is_none() {
         return Err(Error::unavailable(
             "docker-build.no-buildx",
-            "the option builder asks for buildx, which is not installed",
+            "the option `builder` is buildx, but buildx is not installed",
         )
         .help(
             "install the package docker-buildx or docker-buildx-plugin, or set builder = \"auto\"",
@@ -241,13 +238,13 @@ fn run(
         stopped |= engine::says_not_running(&line.text);
         match builder {
             Builder::Buildx => {
-                for sign in reader.line(&line.text, &mut transcript) {
-                    show(&sign, &progress);
+                for update in reader.line(&line.text, &mut transcript) {
+                    show(&update, &progress);
                 }
             }
             Builder::Classic | Builder::PlainBuildx => {
                 match classic::line(line.source, &line.text, &mut transcript) {
-                    Some(step) => show(&Sign::Step(step.name), &progress),
+                    Some(step) => show(&Update::Step(step.name), &progress),
                     None => log::debug(&line.text),
                 }
                 transcript.report(&line.text);
@@ -258,18 +255,18 @@ fn run(
     if child.wait()? == Some(0) {
         return Ok(());
     }
-    // A step's own output may say the same words: only the engine knows.
+    // The output of a step may contain the same text, so the engine itself is asked.
     if stopped {
         engine::require()?;
     }
     Err(transcript.into_error(image, file, instructions))
 }
 
-fn show(sign: &Sign, progress: &Progress) {
-    match sign {
-        Sign::Step(name) => progress.message(name),
-        Sign::Done => progress.advance(1),
-        Sign::Output(line) => log::debug(line),
+fn show(update: &Update, progress: &Progress) {
+    match update {
+        Update::Step(name) => progress.message(name),
+        Update::Done => progress.advance(1),
+        Update::Output(line) => log::debug(line),
     }
 }
 
@@ -281,7 +278,7 @@ fn cancelled(image: &str) -> Error {
     )
 }
 
-/// The image as the engine has it now. The tag that names its content is its reference.
+/// The built image in the engine. Its reference is the content tag.
 fn describe(spec: &ImageSpec) -> Result<Image> {
     let reference = spec.tags.iter().find(|tag| !tag.ends_with(":latest")).or(spec.tags.first());
     let reference = reference.ok_or_else(|| {
@@ -293,7 +290,7 @@ fn describe(spec: &ImageSpec) -> Result<Image> {
             "docker-build.not-loaded",
             format!("image {} was built, but the engine does not have {reference}", spec.name),
         )
-        .help("the builder in use keeps its images to itself: `docker buildx use default`")
+        .help("the current builder does not load images into the engine: run `docker buildx use default`")
     })?;
     Ok(Image {
         name: spec.name.clone(),
@@ -323,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn every_build_has_its_platforms_as_arguments() {
+    fn platform_arguments_are_known_and_given_arguments_win() {
         let known = known(&spec(), "linux/amd64");
         assert_eq!(known["BUILDARCH"], "amd64");
         assert_eq!(known["TARGETPLATFORM"], "linux/arm/v7");
@@ -334,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dockerfile_outside_the_context_is_an_input_of_its_own() {
+    fn dockerfile_outside_the_context_is_a_separate_input() {
         assert_eq!(paths("web".into(), "web/Dockerfile".into()), ["web"]);
         assert_eq!(paths("web".into(), "webs/Dockerfile".into()), ["web", "webs/Dockerfile"]);
         assert_eq!(paths(".".into(), "Dockerfile".into()), ["."]);

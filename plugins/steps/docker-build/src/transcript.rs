@@ -1,4 +1,4 @@
-//! What a builder says while it works, kept as far as a failure needs it: the instruction it was at and its last lines.
+//! Collects a builder's output as far as an error needs it: the current instruction and the last lines.
 
 use crate::dockerfile::Instruction;
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use todohost_plugin::Error;
 const KEPT: usize = 20;
 const LINE_LIMIT: usize = 2_000;
 
-/// The story of one build so far.
+/// The output of one build so far.
 #[derive(Debug, Default)]
 pub struct Transcript {
     output: VecDeque<String>,
@@ -18,18 +18,18 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// The builder began a step, named as it names it: `[builder 2/5] RUN npm ci`.
+    /// Records the start of a step, by the builder's name for it: `[builder 2/5] RUN npm ci`.
     pub fn begin(&mut self, step: &str) {
         self.current_step = Some(step.to_owned());
     }
 
-    /// A step failed, with what the builder says of it.
+    /// Records the failure of a step with the builder's error message.
     pub fn fail(&mut self, step: &str, error: &str) {
         self.failed_step = Some(step.to_owned());
         self.error = Some(error.lines().next().unwrap_or_default().to_owned());
     }
 
-    /// A line of a step's own output.
+    /// Records an output line of a step.
     pub fn output(&mut self, line: &str) {
         let line = line.trim_end();
         if line.is_empty() {
@@ -41,7 +41,7 @@ impl Transcript {
         self.output.push_back(line.chars().take(LINE_LIMIT).collect());
     }
 
-    /// A line of the builder's own report at the end of a failed build.
+    /// Records a line of the builder's report at the end of a failed build.
     pub fn report(&mut self, line: &str) {
         let line = line.trim();
         if let Some(error) = line.strip_prefix("ERROR: ").or_else(|| line.strip_prefix("error: ")) {
@@ -53,27 +53,27 @@ impl Transcript {
         }
     }
 
-    /// The failure as the user sees it.
+    /// The error for the user.
     pub fn into_error(self, image: &str, dockerfile: &str, instructions: &[Instruction]) -> Error {
         let step = self.failed_step.or(self.current_step);
         let instruction = step.as_deref().and_then(|step| find(step, instructions));
-        // The builder's own line is exact; a name may stand in the file twice.
+        // The line number in the builder's report is exact; an instruction can occur twice in the file.
         let line = self.reported_line.or_else(|| instruction.map(|instruction| instruction.line));
         let at =
             line.and_then(|line| instructions.iter().rfind(|instruction| instruction.line <= line));
-        let what =
+        let failed =
             at.or(instruction).map(Instruction::text).or_else(|| step.as_deref().map(plain_name));
         let place =
             line.map_or_else(|| dockerfile.to_owned(), |line| format!("{dockerfile} line {line}"));
-        let message = match what {
-            Some(what) => format!("image {image} does not build: {} ({place})", shorten(&what)),
-            None => format!("image {image} does not build ({place})"),
+        let message = match failed {
+            Some(text) => format!("image {image} failed to build: {} ({place})", shorten(&text)),
+            None => format!("image {image} failed to build ({place})"),
         };
         Error::invalid_input("docker-build.failed", message)
             .because(self.error)
             .because(self.output)
             .help(format!(
-                "correct {place} or what it uses; `todohost build` builds without deploying"
+                "correct {place} or the files that it uses, and try again with `todohost build`"
             ))
     }
 }
@@ -127,7 +127,7 @@ mod tests {
     const FILE: &str = "FROM node:22-slim AS builder\nRUN true\nRUN npm   ci \\\n  --omit=dev\nFROM node:22-slim\nRUN true\n";
 
     #[test]
-    fn the_failing_instruction_is_named_with_its_line() {
+    fn failing_instruction_is_named_with_its_line() {
         let mut transcript = Transcript::default();
         transcript.begin("[builder 2/3] RUN true");
         transcript.fail("[builder 3/3] RUN npm   ci   --omit=dev", "exit code: 1\nmore");
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(error.code, "docker-build.failed");
         assert_eq!(
             error.message,
-            "image web does not build: RUN npm ci --omit=dev (frontend/Dockerfile line 3)"
+            "image web failed to build: RUN npm ci --omit=dev (frontend/Dockerfile line 3)"
         );
         assert_eq!(error.causes.len(), 21);
         assert_eq!(error.causes[0], "exit code: 1");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_words_in_two_stages_are_told_apart() {
+    fn equal_instructions_are_distinguished_by_stage_and_line() {
         let mut transcript = Transcript::default();
         transcript.fail("[stage-1 2/2] RUN true", "no");
         transcript.report("   6 | >>> RUN true");
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_step_the_builders_word_is_the_cause() {
+    fn error_without_a_step_is_the_cause() {
         let mut transcript = Transcript::default();
         transcript.report(
             "ERROR: failed to solve: dockerfile parse error on line 1: unknown instruction: FORM",
         );
         let error = transcript.into_error("web", "Dockerfile", &[]);
-        assert_eq!(error.message, "image web does not build (Dockerfile)");
+        assert_eq!(error.message, "image web failed to build (Dockerfile)");
         assert_eq!(
             error.causes,
             ["failed to solve: dockerfile parse error on line 1: unknown instruction: FORM"]
