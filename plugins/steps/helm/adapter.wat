@@ -1,5 +1,5 @@
-;; Everything that Go's runtime wants of wasi_snapshot_preview1, from the host's clock, randomness and log alone:
-;; no files, no environment, no sockets. It allocates nothing, because it runs before Go's heap is up.
+;; Implements the functions of wasi_snapshot_preview1 that Go's runtime imports, with only the host's clock, random
+;; numbers and log: no files, no environment, no sockets. It does not allocate, because it runs before Go's heap exists.
 (module
   (import "todohost:plugin/env@0.0.1" "now" (func $now (result i64)))
   (import "todohost:plugin/env@0.0.1" "random" (func $random (param i32 i32)))
@@ -8,14 +8,14 @@
 
   (global $wall (mut i64) (i64.const 0))
   (global $monotonic (mut i64) (i64.const 1))
-  ;; eight bytes that the engine lends with the first refresh; until then there is no host to ask
+  ;; eight bytes of the engine's memory, set by the first refresh; the host cannot be called before that
   (global $scratch (mut i32) (i32.const 0))
   (global $target (mut i32) (i32.const 0))
   (global $room (mut i32) (i32.const 0))
 
-  ;; The host may not be called while it stores a call's arguments, and Go's allocator may start a collection
-  ;; just then, which reads the clock. So clocks are answered from a cache; id 100 refreshes it. The wall clock
-  ;; stands still between refreshes, so that what a template prints does not depend on the collector.
+  ;; The component must not call the host while the host stores the arguments of a call. Go's allocator can start a
+  ;; collection at that moment, which reads the clock. So clocks are read from a cache; id 100 refreshes it. The wall
+  ;; clock does not change between refreshes, so that rendered output does not depend on the collector.
   (func (export "clock_time_get") (param $id i32) (param i64) (param $result i32) (result i32)
     (if (i32.eq (local.get $id) (i32.const 100)) (then
       (global.set $scratch (local.get $result))
@@ -26,13 +26,13 @@
       (else (i64.store (local.get $result) (global.get $monotonic))))
     (i32.const 0))
 
-  ;; The host stores the bytes where they are wanted: what it asks for here is the caller's own buffer.
+  ;; The host stores random bytes at the address returned here: the caller's own buffer.
   (func (export "cabi_import_realloc") (param i32 i32 i32) (param $size i32) (result i32)
     (if (i32.gt_u (local.get $size) (global.get $room)) (then unreachable))
     (global.get $target))
   (func (export "random_get") (param $buffer i32) (param $size i32) (result i32)
     (if (i32.eqz (global.get $scratch)) (then
-      ;; only the seeds of Go's hash tables are drawn this early: no output depends on them
+      ;; before the first refresh, only the seeds of Go's hash tables are drawn; no output depends on them
       (memory.fill (local.get $buffer) (i32.const 77) (local.get $size))
       (return (i32.const 0))))
     (global.set $target (local.get $buffer))
@@ -41,7 +41,7 @@
     (if (i32.ne (i32.load offset=4 (global.get $scratch)) (local.get $size)) (then unreachable))
     (i32.const 0))
 
-  ;; Go writes only what it has to say before it dies.
+  ;; Go writes only its crash message.
   (func (export "fd_write") (param i32) (param $part i32) (param $parts i32) (param $written i32) (result i32)
     (local $total i32)
     (block $done
@@ -56,7 +56,7 @@
     (i32.store (local.get $written) (local.get $total))
     (i32.const 0))
 
-  ;; A sleep ends at once and moves the monotonic clock on by what was asked for.
+  ;; A sleep returns at once and advances the monotonic clock by its duration.
   (func (export "poll_oneoff") (param $in i32) (param $out i32) (param i32) (param $events i32) (result i32)
     (if (i32.eqz (i32.load8_u offset=8 (local.get $in))) (then
       (global.set $monotonic (i64.add (global.get $monotonic) (i64.load offset=24 (local.get $in))))))
@@ -67,7 +67,7 @@
   (func (export "sched_yield") (result i32) (i32.const 0))
   (func (export "proc_exit") (param i32) unreachable)
 
-  ;; one argument, an empty program name, because libraries take for granted that there is one
+  ;; one argument, an empty program name, because libraries expect at least one
   (func (export "args_sizes_get") (param $count i32) (param $bytes i32) (result i32)
     (i32.store (local.get $count) (i32.const 1)) (i32.store (local.get $bytes) (i32.const 1)) (i32.const 0))
   (func (export "args_get") (param $arguments i32) (param $buffer i32) (result i32)

@@ -17,9 +17,9 @@ import (
 
 var byteOrderMark = []byte{0xEF, 0xBB, 0xBF}
 
-// loadChart does what Helm's directory loader does, with files that were read by someone else.
+// loadChart works like Helm's directory loader, on files that are already in memory.
 func loadChart(files []file) (*chart.Chart, error) {
-	// the order in which Helm walks a directory: by name, one directory level after the other
+	// Helm walks a directory in this order: by name, level by level
 	slices.SortFunc(files, func(a, b file) int {
 		return slices.Compare(strings.Split(a.Path, "/"), strings.Split(b.Path, "/"))
 	})
@@ -49,7 +49,7 @@ func loadChart(files []file) (*chart.Chart, error) {
 	return loaded, nil
 }
 
-// ignored tells whether a rule excludes the file or one of the directories above it.
+// ignored reports whether a rule excludes the file or one of its parent directories.
 func ignored(rules *ignore.Rules, name string) bool {
 	for i, character := range name {
 		if character == '/' && rules.Ignore(name[:i], fileInfo{name[:i], true}) {
@@ -59,7 +59,7 @@ func ignored(rules *ignore.Rules, name string) bool {
 	return rules.Ignore(name, fileInfo{name, false})
 }
 
-// sortDependencies undoes the random order in which Helm collects what it finds in charts/.
+// sortDependencies sorts the subcharts, because Helm loads those in charts/ in random order.
 func sortDependencies(c *chart.Chart) {
 	dependencies := slices.Clone(c.Dependencies())
 	slices.SortStableFunc(dependencies, func(a, b *chart.Chart) int { return strings.Compare(a.Name(), b.Name()) })
@@ -69,7 +69,7 @@ func sortDependencies(c *chart.Chart) {
 	}
 }
 
-// checkInstallable refuses what Helm's commands refuse before they render.
+// checkInstallable rejects the same charts as Helm's commands do before they render.
 func checkInstallable(c *chart.Chart) error {
 	if kind := c.Metadata.Type; kind != "" && kind != "application" {
 		return fmt.Errorf("%s charts are not installable", kind)
@@ -87,7 +87,7 @@ func checkInstallable(c *chart.Chart) error {
 	return nil
 }
 
-// fileInfo tells the ignore rules what they ask of a path: its name and whether it is a directory.
+// fileInfo gives the ignore rules the name of a path, and whether it is a directory.
 type fileInfo struct {
 	path      string
 	directory bool

@@ -8,7 +8,7 @@ import (
 	chart "helm.sh/helm/v4/pkg/chart/v2"
 )
 
-// failed is an error that knows its code and, when a template caused it, where in the chart.
+// failed is an error with a code and, if a template caused it, its location in the chart.
 type failed struct {
 	code     string
 	location string
@@ -20,7 +20,7 @@ func (f *failed) Error() string { return f.err.Error() }
 func chartError(err error) error  { return &failed{code: "helm.chart.invalid", err: err} }
 func valuesError(err error) error { return &failed{code: "helm.render.values", err: err} }
 
-// templateError finds the file and line in Helm's text, as a path inside the chart's directory.
+// templateError extracts file and line from Helm's message, as a path relative to the chart's directory.
 func templateError(c *chart.Chart, err error) error {
 	result := &failed{code: "helm.render.template", err: err}
 	prefix := regexp.QuoteMeta(c.Name() + "/")
@@ -35,7 +35,7 @@ func internalFailure(message string, causes ...string) *failure {
 	return &failure{Code: "helm.engine.internal", Message: message, Causes: causes}
 }
 
-// describe splits Helm's text into one line and its causes, outermost first.
+// describe splits Helm's message into one line and its causes, outermost first.
 func describe(err error) *failure {
 	result := &failure{Code: "helm.render.failed"}
 	if known, ok := errors.AsType[*failed](err); ok {
@@ -55,7 +55,7 @@ func chain(err error) []string {
 			if own, found := strings.CutSuffix(text, ": "+inner.Error()); found {
 				text = own
 			} else {
-				// the inner text is woven into the outer one
+				// the outer message contains the inner one, but not at its end
 				inner = nil
 			}
 		}
@@ -65,7 +65,7 @@ func chain(err error) []string {
 	return parts
 }
 
-// traces joins the lines of each step of a template's trace: Helm indents all but the first.
+// traces joins the lines of each step of a template's trace. Helm indents all lines of a step except the first.
 func traces(text string) []string {
 	var steps []string
 	for line := range strings.Lines(strings.TrimSpace(text)) {

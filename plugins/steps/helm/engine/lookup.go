@@ -11,10 +11,10 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// cluster is the client that Helm's `lookup` gets: its reads become questions to the host.
+// cluster is the client for Helm's `lookup`. Its reads become questions to the Rust component.
 type cluster struct{}
 
-// GetClientFor calls every kind namespaced; the host knows the kind's scope.
+// GetClientFor treats every kind as namespaced; the host knows the real scope.
 func (cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
 	return reader{apiVersion: apiVersion, kind: kind}, true, nil
 }
@@ -59,7 +59,7 @@ func (r reader) ask(name string) ([]map[string]any, error) {
 	}
 	objects := make([]map[string]any, len(answer.Objects))
 	for i, text := range answer.Objects {
-		// whole numbers stay whole, as in the client that Helm uses
+		// integers are kept as integers, as in Helm's own client
 		if err := kjson.UnmarshalCaseSensitivePreserveInts([]byte(text), &objects[i]); err != nil {
 			return nil, err
 		}

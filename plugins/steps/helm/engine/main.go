@@ -1,10 +1,10 @@
-// `randInt` and `shuffle` draw on a global source, which Go would otherwise not let us seed.
+// `randInt` and `shuffle` use math/rand's global source. Without this setting, Go ignores rand.Seed.
 //
 //go:debug randseednop=0
 
-// The engine renders a Helm chart with Helm's own packages, inside a component without a file system, a network
-// or an environment. It is one exported function, bytes in and bytes out: what the renderer's interface looks
-// like is the concern of the component in front of it.
+// The engine renders a Helm chart with Helm's own packages, in a component without file system, network and
+// environment. It exports one function that takes and returns bytes; the Rust component in front of it implements the
+// renderer's interface.
 package main
 
 import (
@@ -19,17 +19,17 @@ import (
 
 func main() {}
 
-// A render is one instance that is thrown away, under the host's memory limit: collecting rarely is safe, and
-// halves the time that a large chart takes.
+// Each render runs in its own short-lived instance under the host's memory limit. Collecting garbage rarely is safe
+// there, and halves the time of a large chart.
 func init() { debug.SetGCPercent(400) }
 
-// kept makes what the caller allocates, and what is handed back, reachable until the call is over. Go's
-// collector does not move objects, so a reference is enough.
+// kept holds references to the memory of a call's argument and result, so that Go's collector keeps it until the call
+// ends. The collector does not move objects, so references are enough.
 var kept [][]byte
 
 //go:wasmexport cabi_realloc
 func reallocate(old unsafe.Pointer, oldSize, _, newSize uint32) unsafe.Pointer {
-	// words, so that every alignment of the canonical ABI holds
+	// allocates words, so that every alignment of the canonical ABI is satisfied
 	words := make([]uint64, newSize/8+1)
 	memory := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), newSize)
 	copy(memory, unsafe.Slice((*byte)(old), oldSize))
@@ -37,17 +37,17 @@ func reallocate(old unsafe.Pointer, oldSize, _, newSize uint32) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(memory))
 }
 
-// scratch is lent to the adapter, which has no memory of its own.
+// scratch is memory for the adapter, which has none of its own.
 var scratch uint64
 
-// The component may not call out while its arguments are being stored, but a collection started by
-// reallocate reads the clock: the adapter therefore answers from a cache, which this clock id refreshes.
+// refreshClock is the clock id that refreshes the adapter's cached clock. The component must not call the host while
+// the host stores its arguments, but a garbage collection started by reallocate reads the clock.
 const refreshClock = 100
 
 //go:wasmimport wasi_snapshot_preview1 clock_time_get
 func clockTimeGet(id uint32, precision uint64, result unsafe.Pointer) uint32
 
-// span is a list<u8> as the canonical ABI stores it.
+// span is a list<u8> in the layout of the canonical ABI.
 type span struct{ address, length uint32 }
 
 var returned span
@@ -64,8 +64,8 @@ func call(data unsafe.Pointer, length uint32) unsafe.Pointer {
 //go:wasmexport cabi_post_todohost:helm-engine/engine@0.0.1#call
 func afterCall(unsafe.Pointer) { kept = nil }
 
-// A render runs in a goroutine of its own. When a template asks for an object, the call that runs it returns
-// with the question, and the next call brings the answer: so the engine needs no import for it.
+// A render runs in its own goroutine. If a template looks up an object, the current call returns with the question, and
+// the next call brings the answer. So the engine needs no import for lookups.
 var (
 	questions = make(chan *lookupQuestion)
 	answers   = make(chan *lookupAnswer)
@@ -77,7 +77,7 @@ func exchange(message []byte) []byte {
 	reply := outgoing{}
 	switch err := json.Unmarshal(message, &in); {
 	case err != nil:
-		reply.Failed = internalFailure(fmt.Sprintf("the engine does not understand its request: %v", err))
+		reply.Failed = internalFailure(fmt.Sprintf("the engine's request is malformed: %v", err))
 	case in.Render != nil:
 		seedRandom()
 		go func() { finished <- run(in.Render) }()
@@ -90,7 +90,7 @@ func exchange(message []byte) []byte {
 	}
 	encoded, err := json.Marshal(reply)
 	if err != nil {
-		// every field is text or a number
+		// cannot fail: every field is a text or a number
 		panic(err)
 	}
 	return encoded
@@ -118,7 +118,7 @@ func run(request *request) (end outgoing) {
 	return outgoing{Rendered: result}
 }
 
-// seedRandom gives the functions that use math/rand the host's randomness.
+// seedRandom seeds math/rand from the host's random numbers.
 func seedRandom() {
 	var seed [8]byte
 	if _, err := crand.Read(seed[:]); err != nil {

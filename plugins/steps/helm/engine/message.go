@@ -1,14 +1,14 @@
 package main
 
-// The messages between the engine and the component in front of it, which mirrors them in Rust.
+// The messages between the engine and the Rust component; src/message.rs declares the same types.
 
-// incoming is what the engine is called with: a request, then one answer per question.
+// incoming is a message to the engine: first a request, then one answer for each question.
 type incoming struct {
 	Render *request      `json:"render"`
 	Answer *lookupAnswer `json:"answer"`
 }
 
-// outgoing is what a call returns: a question about the cluster, or the end.
+// outgoing is a message from the engine: a question about the cluster, the result or an error.
 type outgoing struct {
 	Lookup   *lookupQuestion `json:"lookup,omitempty"`
 	Rendered *rendered       `json:"rendered,omitempty"`
@@ -26,7 +26,7 @@ type request struct {
 	APIVersions       []string `json:"apiVersions"`
 }
 
-// file is one file below the chart's directory.
+// file is a file of the chart, with its path relative to the chart's directory.
 type file struct {
 	Path string `json:"path"`
 	Data []byte `json:"data"`
@@ -46,13 +46,13 @@ type valuesFile struct {
 	Content string `json:"content"`
 }
 
-// valueFile is a file whose whole text becomes one value.
+// valueFile sets one value to the whole text of a file.
 type valueFile struct {
 	Key  string `json:"key"`
 	Data []byte `json:"data"`
 }
 
-// lookupQuestion asks for one object, or with an empty name for all of a kind.
+// lookupQuestion asks for one object or, with an empty name, for all objects of a kind.
 type lookupQuestion struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
@@ -60,7 +60,7 @@ type lookupQuestion struct {
 	Name       string `json:"name"`
 }
 
-// lookupAnswer carries JSON documents, or why there are none.
+// lookupAnswer has the found objects as JSON documents, or the error of the lookup.
 type lookupAnswer struct {
 	Objects []string `json:"objects"`
 	Error   string   `json:"error"`
@@ -89,7 +89,7 @@ type hook struct {
 	DeletePolicies []string `json:"deletePolicies"`
 }
 
-// failure is an error of the chart or of the values, in Helm's words.
+// failure is an error of the chart or of the values, with Helm's message.
 type failure struct {
 	Code     string   `json:"code"`
 	Message  string   `json:"message"`

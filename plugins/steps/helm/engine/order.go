@@ -10,36 +10,36 @@ import (
 
 const subchartOrder = "helm.sh/depends-on/subcharts"
 
-// unfollowedOrder tells of what charts say in Chart.yaml about the order of their subcharts (Helm's HIP-0025). The
-// apply step orders objects, and knows nothing of the charts that they come from.
-func unfollowedOrder(c *chart.Chart) []string {
-	var said []string
-	tell := func(what string) {
-		said = append(said, fmt.Sprintf("chart %s: %s in Chart.yaml is not followed; to have objects wait for others, "+
-			"annotate them: helm.sh/resource-group on these, helm.sh/depends-on/resource-groups on those",
-			c.ChartFullPath(), what))
+// ignoredOrder returns warnings for an order of subcharts in Chart.yaml (Helm's HIP-0025). It has no effect: the apply
+// step orders objects, and does not know their charts.
+func ignoredOrder(c *chart.Chart) []string {
+	var warnings []string
+	warn := func(field string) {
+		warnings = append(warnings, fmt.Sprintf("chart %s: %s in Chart.yaml has no effect; to order objects, annotate "+
+			"the first ones with helm.sh/resource-group and the later ones with helm.sh/depends-on/resource-groups",
+			c.ChartFullPath(), field))
 	}
 	if c.Metadata.Annotations[subchartOrder] != "" {
-		tell(subchartOrder)
+		warn(subchartOrder)
 	}
-	if namesOrder(c) {
-		tell("`depends-on` of a dependency")
+	if hasDependsOn(c) {
+		warn("`depends-on` of a dependency")
 	}
 	for _, dependency := range c.Dependencies() {
-		said = append(said, unfollowedOrder(dependency)...)
+		warnings = append(warnings, ignoredOrder(dependency)...)
 	}
-	return said
+	return warnings
 }
 
-// namesOrder reads the file once more, since Helm's type for a dependency has no such field yet.
-func namesOrder(c *chart.Chart) bool {
+// hasDependsOn parses Chart.yaml again, since Helm's type for a dependency does not have the field yet.
+func hasDependsOn(c *chart.Chart) bool {
 	var read struct {
 		Dependencies []struct {
 			DependsOn any `json:"depends-on"`
 		} `json:"dependencies"`
 	}
 	for _, file := range c.Raw {
-		// what is malformed has been refused before
+		// cannot fail: Helm has parsed the file before
 		if file.Name == chartutil.ChartfileName && yaml.Unmarshal(file.Data, &read) != nil {
 			return false
 		}

@@ -17,10 +17,10 @@ import (
 
 const notesFile = "NOTES.txt"
 
-// render goes through the steps of `helm install` up to the manifests.
+// render performs the steps of `helm install` up to the manifests.
 //
-// values.schema.json is not consulted: secret values are placeholders here, which a pattern or a length would
-// judge wrongly. The values check judges the real ones.
+// It does not validate values.schema.json: secret values are placeholders here, and would fail a pattern or a length.
+// The check helm-values validates the real values.
 func render(r *request) (*rendered, error) {
 	warnings := collectWarnings()
 	loaded, err := loadChart(r.Files)
@@ -40,7 +40,7 @@ func render(r *request) (*rendered, error) {
 	if err := chartutil.ProcessDependencies(loaded, config); err != nil {
 		return nil, valuesError(fmt.Errorf("chart dependencies processing failed: %w", err))
 	}
-	for _, line := range unfollowedOrder(loaded) {
+	for _, line := range ignoredOrder(loaded) {
 		warnings.add(line)
 	}
 	capabilities, err := capabilities(r)
@@ -97,12 +97,12 @@ func render(r *request) (*rendered, error) {
 		}
 		*document.into = string(encoded)
 	}
-	// Helm finds some of them while it walks a map, which has no order
+	// sorted, because Helm emits some of them while it iterates over a map
 	result.Warnings = slices.Sorted(slices.Values(warnings.lines))
 	return result, nil
 }
 
-// capabilities are the cluster's as the host tells them; without API versions, Helm's default set.
+// capabilities are those of the request's cluster. Without API versions in the request, Helm's default set is used.
 func capabilities(r *request) (*common.Capabilities, error) {
 	result := common.DefaultCapabilities.Copy()
 	if r.KubernetesVersion != "" {

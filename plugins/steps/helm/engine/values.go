@@ -9,8 +9,8 @@ import (
 	"helm.sh/helm/v4/pkg/strvals"
 )
 
-// merge puts the user's values together in the order of Helm's own options: files, then --set-json, --set,
-// --set-string and --set-file, each over what came before.
+// merge merges the user's values in the order of Helm's own options: files, --set-json, --set, --set-string and
+// --set-file. Later values override earlier ones.
 func (v *values) merge() (map[string]any, error) {
 	merged := map[string]any{}
 	for _, f := range v.Files {
@@ -43,7 +43,7 @@ func (v *values) merge() (map[string]any, error) {
 		}
 	}
 	for _, f := range v.SetFile {
-		// the name after the equals sign is what Helm would open; the host has opened it
+		// Helm would open the file after the equals sign; its data is already here
 		opened := func([]rune) (any, error) { return string(f.Data), nil }
 		if err := strvals.ParseIntoFile(f.Key+"=-", merged, opened); err != nil {
 			return nil, fmt.Errorf("failed parsing --set-file data: %w", err)

@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// warnings keeps what Helm's packages log for the user to read.
+// warnings collects the warnings that Helm's packages log.
 type warnings struct{ lines []string }
 
-// collectWarnings makes the result the destination of both of Go's loggers.
+// collectWarnings directs Go's default loggers, log and slog, to the result.
 func collectWarnings() *warnings {
 	collected := &warnings{}
 	slog.SetDefault(slog.New(collected))
 	return collected
 }
 
-// add keeps a line once: Helm merges the values more than once and says it each time.
+// add keeps each line once: Helm merges the values more than once, and repeats its warnings.
 func (w *warnings) add(line string) {
 	if !slices.Contains(w.lines, line) {
 		w.lines = append(w.lines, line)
 	}
 }
 
-// Enabled lets through the level of the older logger too: its warnings are told apart by their text.
+// Enabled also accepts the level of the older logger; Handle recognises its warnings by their text.
 func (w *warnings) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
 // Handle keeps a record if it is a warning.
@@ -46,8 +46,8 @@ func (w *warnings) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// WithAttrs is required of a handler; Helm's packages log without a logger of their own.
+// WithAttrs is part of the slog.Handler interface; Helm's packages do not use it.
 func (w *warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
 
-// WithGroup is required of a handler; Helm's packages log without a logger of their own.
+// WithGroup is part of the slog.Handler interface; Helm's packages do not use it.
 func (w *warnings) WithGroup(string) slog.Handler { return w }

@@ -1,9 +1,9 @@
-//! Reads a chart's directory through the host. Which files Helm ignores is the engine's to decide.
+//! Reads a chart's directory through the host. The engine applies `.helmignore`.
 
 use crate::message::File;
 use todohost_plugin::{Error, Result, workspace};
 
-/// More than any chart has; Helm's own limit on what it unpacks is of this size too.
+/// Size limit of a chart, the same as Helm's own limit for unpacked charts.
 const MAX_BYTES: u64 = 100 * 1024 * 1024;
 
 /// Every file below `source`, with paths relative to it.
@@ -20,9 +20,9 @@ pub fn read(source: &str) -> Result<Vec<File>> {
         remaining = remaining.checked_sub(entry.size).ok_or_else(|| {
             Error::invalid_input(
                 "helm.chart.too-large",
-                format!("the chart in {source} holds more than {MAX_BYTES} bytes"),
+                format!("the chart in {source} is larger than {MAX_BYTES} bytes"),
             )
-            .help("keep what is no part of the chart out of its directory")
+            .help("remove files that are not part of the chart from its directory")
         })?;
         files.push(File { path: path.to_owned(), data: workspace::read(&entry.path)? });
     }
@@ -31,10 +31,10 @@ pub fn read(source: &str) -> Result<Vec<File>> {
     }
     Err(Error::invalid_input("helm.chart.missing", format!("no chart in {source}"))
         .cause("Chart.yaml file is missing")
-        .help("name the directory that holds Chart.yaml as `chart` under [app] in todohost.toml"))
+        .help("set `chart` under [app] in todohost.toml to the directory with Chart.yaml"))
 }
 
-/// A path as a glob that matches only itself.
+/// Escapes a path, so that as a glob it matches only itself.
 fn escaped(path: &str) -> String {
     let mut pattern = String::with_capacity(path.len());
     for character in path.chars() {
@@ -52,7 +52,7 @@ mod tests {
     use super::escaped;
 
     #[test]
-    fn a_path_with_glob_characters_matches_only_itself() {
+    fn glob_characters_in_paths_are_escaped() {
         assert_eq!(escaped("helm/todo-app"), "helm/todo-app");
         assert_eq!(escaped("charts [old]/a*"), "charts [[]old[]]/a[*]");
     }

@@ -1,8 +1,8 @@
-//! Renders Helm charts: the typed step `render` in front of Helm's own engine.
+//! The step `render` with Helm's own engine.
 //!
-//! The engine is Helm's Go packages (`engine/`), built into the same component: this crate reads the chart,
-//! hands it over and carries questions to the cluster. `values.schema.json` is not judged here, because secret
-//! values are placeholders; the values check judges the real ones.
+//! The engine is Helm's Go packages (`engine/`), built into the same component. This crate reads the chart, passes it to
+//! the engine, and answers the engine's lookups from the cluster. The render does not validate `values.schema.json`,
+//! because secret values are placeholders here; the check `helm-values` validates the real values.
 
 mod chart;
 mod message;
@@ -11,7 +11,7 @@ use message::{Incoming, LookupAnswer, LookupQuestion, Outgoing};
 use todohost_plugin::render::{Hook, Manifest, Rendered, Request};
 use todohost_plugin::{Error, ErrorKind, Finding, NoOptions, ObjectRef, Render, Result, cluster};
 
-#[expect(clippy::same_length_and_capacity, reason = "how the generated code takes over a list")]
+#[expect(clippy::same_length_and_capacity, reason = "the generated code builds lists like this")]
 mod bindings {
     todohost_plugin::wit_bindgen::generate!({
         world: "todohost:helm-engine/front",
@@ -41,8 +41,8 @@ impl Render for Helm {
             let reply = engine::call(&serde_json::to_vec(&next)?);
             match serde_json::from_slice(&reply)? {
                 Outgoing::Lookup(question) => next = Incoming::Answer(look_up(question)),
-                Outgoing::Rendered(rendered) => return Ok(finished(rendered)),
-                Outgoing::Failed(failure) => return Err(failed(failure, &request.source)),
+                Outgoing::Rendered(rendered) => return Ok(to_rendered(rendered)),
+                Outgoing::Failed(failure) => return Err(to_error(failure, &request.source)),
             }
         }
     }
@@ -69,7 +69,7 @@ fn values(request: &Request) -> message::Values<'_> {
     }
 }
 
-/// Answers the template function `lookup`. What does not exist is an empty answer, as Helm has it.
+/// Answers the template function `lookup`. Like in Helm, the answer is empty if the object does not exist.
 fn look_up(question: LookupQuestion) -> LookupAnswer {
     let LookupQuestion { api_version, kind, namespace, name } = question;
     let namespace = (!namespace.is_empty()).then_some(namespace);
@@ -97,7 +97,7 @@ fn look_up(question: LookupQuestion) -> LookupAnswer {
     }
 }
 
-fn finished(rendered: message::Rendered) -> Rendered {
+fn to_rendered(rendered: message::Rendered) -> Rendered {
     let manifest =
         |from: message::Manifest| Manifest { source: from.source, content: from.content };
     Rendered {
@@ -126,7 +126,7 @@ fn finished(rendered: message::Rendered) -> Rendered {
     }
 }
 
-fn failed(failure: message::Failure, source: &str) -> Error {
+fn to_error(failure: message::Failure, source: &str) -> Error {
     let kind = if failure.code == "helm.engine.internal" {
         ErrorKind::Internal
     } else {
@@ -135,7 +135,7 @@ fn failed(failure: message::Failure, source: &str) -> Error {
     let error = Error::new(kind, failure.code, failure.message).because(failure.causes);
     match failure.location {
         Some(location) => {
-            error.help(format!("look at {}/{location}", source.trim_end_matches('/')))
+            error.help(format!("correct {}/{location}", source.trim_end_matches('/')))
         }
         None => error,
     }

@@ -1,10 +1,10 @@
-//! The messages between this component and the engine, as `engine/message.go` spells them.
+//! The messages between this crate and the engine; `engine/message.go` declares the same types.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What the engine is called with: a request, then one answer per question.
+/// A message to the engine: first a request, then one answer for each question.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Incoming<'a> {
@@ -25,7 +25,7 @@ pub struct Request<'a> {
     pub api_versions: &'a [String],
 }
 
-/// A file of the chart; its path is relative to the chart's directory.
+/// A file of the chart, with its path relative to the chart's directory.
 #[derive(Serialize)]
 pub struct File {
     pub path: String,
@@ -56,14 +56,14 @@ pub struct ValueFile<'a> {
     pub data: &'a [u8],
 }
 
-/// JSON documents of what was found, or why nothing could be looked up.
+/// The found objects as JSON documents, or the error of the lookup.
 #[derive(Serialize, Default)]
 pub struct LookupAnswer {
     pub objects: Vec<String>,
     pub error: String,
 }
 
-/// What a call of the engine returns.
+/// A message from the engine.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outgoing {
@@ -72,7 +72,7 @@ pub enum Outgoing {
     Failed(Failure),
 }
 
-/// A template asks for one object or, without a name, for all of a kind.
+/// A template's lookup of one object or, with an empty name, of all objects of a kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LookupQuestion {
@@ -116,14 +116,14 @@ pub struct Hook {
     pub delete_policies: Vec<String>,
 }
 
-/// An error of the chart or of the values, in Helm's words.
+/// An error of the chart or of the values, with Helm's message.
 #[derive(Deserialize)]
 pub struct Failure {
     pub code: String,
     pub message: String,
     #[serde(deserialize_with = "or_empty")]
     pub causes: Vec<String>,
-    /// File and line inside the chart's directory.
+    /// File and line, relative to the chart's directory.
     #[serde(default)]
     pub location: Option<String>,
 }
@@ -132,7 +132,7 @@ fn as_base64<S: Serializer>(data: impl AsRef<[u8]>, serializer: S) -> Result<S::
     serializer.serialize_str(&STANDARD.encode(data))
 }
 
-/// Go writes an empty list as null.
+/// Go encodes an empty list as null.
 fn or_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: serde::Deserializer<'de>,

@@ -1,8 +1,8 @@
-//! The built component beside upstream's `helm template`: byte for byte, and in what each refuses.
+//! Compares the built component with upstream's `helm template`: equal output byte for byte, and equal errors.
 //!
 //! Run with `cargo run --release -p xtask -- plugins && cargo test --release -p todohost-helm`.
 
-#![expect(clippy::expect_used, reason = "what a test expects is its subject")]
+#![expect(clippy::expect_used, reason = "a test fails on unmet expectations")]
 
 #[path = "support/renderer.rs"]
 mod renderer;
@@ -26,11 +26,12 @@ fn project() -> TempDir {
     root
 }
 
-/// What `helm template --include-crds` prints for it.
+/// The output in the form of `helm template --include-crds`.
 fn stream(rendered: &Rendered) -> String {
     let mut text = String::new();
     let mut document = |source: &str, content: &str| {
-        write!(text, "---\n# Source: {source}\n{content}\n").expect("a String takes all");
+        write!(text, "---\n# Source: {source}\n{content}\n")
+            .expect("writing to a String cannot fail");
     };
     for manifest in rendered.definitions.iter().chain(&rendered.manifests) {
         document(&manifest.source, &manifest.content);
@@ -39,7 +40,7 @@ fn stream(rendered: &Rendered) -> String {
     text.push('\n');
     for hook in &rendered.hooks {
         write!(text, "---\n# Source: {}\n{}\n", hook.source, hook.content)
-            .expect("a String takes all");
+            .expect("writing to a String cannot fail");
     }
     text
 }
@@ -49,7 +50,7 @@ fn render(root: &Path, request: &Request) -> Rendered {
     result.unwrap_or_else(|error| panic!("{}: {:?}", error.message, error.causes))
 }
 
-/// Renders with both and compares.
+/// Renders a chart with the component and with upstream's helm, and compares the output.
 fn same(root: &Path, chart: &str, change: impl FnOnce(&mut Request), arguments: &[&str]) {
     let mut request = request(chart);
     change(&mut request);
@@ -75,7 +76,7 @@ fn imports_only_capabilities_and_exports_only_render() {
 }
 
 #[test]
-fn the_todo_chart() {
+fn todo_chart_renders_like_helm() {
     let project = project();
     let set = [
         "secrets.databaseUrl=postgresql://user:word@db.example:5432/todo",
@@ -90,7 +91,7 @@ fn the_todo_chart() {
 }
 
 #[test]
-fn the_chart_that_helm_create_makes() {
+fn starter_chart_renders_like_helm() {
     let project = project();
     upstream::create(project.path(), "fresh");
     same(project.path(), "fresh", |_| {}, &[]);
@@ -106,7 +107,7 @@ fn the_chart_that_helm_create_makes() {
 }
 
 #[test]
-fn subcharts_hooks_definitions_and_ignored_files() {
+fn subcharts_hooks_definitions_and_ignored_files_render_like_helm() {
     let project = project();
     same(project.path(), "charts/everything", |_| {}, &[]);
     same(
@@ -118,7 +119,7 @@ fn subcharts_hooks_definitions_and_ignored_files() {
 }
 
 #[test]
-fn every_kind_of_value_in_helms_order() {
+fn all_kinds_of_values_are_merged_like_helm() {
     let project = project();
     let files = [("a.yaml", "name: file\nnested: {removed: null}\n"), ("b.yaml", "list: [9]\n")];
     for (name, content) in files {
@@ -150,7 +151,7 @@ fn every_kind_of_value_in_helms_order() {
 }
 
 #[test]
-fn the_clusters_capabilities_and_an_upgrade() {
+fn capabilities_and_upgrades_render_like_helm() {
     let project = project();
     same(
         project.path(),
@@ -172,7 +173,7 @@ fn the_clusters_capabilities_and_an_upgrade() {
 }
 
 #[test]
-fn an_order_of_subcharts_is_not_silently_ignored() {
+fn order_of_subcharts_is_a_warning() {
     let project = project();
     let file = project.path().join("charts/everything/Chart.yaml");
     let chart = std::fs::read_to_string(&file).expect("a file");
@@ -182,22 +183,22 @@ fn an_order_of_subcharts_is_not_silently_ignored() {
         rendered.findings.into_iter().map(|finding| finding.message).collect()
     };
     let before = findings(&chart);
-    let told = |chart: &str| -> Vec<String> {
+    let new_findings = |chart: &str| -> Vec<String> {
         findings(chart).into_iter().filter(|one| !before.contains(one)).collect()
     };
     let annotated = format!("{chart}annotations:\n  helm.sh/depends-on/subcharts: '[\"child\"]'\n");
     let dependent = chart.replacen("  - name: ", "  - depends-on: [child]\n    name: ", 1);
-    for (chart, what) in
+    for (chart, field) in
         [(annotated, "helm.sh/depends-on/subcharts"), (dependent, "`depends-on` of a dependency")]
     {
-        let told = told(&chart);
-        let begin = format!("chart everything: {what} in Chart.yaml is not followed; ");
-        assert!(told.len() == 1 && told[0].starts_with(&begin), "{told:?}");
+        let warnings = new_findings(&chart);
+        let start = format!("chart everything: {field} in Chart.yaml has no effect; ");
+        assert!(warnings.len() == 1 && warnings[0].starts_with(&start), "{warnings:?}");
     }
 }
 
 #[test]
-fn a_hundred_and_fifty_objects() {
+fn chart_with_150_objects_renders_like_helm() {
     let project = project();
     same(project.path(), "charts/many", |_| {}, &[]);
     assert_eq!(render(project.path(), &request("charts/many")).manifests.len(), 150);
@@ -212,11 +213,11 @@ fn hooks_carry_their_events_weight_and_delete_policies() {
     assert_eq!(after.weight, 5);
     assert_eq!(after.delete_policies, ["before-hook-creation", "hook-succeeded"]);
     assert_eq!(after.source, "everything/templates/hooks.yaml");
-    assert_eq!(hooks.len(), 3, "an unknown event is no hook");
+    assert_eq!(hooks.len(), 3, "a hook with an unknown event is left out");
 }
 
 #[test]
-fn a_render_is_the_same_every_time_and_draws_on_the_host_alone() {
+fn render_is_deterministic_with_the_hosts_clock_and_random_numbers() {
     let project = project();
     let chart = project.path().join("charts/many/templates");
     std::fs::write(
@@ -230,8 +231,8 @@ fn a_render_is_the_same_every_time_and_draws_on_the_host_alone() {
     let (second, _) = RENDERER.render(World::at(project.path()), &request);
     let (first, second) = (first.expect("it renders"), second.expect("it renders"));
     assert_eq!(stream(&first), stream(&second));
-    assert!(stream(&first).contains("d: \"1700000000\""), "the clock is the host's");
-    assert!(world.drawn > 0, "randomness is the host's");
+    assert!(stream(&first).contains("d: \"1700000000\""), "templates see the host's clock");
+    assert!(world.drawn > 0, "templates use the host's random numbers");
 
     let mut other = World::at(project.path());
     other.drawn = 1_000_000;
@@ -248,7 +249,7 @@ fn a_render_is_the_same_every_time_and_draws_on_the_host_alone() {
 }
 
 #[test]
-fn the_release_record_gets_what_helm_stores() {
+fn result_has_the_chart_and_values_that_helm_stores() {
     let project = project();
     let mut request = request("charts/everything");
     request.values.set = vec!["name=given".into()];
@@ -271,7 +272,7 @@ fn the_release_record_gets_what_helm_stores() {
 }
 
 #[test]
-fn lookups_ask_the_host() {
+fn lookups_are_answered_by_the_host() {
     let project = project();
     let template = project.path().join("charts/many/templates/lookup.yaml");
     std::fs::write(
@@ -294,17 +295,17 @@ fn lookups_ask_the_host() {
     )
     .expect("a file");
     let (rendered, world) = RENDERER.render(World::at(project.path()), &request("charts/many"));
-    rendered.expect_err("a text that is no object");
+    rendered.expect_err("the text is not an object");
     assert_eq!(world.lookups.len(), 2000);
 
     std::fs::write(&template, "{{ lookup \"v1\" \"Refused\" \"a\" \"b\" }}").expect("a file");
     let (refused, _) = RENDERER.render(World::at(project.path()), &request("charts/many"));
-    let refused = refused.expect_err("the host refuses");
-    assert!(refused.message.ends_with("this world has no such thing"), "{refused:?}");
+    let refused = refused.expect_err("the host refuses the lookup");
+    assert!(refused.message.ends_with("the test world does not support this"), "{refused:?}");
 }
 
 #[test]
-fn refusals_name_what_and_where_in_helms_words() {
+fn errors_have_helms_message_and_the_location() {
     let project = project();
     let broken = |template: &str, set: &[&str]| {
         std::fs::write(project.path().join("charts/many/templates/broken.yaml"), template)
@@ -328,17 +329,17 @@ fn refusals_name_what_and_where_in_helms_words() {
         (
             "helm.render.template".into(),
             "execution error at (many/templates/broken.yaml:2:6): give me a value".into(),
-            "look at charts/many/templates/broken.yaml:2".into()
+            "correct charts/many/templates/broken.yaml:2".into()
         )
     );
     let (code, message, help) = broken("\n{{ if }}\n", &[]);
     assert_eq!(code, "helm.render.template");
     assert!(message.starts_with("parse error at (many/templates/broken.yaml:2)"), "{message}");
-    assert_eq!(help, "look at charts/many/templates/broken.yaml:2");
+    assert_eq!(help, "correct charts/many/templates/broken.yaml:2");
     let (code, message, help) = broken("{{ include \"no.such.name\" . }}", &[]);
     assert_eq!(code, "helm.render.template");
     assert!(message.starts_with("many/templates/broken.yaml:1:3: executing"), "{message}");
-    assert_eq!(help, "look at charts/many/templates/broken.yaml:1");
+    assert_eq!(help, "correct charts/many/templates/broken.yaml:1");
     let (code, message, _) = broken("a: [unclosed\n", &[]);
     assert_eq!(
         (code.as_str(), message.as_str()),
@@ -352,7 +353,7 @@ fn refusals_name_what_and_where_in_helms_words() {
 }
 
 #[test]
-fn a_directory_without_a_chart_and_charts_that_cannot_be_installed() {
+fn missing_and_uninstallable_charts_are_errors() {
     let project = project();
     let error = |chart: &str| {
         let (result, _) = RENDERER.render(World::at(project.path()), &request(chart));
@@ -381,7 +382,7 @@ fn a_directory_without_a_chart_and_charts_that_cannot_be_installed() {
 }
 
 #[test]
-fn what_helm_warns_of_is_a_finding() {
+fn warnings_of_helm_are_findings() {
     let project = project();
     let mut request = request("charts/everything");
     request.values.set = vec!["list.a=text,absent.enabled=maybe".into()];

@@ -1,5 +1,5 @@
-//! Runs the built component: the project is a directory, the cluster a list of objects, clock and randomness
-//! stand still.
+//! Runs the built component with a directory as the project, a list of objects as the cluster, and a fixed clock and
+//! random source.
 
 use fs_err as fs;
 use std::collections::VecDeque;
@@ -19,10 +19,10 @@ pub use todohost::plugin::types::Error;
 use todohost::plugin::types::{self, ErrorKind, Label, ObjectRef};
 use todohost::plugin::{cluster_read, env, log, workspace};
 
-/// A live line in the display; the renderer shows none.
+/// A progress line; the renderer shows none.
 pub struct Progress;
 
-/// The directory where `cargo xtask plugins` puts components.
+/// The directory with the components that `cargo xtask plugins` builds.
 pub fn components() -> PathBuf {
     // target/release/deps/TEST
     let test = std::env::current_exe().expect("a running test has a path");
@@ -43,7 +43,7 @@ pub fn cache() -> PathBuf {
 pub struct Renderer {
     engine: Engine,
     component: RenderPluginPre<World>,
-    /// What the component imports and exports.
+    /// The component's imports and exports.
     pub interfaces: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl Renderer {
         Self { engine, component, interfaces }
     }
 
-    /// One render in an instance of its own, as the host does it.
+    /// Renders in a new instance, like the host.
     pub fn render(&self, world: World, request: &Request) -> (Result<Rendered, Error>, World) {
         let mut store = Store::new(&self.engine, world);
         let plugin = self.component.instantiate(&mut store).expect("it instantiates");
@@ -83,7 +83,7 @@ impl Renderer {
     }
 }
 
-/// A request for the release `demo` in `prod`, as `helm template demo CHART -n prod` has it.
+/// The request that corresponds to `helm template demo CHART -n prod`.
 pub fn request(source: &str) -> Request {
     Request {
         options: "{}".into(),
@@ -105,16 +105,16 @@ pub fn request(source: &str) -> Request {
     }
 }
 
-/// What the component sees of the world.
+/// The world that the component sees.
 #[derive(Default)]
 pub struct World {
     /// The project.
     pub root: PathBuf,
-    /// Answers to lookups, first come first served; none when they run out.
+    /// Answers to lookups, in order; later lookups find nothing.
     pub objects: VecDeque<String>,
-    /// What was looked up.
+    /// The lookups so far.
     pub lookups: Vec<String>,
-    /// How many bytes of randomness it drew.
+    /// Number of random bytes that it has drawn.
     pub drawn: u64,
 }
 
@@ -144,7 +144,7 @@ fn refused() -> Error {
     Error {
         kind: ErrorKind::Denied,
         code: "test.denied".into(),
-        message: "this world has no such thing".into(),
+        message: "the test world does not support this".into(),
         causes: Vec::new(),
         help: None,
     }
@@ -170,7 +170,7 @@ impl env::Host for World {
 }
 
 impl log::Host for World {
-    #[expect(clippy::print_stderr, reason = "what a component logs is shown where a test fails")]
+    #[expect(clippy::print_stderr, reason = "the log of the component is shown if a test fails")]
     fn write(&mut self, _level: log::Level, message: String, _fields: Vec<Label>) {
         eprintln!("{message}");
     }

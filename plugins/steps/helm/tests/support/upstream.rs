@@ -1,31 +1,31 @@
-//! Upstream's `helm`, of the version that the engine is made of, built once into the cache.
+//! Upstream's `helm` in the version of the engine, built once into the cache.
 
 use crate::renderer::cache;
 use fs_err as fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The binary.
+/// Path of the `helm` program; builds it if needed.
 pub fn helm() -> PathBuf {
     let manifest = include_str!("../../engine/go.mod");
     let version = manifest
         .lines()
         .find_map(|line| line.trim().strip_prefix("helm.sh/helm/v4 "))
         .expect("the engine requires helm");
-    let place = cache().join("helm-upstream").join(version);
-    let binary = place.join("helm");
+    let directory = cache().join("helm-upstream").join(version);
+    let binary = directory.join("helm");
     if !binary.exists() {
-        let made = Command::new("go")
+        let built = Command::new("go")
             .args(["install", "-trimpath", &format!("helm.sh/helm/v4/cmd/helm@{version}")])
-            .env("GOBIN", &place)
+            .env("GOBIN", &directory)
             .status()
             .expect("go runs");
-        assert!(made.success(), "helm {version} does not build");
+        assert!(built.success(), "helm {version} failed to build");
     }
     binary
 }
 
-/// `helm template demo CHART -n prod`, with more arguments; its output or what it said.
+/// Runs `helm template demo CHART -n prod` with more arguments. Returns its output or its error text.
 pub fn template(root: &Path, chart: &str, more: &[&str]) -> Result<String, String> {
     let output = Command::new(helm())
         .args(["template", "demo", chart, "-n", "prod", "--skip-schema-validation"])
@@ -38,10 +38,10 @@ pub fn template(root: &Path, chart: &str, more: &[&str]) -> Result<String, Strin
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// `helm create`: the chart that everyone starts with.
+/// Creates Helm's starter chart with `helm create`.
 pub fn create(root: &Path, name: &str) {
-    let made = Command::new(helm()).args(["create", name]).current_dir(root).output();
-    assert!(made.expect("helm runs").status.success());
+    let output = Command::new(helm()).args(["create", name]).current_dir(root).output();
+    assert!(output.expect("helm runs").status.success());
 }
 
 /// Copies a chart from a directory of the checkout into the project.

@@ -1,4 +1,4 @@
-// Package discovery refuses: a chart is rendered with the objects that the host looks up.
+// Package discovery has only functions that fail: during a render, the host answers all lookups.
 package discovery
 
 import (
@@ -8,7 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// DiscoveryClient would ask an API server which resources it serves.
+// DiscoveryClient would list the resources of an API server.
 type DiscoveryClient struct{}
 
 // NewDiscoveryClientForConfig always fails: there is no network here.

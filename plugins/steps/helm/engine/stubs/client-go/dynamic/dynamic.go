@@ -1,4 +1,4 @@
-// Package dynamic declares the reading half of client-go's dynamic client, through which Helm's `lookup` goes.
+// Package dynamic declares the read functions of client-go's dynamic client, which Helm's `lookup` uses.
 package dynamic
 
 import (
@@ -10,12 +10,12 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Object is one Kubernetes object, or a list of them, without a Go type of its own.
+// Object is a Kubernetes object or a list of objects, as an untyped map.
 type Object struct {
 	Content map[string]any
 }
 
-// UnstructuredContent returns the object as templates see it.
+// UnstructuredContent returns the map that templates see.
 func (o *Object) UnstructuredContent() map[string]any { return o.Content }
 
 // ResourceInterface reads the objects of one kind.

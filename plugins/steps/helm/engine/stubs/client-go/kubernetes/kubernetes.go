@@ -1,2 +1,2 @@
-// Package kubernetes is empty: Helm imports it only so that client-go's version is known to the build.
+// Package kubernetes is empty: Helm imports it only to record client-go's version in the build.
 package kubernetes

@@ -1,5 +1,5 @@
-// Package rest holds the name that Helm's signatures mention.
+// Package rest declares the type that Helm's function signatures use.
 package rest
 
-// Config would say how to reach an API server.
+// Config would hold the address of an API server.
 type Config struct{}

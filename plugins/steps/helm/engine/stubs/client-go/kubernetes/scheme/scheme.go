@@ -1,12 +1,12 @@
-// Package scheme answers the one question that Helm asks of client-go's scheme: which API versions are known.
+// Package scheme implements the only part of client-go's scheme that Helm uses: the list of known API versions.
 package scheme
 
 import "k8s.io/apimachinery/pkg/runtime/schema"
 
-// Scheme stands for client-go's registry of types.
+// Scheme replaces client-go's registry of types.
 var Scheme = Registry{}
 
-// Registry knows the names of API versions and nothing of their types.
+// Registry has the names of API versions without their types.
 type Registry struct{}
 
 // PrioritizedVersionsAllGroups returns the API versions in client-go's order.

@@ -1,7 +1,7 @@
 package scheme
 
-// The versions that Helm prints as its default set: client-go's scheme with the two of apiextensions added.
-// The comparison with `helm template` fails when a new client-go brings others.
+// The API versions of Helm's default set: those of client-go's scheme, and two of apiextensions.
+// The comparison with `helm template` fails if a new client-go has others.
 var known = []string{
 	"v1",
 	"admissionregistration.k8s.io/v1",

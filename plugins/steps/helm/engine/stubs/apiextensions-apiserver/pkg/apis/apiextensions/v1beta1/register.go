@@ -1,4 +1,4 @@
-// Package v1beta1 adds nothing: the scheme that stands for client-go's knows this version already.
+// Package v1beta1 adds nothing: the stub of client-go's scheme already has this version.
 package v1beta1
 
 // AddToScheme satisfies Helm's call.
