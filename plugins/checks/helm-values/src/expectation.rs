@@ -1,4 +1,4 @@
-//! What the schema wanted, in words, and what it got: the kind of value, never the value.
+//! Describes a schema violation: the expected value and the type of the actual one, never the value itself.
 
 use crate::layers;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -7,10 +7,10 @@ use serde_json::Value;
 use todohost_plugin::Finding;
 use todohost_plugin::subject::Values;
 
-/// One mismatch as the user reads it.
+/// The finding for a schema violation.
 pub fn finding(error: &ValidationError<'_>, values: &Values) -> Finding {
     let mut pointer = error.instance_path().to_string();
-    // What is missing is looked for, and corrected, where it should be.
+    // The finding for a missing property points to the property, not to its parent.
     if let ValidationErrorKind::Required { property } = error.kind() {
         pointer = format!("{pointer}/{}", property.as_str().unwrap_or_default());
     }
@@ -56,8 +56,8 @@ fn expected(error: &ValidationError<'_>) -> String {
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             format!("no key {}", unexpected.join(", "))
         }
-        ValidationErrorKind::FalseSchema => "nothing here".to_owned(),
-        _ => format!("what the schema says under {}", error.schema_path()),
+        ValidationErrorKind::FalseSchema => "no value".to_owned(),
+        _ => format!("a value that matches the schema at {}", error.schema_path()),
     }
 }
 

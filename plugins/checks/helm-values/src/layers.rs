@@ -1,10 +1,10 @@
-//! Which file or argument set a value.
+//! Finds the file or argument that sets a value.
 
 use serde_json::Value;
 use todohost_plugin::Finding;
 use todohost_plugin::subject::Values;
 
-/// The last layer that has something at a JSON pointer; the chart's own values come first of all.
+/// The last layer with a value at a JSON pointer. The chart's own values are the first layer.
 pub fn source(values: &Values, pointer: &str) -> Option<String> {
     let has = |document: &Value| document.pointer(pointer).is_some();
     values
@@ -16,14 +16,14 @@ pub fn source(values: &Values, pointer: &str) -> Option<String> {
         .or_else(|| has(&values.defaults).then(|| "the chart's values.yaml".to_owned()))
 }
 
-/// The file to edit, where a file and not an argument set it.
+/// The file that sets the value, unless an argument sets it.
 pub fn file(values: &Values, finding: &Finding) -> Option<String> {
     let source = source(values, finding.pointer.as_deref()?)?;
     let is_file = !source.starts_with('-') && !source.contains(' ');
     is_file.then_some(source)
 }
 
-/// `/a/b~1c/0` as Helm's users write it: `a.b/c[0]`.
+/// Converts a JSON pointer to Helm's syntax: `/a/b~1c/0` to `a.b/c[0]`.
 pub fn dotted(pointer: &str) -> String {
     let mut out = String::new();
     for segment in pointer.split('/').skip(1) {
@@ -40,7 +40,7 @@ pub fn dotted(pointer: &str) -> String {
     out
 }
 
-/// `secrets.databaseUrl` as a JSON pointer; a dot behind a backslash belongs to the name.
+/// Converts `secrets.databaseUrl` to a JSON pointer. A dot after a backslash is part of the name.
 pub fn pointer(path: &str) -> String {
     let mut out = String::from("/");
     let mut letters = path.chars();
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_and_paths_are_each_others_inverse() {
+    fn pointers_and_paths_are_converted_both_ways() {
         assert_eq!(dotted("/a/b~1c/0/d.e"), "a.b/c[0].d\\.e");
         assert_eq!(pointer("secrets.databaseUrl"), "/secrets/databaseUrl");
         assert_eq!(pointer("a.d\\.e"), "/a/d.e");

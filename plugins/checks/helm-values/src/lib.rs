@@ -1,7 +1,7 @@
-//! The check `helm-values`: what the chart gets, judged before anything is built.
+//! The check `helm-values`: validates the chart's values before images are built.
 //!
-//! It sees the real values, secrets included, and therefore has no other capability, and no finding of it ever holds a
-//! value. Every finding names the path, what was expected, and the file or argument that set it.
+//! The check sees the real values, secrets included. Therefore it has no other capability, and its findings never
+//! contain a value. Each finding names the path, the expectation, and the file or argument that sets the value.
 
 mod expectation;
 mod layers;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use todohost_plugin::check::{CheckSpec, Phase};
 use todohost_plugin::subject::{Subject, Values};
 use todohost_plugin::{Check, Finding, NoOptions, Result};
-// The hash tables of the schema library draw their seeds from the host.
+// Installs the host as the source of random numbers, which the hash tables of the schema library need.
 use todohost_randomness as _;
 
 struct HelmValues;
@@ -22,11 +22,11 @@ impl Check for HelmValues {
     type Options = NoOptions;
 
     fn checks() -> Vec<CheckSpec> {
-        vec![CheckSpec::new("values", "the values fit the chart's schema", [Phase::Values])]
+        vec![CheckSpec::new("values", "The values match the chart's schema", [Phase::Values])]
     }
 
     fn run(_id: &str, _options: NoOptions, subject: &Subject) -> Result<Vec<Finding>> {
-        Ok(judge(&subject.values()?))
+        Ok(check(&subject.values()?))
     }
 }
 
@@ -34,21 +34,21 @@ todohost_plugin::export!(HelmValues: check);
 
 const SCHEMA_FILE: &str = "values.schema.json";
 
-/// Everything that is wrong; one finding that says so where nothing is.
-fn judge(values: &Values) -> Vec<Finding> {
+/// All failures, or one passed finding if there are none.
+fn check(values: &Values) -> Vec<Finding> {
     let mut findings = secrets::missing(values);
     match &values.schema {
         Some(text) => findings.extend(against_schema(text, values, &findings)),
         None if findings.is_empty() => {
             return vec![Finding::passed(
                 "helm-values.no-schema",
-                "the chart has no values.schema.json; required secrets are there",
+                "the chart has no values.schema.json; all required secrets are set",
             )];
         }
         None => {}
     }
     if findings.is_empty() {
-        findings.push(Finding::passed("helm-values.schema", "the values fit values.schema.json"));
+        findings.push(Finding::passed("helm-values.schema", "the values match values.schema.json"));
     }
     findings
 }
@@ -56,14 +56,14 @@ fn judge(values: &Values) -> Vec<Finding> {
 fn against_schema(text: &str, values: &Values, already: &[Finding]) -> Vec<Finding> {
     let schema: Value = match serde_json::from_str(text) {
         Ok(schema) => schema,
-        Err(error) => return vec![broken(format!("it is not JSON: {error}"))],
+        Err(error) => return vec![broken(format!("{SCHEMA_FILE} is not valid JSON: {error}"))],
     };
-    // A validator that fetches what a schema names could be sent anywhere.
+    // Fetching remote references would let a schema choose the server.
     let remote = remote::references(&schema);
     if !remote.is_empty() {
         return remote;
     }
-    // Helm's charts mean draft 7 unless the schema says otherwise.
+    // Like in Helm, the default is draft 7.
     let mut options = jsonschema::options();
     if schema.get("$schema").is_none() {
         options = options.with_draft(Draft::Draft7);
@@ -76,7 +76,7 @@ fn against_schema(text: &str, values: &Values, already: &[Finding]) -> Vec<Findi
         .iter_errors(&values.effective)
         .map(|error| expectation::finding(&error, values))
         .collect();
-    // A missing secret that the schema asks for as well is one fault, not two.
+    // A missing secret that the schema also requires is reported once.
     findings.retain(|finding| already.iter().all(|other| other.pointer != finding.pointer));
     findings.sort_by(|left, right| {
         left.pointer.cmp(&right.pointer).then(left.message.cmp(&right.message))
@@ -115,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn values_that_fit_pass() {
-        let found = judge(&values(
+    fn matching_values_pass() {
+        let found = check(&values(
             &schema(),
             &json!([]),
             &json!({"replicas": 2, "secrets": {"key": "sk-1"}}),
@@ -126,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_names_path_expectation_and_source() {
+    fn wrong_type_is_reported_with_path_expectation_and_source() {
         let layers = json!([{"source": "prod.yaml", "values": {"replicas": 2}},
             {"source": "--set replicas=two", "values": {"replicas": "two"}}]);
-        let found = judge(&values(
+        let found = check(&values(
             &schema(),
             &layers,
             &json!({"replicas": "two", "secrets": {"key": "sk-1"}}),
@@ -143,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn a_default_of_the_chart_is_named_as_such() {
-        let found = judge(&values(
+    fn chart_default_is_named_as_the_source() {
+        let found = check(&values(
             &schema(),
             &json!([]),
             &json!({"replicas": 0, "secrets": {"key": "sk-1"}}),
@@ -156,10 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn no_finding_holds_a_secrets_value() {
+    fn findings_contain_no_secret_values() {
         let layers =
             json!([{"source": "--set secrets.key=…", "values": {"secrets": {"key": "canary"}}}]);
-        let found = judge(&values(
+        let found = check(&values(
             &schema(),
             &layers,
             &json!({"replicas": 1, "secrets": {"key": "canary"}}),
@@ -171,36 +171,36 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_secret_is_one_finding() {
+    fn missing_secret_is_one_finding() {
         for effective in
             [json!({"replicas": 1}), json!({"secrets": {}}), json!({"secrets": {"key": ""}})]
         {
-            let found = judge(&values(&schema(), &json!([]), &effective));
+            let found = check(&values(&schema(), &json!([]), &effective));
             assert_eq!(found.len(), 1, "{found:?}");
             assert_eq!(found[0].code, "helm-values.required-secret");
         }
     }
 
     #[test]
-    fn a_remote_reference_is_found_and_not_fetched() {
+    fn remote_reference_is_reported_and_not_fetched() {
         let remote = json!({"properties": {"a": {"$ref": "https://example.com/schema.json"}}});
-        let found = judge(&values(&remote, &json!([]), &json!({"secrets": {"key": "sk-1"}})));
+        let found = check(&values(&remote, &json!([]), &json!({"secrets": {"key": "sk-1"}})));
         assert_eq!(found[0].code, "helm-values.remote-ref");
         assert_eq!(found[0].pointer.as_deref(), Some("/properties/a/$ref"));
     }
 
     #[test]
-    fn a_local_reference_is_followed() {
+    fn local_reference_is_resolved() {
         let local = json!({"properties": {"replicas": {"$ref": "#/definitions/count"}},
             "definitions": {"count": {"type": "integer"}}});
         let found =
-            judge(&values(&local, &json!([]), &json!({"replicas": "x", "secrets": {"key": "k"}})));
+            check(&values(&local, &json!([]), &json!({"replicas": "x", "secrets": {"key": "k"}})));
         assert!(found[0].message.starts_with("replicas: expected an integer, got a string"));
     }
 
     #[test]
-    fn a_broken_schema_is_the_charts_fault() {
-        let found = judge(&values(
+    fn invalid_schema_is_a_finding() {
+        let found = check(&values(
             &json!({"type": "nonsense"}),
             &json!([]),
             &json!({"secrets": {"key": "k"}}),

@@ -1,10 +1,10 @@
-//! References that lead out of the schema's own file.
+//! Finds references of the schema to other documents.
 
 use crate::SCHEMA_FILE;
 use serde_json::Value;
 use todohost_plugin::Finding;
 
-/// One finding for each `$ref` that is not inside the document.
+/// One finding for each reference to another document.
 pub fn references(schema: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     walk(schema, "", &mut found);
@@ -21,14 +21,14 @@ fn walk(value: &Value, pointer: &str, found: &mut Vec<Finding>) {
                         found.push(
                             Finding::failed(
                                 "helm-values.remote-ref",
-                                format!("the schema refers to {target}, which is never fetched"),
+                                format!("the schema refers to {target}; other documents are not fetched"),
                             )
-                            .help("copy the referred schema under definitions and refer to #/definitions/NAME")
+                            .help("copy that schema under definitions and refer to #/definitions/NAME")
                             .file(SCHEMA_FILE)
                             .pointer(pointer),
                         );
                     }
-                    // An example or a default may look like anything.
+                    // Examples and defaults are data, not schemas.
                     ("default" | "examples" | "const" | "enum", _) => {}
                     _ => walk(inner, &pointer, found),
                 }

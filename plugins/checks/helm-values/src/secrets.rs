@@ -1,11 +1,11 @@
-//! Required secrets that are not given.
+//! Finds required secrets without a value.
 
 use crate::layers;
 use serde_json::Value;
 use todohost_plugin::Finding;
 use todohost_plugin::subject::Values;
 
-/// One finding for each.
+/// One finding for each required secret without a value.
 pub fn missing(values: &Values) -> Vec<Finding> {
     values
         .secrets
@@ -15,7 +15,7 @@ pub fn missing(values: &Values) -> Vec<Finding> {
         .map(|(path, _)| {
             Finding::failed(
                 "helm-values.required-secret",
-                format!("the secret {path} is required and not given"),
+                format!("the secret {path} is required but has no value"),
             )
             .help(format!("add --secret {path}=env:VARIABLE or --secret {path}=prompt:"))
             .pointer(layers::pointer(path))
