@@ -1,7 +1,8 @@
 # Everything a contributor types. Each recipe is one script in tests/scripts, readable on its own.
 SHELL := bash
 TARGET ?=
-as_built := tests/scripts/as_built
+# Before anything that takes minutes: everything that the command needs.
+as_built = tests/scripts/prerequisites $@ "$(TARGET)" tests/scripts/as_built
 .DEFAULT_GOAL := help
 
 .PHONY: help up down test soak plugins cross bench

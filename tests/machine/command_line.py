@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import base_images, cluster, engine, kind, minikube, postgres
+from machine import base_images, cluster, engine, kind, minikube, packages, postgres
 from machine.daemon import Daemon
 from machine.place import RUN, STATE, remove
 from machine.process import MachineError, say
@@ -94,6 +94,7 @@ def up(target: str, engine_only: bool) -> None:
         raise MachineError("only root can start an engine and a cluster; install Docker Desktop instead")
     # The folder has the pods' addresses: readable by every user, but writable only by root.
     STATE.mkdir(parents=True, exist_ok=True)
+    packages.install(packages.ENGINE if engine_only else packages.for_machine())
     engine.up()
     base_images.up()
     if engine_only:

@@ -58,7 +58,6 @@ def containers(filters: Sequence[str]) -> dict[str, int]:
 
 def up() -> None:
     """Starts the stopped daemons."""
-    packages.install(packages.INSTALLED)
     programs = packages.docker_programs()
     write(
         STATE / "docker-client" / "config.json",

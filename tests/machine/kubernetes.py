@@ -45,8 +45,13 @@ def binary() -> Path:
             env={"CGO_ENABLED": "0"},
         )
 
+    return cached(name(), build)
+
+
+def name() -> str:
+    """The binary's name in the cache."""
     sources = sorted(path for path in SOURCE.rglob("*") if path.suffix in {".go", ".mod", ".sum"})
-    return cached(f"kubernetes-{version()}-{key(run('go', 'version'), *sources)}", build)
+    return f"kubernetes-{version()}-{key(run('go', 'version'), *sources)}"
 
 
 def programs() -> Path:

@@ -1,14 +1,27 @@
-"""Debian packages: installed ones, and Docker's from the next release, which are only unpacked."""
+"""Debian packages: those that are installed, by purpose, and Docker's own from the next release, only unpacked.
+
+Nothing is installed with its recommendations: a list also names the recommended packages that its purpose needs.
+"""
 
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from machine.place import STATE, cached, key, write
+from machine.place import LOGS, STATE, cached, key, write
 from machine.process import MachineError, logged, run, say
 
-INSTALLED = {
+# Each package with its witness: a pattern of paths, or the name of a program. The package is missing when that is.
+BASICS = {
+    "git": "git",
+    "make": "make",
+    "curl": "curl",
+    "gcc": "gcc",
+    "libc6-dev": "/usr/include/stdio.h",
+    "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
+}
+ENGINE = {
     "iptables": "/usr/sbin/iptables",
     "runc": "/usr/sbin/runc",
     "mmdebstrap": "/usr/bin/mmdebstrap",
@@ -19,34 +32,69 @@ INSTALLED = {
     "iproute2": "/usr/sbin/ip",
     "containernetworking-plugins": "/usr/lib/cni/bridge",
     "openssl": "/usr/bin/openssl",
-    "libfaketime": "/usr/share/doc/libfaketime",
+    "libfaketime": "/usr/lib/*/faketime/libfaketimeMT.so.1",
+}
+DATABASE = {"postgresql": "/usr/lib/postgresql/*/bin/postgres"}
+BROWSER = {"chromium": "/usr/bin/chromium"}
+CROSS = {
+    "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
+    # The cross compiler only recommends the headers and the start files of its C library.
+    "libc6-dev-arm64-cross": "/usr/aarch64-linux-gnu/include/stdio.h",
+    "gcc-mingw-w64-x86-64": "x86_64-w64-mingw32-gcc",
+    "wine64": "/usr/lib/wine/wine64",
 }
 
 # bookworm's Docker (20.10) has no containerd image store; trixie's runs unchanged on bookworm, except for its runc.
 UNPACKED = ("docker.io", "containerd", "docker-buildx", "docker-cli")
 
 
-def install(wanted: dict[str, str]) -> None:
-    """Installs the packages whose witness file is missing."""
-    missing = [name for name, witness in wanted.items() if not Path(witness).exists()]
-    if not missing:
+def missing(wanted: Mapping[str, str]) -> list[str]:
+    """The packages without their witness."""
+    return [name for name, witness in wanted.items() if not _is_there(witness)]
+
+
+def _is_there(witness: str) -> bool:
+    if witness.startswith("/"):
+        return any(Path("/").glob(witness[1:]))
+    return shutil.which(witness) is not None
+
+
+def for_machine() -> dict[str, str]:
+    """The packages of an engine, of clusters, and of a database unless the environment names one."""
+    return ENGINE if os.environ.get("DATABASE_URL") else {**ENGINE, **DATABASE}
+
+
+def browser() -> dict[str, str]:
+    """The package of the browser, or the one that the environment names in its place."""
+    own = os.environ.get("TODO_BROWSER")
+    return {name: own or witness for name, witness in BROWSER.items()}
+
+
+def install(wanted: Mapping[str, str], logs: Path = LOGS) -> None:
+    """Installs the packages whose witness is missing."""
+    names = missing(wanted)
+    if not names:
         return
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise MachineError(f"install these first: {' '.join(missing)}")
-    say(f"installing {' '.join(missing)}")
-    # Another session may hold the package manager's lock: wait for it.
+    if shutil.which("apt-get") is None:
+        raise MachineError(f"install these first: {' '.join(names)}")
+    if os.geteuid() != 0:
+        raise MachineError(f"type: sudo apt-get install -y {' '.join(names)}")
+    say(f"installing {' '.join(names)}")
+    # Another package manager may hold the lock: wait for it.
     lock = ("-o", "DPkg::Lock::Timeout=600")
-    logged("apt-update", "apt-get", "update", "-q", *lock)
-    logged(
-        "apt-install",
-        "apt-get",
-        "install",
-        "-qy",
-        "--no-install-recommends",
-        *lock,
-        *missing,
-        env={"DEBIAN_FRONTEND": "noninteractive"},
-    )
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    failed_update = None
+    try:
+        logged("apt-update", "apt-get", "update", "-q", *lock, logs=logs)
+    except MachineError as error:
+        # One source of several may be broken, and the packages may come from another one.
+        failed_update = error
+    try:
+        logged(
+            "apt-install", "apt-get", "install", "-qy", "--no-install-recommends", *lock, *names, env=quiet, logs=logs
+        )
+    except MachineError as error:
+        raise failed_update or error from None
 
 
 def mirror() -> str:

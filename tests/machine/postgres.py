@@ -6,7 +6,6 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from machine import packages
 from machine.daemon import Daemon
 from machine.place import STATE, write
 from machine.process import MachineError, run, say, succeeds, wait_until
@@ -23,9 +22,6 @@ USER = "postgres"
 def programs() -> Path:
     """Returns the folder of the newest installed server."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if not found:
-        packages.install({"postgresql": "/usr/share/doc/postgresql"})
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not found:
         raise MachineError("the package postgresql brought no server")
     return found[-1].parent

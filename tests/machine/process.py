@@ -16,6 +16,16 @@ class MachineError(Exception):
     """An error that is printed in one line."""
 
 
+class LoggedError(MachineError):
+    """A command failed whose output is in a log file."""
+
+    def __init__(self, command: str, code: int, log: Path) -> None:
+        """With the last lines of the log."""
+        self.command, self.code, self.log = command, code, log
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        super().__init__(f"{command} failed with {code}; the whole log is {log}:\n{tail}")
+
+
 def say(text: str) -> None:
     """Prints a line of progress, with the seconds since the start of the program."""
     print(f"[{time.monotonic() - BEGAN:6.1f}s] {text}", file=sys.stderr, flush=True)
@@ -52,24 +62,32 @@ def run(
     return done.stdout
 
 
-def logged(name: str, *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
-    """Runs a long command with its output in a log file."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{name}.log"
+def logged(
+    name: str,
+    *command: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    logs: Path = LOGS,
+) -> None:
+    """Runs a long command with its output in the log file `name` of the folder `logs`."""
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{name}.log"
     words: Sequence[str] = [str(word) for word in command]
-    with log.open("w") as output:
-        done = subprocess.run(
-            words,
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+    try:
+        with log.open("w") as output:
+            done = subprocess.run(
+                words,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+    except FileNotFoundError as error:
+        raise MachineError(f"{words[0]} is not installed") from error
     if done.returncode != 0:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise MachineError(f"{name} failed with {done.returncode}; the whole log is {log}:\n{tail}")
+        raise LoggedError(name, done.returncode, log)
 
 
 def succeeds(*command: str | Path, env: Mapping[str, str] | None = None, timeout: float = 20) -> bool:

@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export TODOHOST_CORE_PLUGINS=$CARGO_TARGET_DIR/plugins/core.json
 export TODOHOST_PLUGINS=$CARGO_TARGET_DIR/plugins
 export TODOHOST_BIN=$CARGO_TARGET_DIR/release/todohost
-mkdir -p "$CARGO_TARGET_DIR" "$state"
+mkdir -p "$CARGO_TARGET_DIR" "$state/log"
 cd "$root"
 
 # say TEXT: one line of progress, with the seconds since the script began
@@ -24,20 +24,38 @@ shows() {
   rm "$printed"
   [ "$found" -eq "$count" ] || { say "$found lines match '$pattern', not $count"; return 1; }
 }
-# die TEXT: one line that says what to do
-die() { printf '%s\n' "$*" >&2; exit 1; }
+# die TEXT: one line that says what to do; the stage that runs this repeats it in its own last line
+die() {
+  [ -z "${TODOHOST_STAGE_CAUSE:-}" ] || printf '%s\n' "$*" >"$TODOHOST_STAGE_CAUSE"
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+# logged NAME COMMAND...: runs one part and keeps what it prints in the log that `stage_log` then names; the part may
+# name another log there. A command that is a function of this script runs in this shell.
+logged() {
+  local name=$1 result=0 copying
+  shift
+  stage_log=$state/log/$(tr -cs '[:alnum:]\n' - <<<"$name").log
+  export TODOHOST_STAGE_CAUSE=$stage_log.cause
+  rm -f "$TODOHOST_STAGE_CAUSE"
+  : >"$stage_log"
+  { "$@" || result=$?; } > >(exec tee "$stage_log") 2>&1
+  copying=${!:-}
+  # What it started and left running may hold the pipe: the copy is waited for no longer than this.
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ -n "$copying" ] && kill -0 "$copying" 2>/dev/null || break
+    sleep 0.05
+  done
+  return "$result"
+}
+# red NAME: the last line of a run that failed: in which part, why, and where the log is
+red() {
+  local cause
+  cause=$(cat "$TODOHOST_STAGE_CAUSE" 2>/dev/null || python3 tests/scripts/cause.py "$stage_log" || tail -n 1 "$stage_log")
+  printf 'make %s: "%s" failed: %s; the log is %s\n' "$(basename "$0")" "$1" "$cause" "$stage_log" >&2
+}
 # has PROGRAM...: are all of them there?
 has() { command -v "$@" >/dev/null 2>&1; }
-# install_missing PACKAGE=PROGRAM...: Debian packages for programs that are not there
-install_missing() {
-  local missing=() pair
-  for pair in "$@"; do has "${pair#*=}" || missing+=("${pair%%=*}"); done
-  [ ${#missing[@]} -eq 0 ] && return
-  has apt-get && [ "$(id -u)" = 0 ] || die "install these first: ${missing[*]}"
-  say "installing ${missing[*]}"
-  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
-    -o DPkg::Lock::Timeout=600 "${missing[@]}"; } >"$state/apt.log" 2>&1 || die "apt-get failed; see $state/apt.log"
-}
 # upstream_helm 3|4: the path of upstream's helm of that major, built once into the cache. The fourth is the version
 # that the Helm plugin is made of, the third the one that the tests of the cluster take, too.
 upstream_helm() {

@@ -1,0 +1,158 @@
+"""The compilers and interpreters that everything is built with: their versions, and the parts that rustup adds.
+
+Rust's parts are installed. Go, Node.js and Python are the user's to install; each check says what to type.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from locations import LOGS, ROOT
+
+from machine.process import MachineError, logged, run, say
+
+# The programs that each component of rust-toolchain.toml brings.
+COMPONENTS = {"rustfmt": "cargo-fmt", "clippy": "cargo-clippy"}
+CROSS_TARGETS = ("aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu", "aarch64-apple-darwin")
+# The ends of the names of Debian's packages with a C compiler for each of the linked targets.
+CROSS_COMPILERS = ("aarch64-linux-gnu", "mingw-w64-x86-64")
+HELM_ENGINE = ROOT / "plugins/steps/helm/engine"
+KUBERNETES = ROOT / "tests/machine/kubernetes-binary"
+# What each compiler is shown: `#include` finds the headers of its C library, and linking finds the start files.
+PROGRAM = '#include <stdio.h>\nint main(void) { puts(""); return 0; }\n'
+GET_RUST = "install Rust by rustup (https://rustup.rs)"
+
+
+def number(text: str) -> tuple[int, ...]:
+    """The first version number in a text: `go1.26.8` is (1, 26, 8)."""
+    found = re.search(r"\d+(?:\.\d+)*", text)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
+class Rust:
+    """The toolchain of rust-toolchain.toml, with more targets if a command needs them."""
+
+    def __init__(self, more_targets: Sequence[str] = (), root: Path = ROOT) -> None:
+        """For the repository at `root`."""
+        wanted = tomllib.loads((root / "rust-toolchain.toml").read_text())["toolchain"]
+        self.root = root
+        self.channel: str = wanted["channel"]
+        self.components: list[str] = wanted["components"]
+        self.targets: list[str] = [*wanted["targets"], *more_targets]
+
+    def lacking(self) -> list[str]:
+        """The components and targets that the toolchain in use does not have; the channel when there is none."""
+        try:
+            # rustup would install the toolchain here without a word, for a minute.
+            sysroot = Path(run("rustc", "--print", "sysroot", cwd=self.root, env={"RUSTUP_AUTO_INSTALL": "0"}).strip())
+        except MachineError:
+            return [self.channel]
+        components = [name for name in self.components if not (sysroot / "bin" / COMPONENTS[name]).exists()]
+        libraries = sysroot / "lib/rustlib"
+        return components + [name for name in self.targets if not any((libraries / name / "lib").glob("libstd-*"))]
+
+    def check(self) -> None:
+        """Raises where rustup cannot bring what is lacking."""
+        if not shutil.which("cargo") or not shutil.which("rustc"):
+            home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+            if (home / "bin/cargo").exists():
+                raise MachineError(f"cargo is not in PATH: type `. {home}/env`")
+            raise MachineError(GET_RUST)
+        if shutil.which("rustup"):
+            return
+        version = run("rustc", "--version", cwd=self.root).strip()
+        if number(version) < number(self.channel):
+            raise MachineError(f"Rust {self.channel} is needed and this is {version}: {GET_RUST}")
+        lacking = self.lacking()
+        if lacking:
+            raise MachineError(f"{version} at {shutil.which('rustc')} lacks {' '.join(lacking)}: {GET_RUST}")
+
+    def install(self) -> None:
+        """Adds what is lacking, by rustup."""
+        lacking = self.lacking()
+        if not lacking:
+            return
+        toolchain = os.environ.get("RUSTUP_TOOLCHAIN") or self.channel
+        say(f"installing Rust {toolchain} with {' '.join([*self.components, *self.targets])}")
+        parts = [word for name in self.components for word in ("--component", name)]
+        parts += [word for name in self.targets for word in ("--target", name)]
+        command = ("rustup", "toolchain", "install", toolchain, "--profile", "minimal", "--no-self-update", *parts)
+        logged("rustup", *command, logs=LOGS)
+        lacking = self.lacking()
+        if lacking:
+            rustc = shutil.which("rustc")
+            raise MachineError(
+                f"{rustc} is not rustup's and lacks {' '.join(lacking)}: put rustup's folder first, "
+                'export PATH="$HOME/.cargo/bin:$PATH"'
+            )
+
+
+def check_go(modules: Sequence[Path] = (HELM_ENGINE, KUBERNETES)) -> None:
+    """Raises unless Go can build the modules of this repository."""
+    found = [re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.M) for module in modules]
+    wanted = max((match.group(1) for match in found if match), key=number)
+    go = shutil.which("go")
+    if not go:
+        usual = Path("/usr/local/go/bin/go")
+        way = f'export PATH="{usual.parent}:$PATH"' if usual.exists() else "install it from https://go.dev/dl"
+        raise MachineError(f"Go {wanted} or later is needed: {way}")
+    # In the module's folder: a Go that may fetch a newer one does so here.
+    version = run("go", "version", cwd=modules[0]).split()[2]
+    if number(version) < number(wanted):
+        raise MachineError(
+            f"Go {wanted} or later is needed and {go} is {version}: install it from https://go.dev/dl, first in PATH"
+        )
+
+
+def check_node(package: Path = ROOT / "tests/browser/package.json") -> None:
+    """Raises unless Node.js and npm run and are as new as the package wants."""
+    wanted = json.loads(package.read_text())["engines"]["node"].removeprefix(">=")
+    get = f"install Node.js {wanted} or later with npm (https://nodejs.org)"
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            raise MachineError(get)
+    version = run("node", "--version").strip()
+    if number(version) < number(wanted):
+        raise MachineError(f"{shutil.which('node')} is {version}: {get}")
+
+
+def check_compiler(compiler: str, *options: str) -> None:
+    """Raises unless a C compiler makes a program that is linked with its C library."""
+    command = (compiler, *options, "-x", "c", "-o", os.devnull, "-")
+    try:
+        run(*command, text=PROGRAM, timeout=60)
+    except MachineError as error:
+        raise MachineError(
+            f"{' '.join((compiler, *options))} compiles no program: {_first(error)}; {get_compiler()}"
+        ) from error
+
+
+def get_compiler() -> str:
+    """The words that bring a C compiler."""
+    if platform.system() == "Darwin":
+        return "type: xcode-select --install"
+    return "install gcc with the headers of its C library (on Debian: gcc and libc6-dev)"
+
+
+def check_git(root: Path = ROOT) -> None:
+    """Raises unless git lists the sources: the scripts and the build ask it which files there are."""
+    done = subprocess.run(
+        ["git", "ls-files", "--error-unmatch", "Cargo.toml"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()
+        way = next(
+            (line.strip() for line in said if "safe.directory" in line and "git config" in line), "use a git clone"
+        )
+        raise MachineError(f"git does not list the files of {root}: {said[0] if said else 'no reason given'}; {way}")
+
+
+def _first(error: MachineError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line), lines[-1])
