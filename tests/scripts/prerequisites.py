@@ -139,9 +139,9 @@ class Prerequisites:
         if self.bare:
             tasks.append(partial(toolchains.check_compiler, "gcc", "-static"))
         if "cross" in self.needs:
-            tasks += [
-                partial(toolchains.check_compiler, packages.CROSS[f"gcc-{name}"]) for name in toolchains.CROSS_COMPILERS
-            ]
+            way = f"install {' '.join(packages.CROSS)} of Debian"
+            compilers = [packages.CROSS[f"gcc-{name}"] for name in toolchains.CROSS_COMPILERS]
+            tasks += [partial(toolchains.check_compiler, compiler, way=way) for compiler in compilers]
         return tasks
 
     def fetched(self) -> list[Task]:

@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -122,26 +123,28 @@ def check_node(package: Path = ROOT / "tests/browser/package.json") -> None:
         raise MachineError(f"{shutil.which('node')} is {version}: {get}")
 
 
-def check_compiler(compiler: str, *options: str) -> None:
-    """Raises unless a C compiler makes a program that is linked with its C library."""
-    command = (compiler, *options, "-x", "c", "-o", os.devnull, "-")
-    try:
-        run(*command, text=PROGRAM, timeout=60)
-    except MachineError as error:
-        raise MachineError(
-            f"{' '.join((compiler, *options))} compiles no program: {_first(error)}; {get_compiler()}"
-        ) from error
+def check_compiler(compiler: str, *options: str, way: str = "") -> None:
+    """Raises unless a C compiler makes a program that is linked with its C library; `way` says how to get one."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = (compiler, *options, "-x", "c", "-o", f"{folder}/program", "-")
+        try:
+            run(*command, text=PROGRAM, timeout=60)
+        except MachineError as error:
+            name = " ".join((compiler, *options))
+            raise MachineError(f"{name} makes no program: {_first(error)}: {way or get_compiler()}") from error
 
 
 def get_compiler() -> str:
     """The words that bring a C compiler."""
     if platform.system() == "Darwin":
         return "type: xcode-select --install"
-    return "install gcc with the headers of its C library (on Debian: gcc and libc6-dev)"
+    return "install gcc and the headers of its C library (Debian: gcc and libc6-dev)"
 
 
 def check_git(root: Path = ROOT) -> None:
     """Raises unless git lists the sources: the scripts and the build ask it which files there are."""
+    if not shutil.which("git"):
+        raise MachineError("install git")
     done = subprocess.run(
         ["git", "ls-files", "--error-unmatch", "Cargo.toml"], cwd=root, capture_output=True, text=True, check=False
     )
