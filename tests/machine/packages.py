@@ -1,6 +1,6 @@
-"""Debian packages: those that are installed, by purpose, and Docker's own from the next release, only unpacked.
+"""Debian packages: lists of packages to install by purpose, and Docker's packages of the next release, only unpacked.
 
-Nothing is installed with its recommendations: a list also names the recommended packages that its purpose needs.
+Packages are installed without their recommendations. A list names the recommended packages that its purpose needs.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from machine.place import LOGS, STATE, cached, key, write
 from machine.process import MachineError, logged, run, say
 
-# Each package with its witness: a pattern of paths, or the name of a program. The package is missing when that is.
+# Each package has a witness: a pattern of paths or the name of a program. A package without its witness is missing.
 BASICS = {
     "git": "git",
     "make": "make",
@@ -38,7 +38,7 @@ DATABASE = {"postgresql": "/usr/lib/postgresql/*/bin/postgres"}
 BROWSER = {"chromium": "/usr/bin/chromium"}
 CROSS = {
     "gcc-aarch64-linux-gnu": "aarch64-linux-gnu-gcc",
-    # The cross compiler only recommends the headers and the start files of its C library.
+    # Headers and start files, which the cross compiler only recommends.
     "libc6-dev-arm64-cross": "/usr/aarch64-linux-gnu/include/stdio.h",
     "gcc-mingw-w64-x86-64": "x86_64-w64-mingw32-gcc",
     "wine64": "/usr/lib/wine/wine64",
@@ -49,7 +49,7 @@ UNPACKED = ("docker.io", "containerd", "docker-buildx", "docker-cli")
 
 
 def missing(wanted: Mapping[str, str]) -> list[str]:
-    """The packages without their witness."""
+    """The missing packages."""
     return [name for name, witness in wanted.items() if not _is_there(witness)]
 
 
@@ -60,18 +60,18 @@ def _is_there(witness: str) -> bool:
 
 
 def for_machine() -> dict[str, str]:
-    """The packages of an engine, of clusters, and of a database unless the environment names one."""
+    """The packages of engine and clusters, with a database unless DATABASE_URL names one."""
     return ENGINE if os.environ.get("DATABASE_URL") else {**ENGINE, **DATABASE}
 
 
 def browser() -> dict[str, str]:
-    """The package of the browser, or the one that the environment names in its place."""
+    """The package of the browser. TODO_BROWSER names another program as its witness."""
     own = os.environ.get("TODO_BROWSER")
     return {name: own or witness for name, witness in BROWSER.items()}
 
 
 def install(wanted: Mapping[str, str], logs: Path = LOGS) -> None:
-    """Installs the packages whose witness is missing."""
+    """Installs the missing packages."""
     names = missing(wanted)
     if not names:
         return
@@ -87,7 +87,7 @@ def install(wanted: Mapping[str, str], logs: Path = LOGS) -> None:
     try:
         logged("apt-update", "apt-get", "update", "-q", *lock, logs=logs)
     except MachineError as error:
-        # One source of several may be broken, and the packages may come from another one.
+        # The packages may come from a source that works.
         failed_update = error
     try:
         logged(

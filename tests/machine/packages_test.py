@@ -1,4 +1,4 @@
-"""Which packages count as missing, and which lists a machine is given."""
+"""Missing packages, and the lists for a machine."""
 
 import os
 import tempfile

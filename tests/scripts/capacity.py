@@ -1,4 +1,4 @@
-"""Room for builds and tests: disk and memory, checked before the minutes that would end for want of them."""
+"""Checks that disk and memory are large enough for the builds and tests of a command."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Share:
-    """Space that one folder takes: more when it is filled for the first time, which is known by a file that it gets."""
+    """Disk space of one folder in GB, before and after its first use. The path `filled` exists after the first use."""
 
     name: str
     folder: Path
@@ -25,12 +25,12 @@ class Share:
     filled: Path
 
     def gigabytes(self) -> float:
-        """The space that a run may still take."""
+        """The space that a run may still add."""
         return self.warm if self.filled.exists() else self.cold
 
 
 def shares(everything: bool, machine: bool) -> list[Share]:
-    """The shares of a run: `everything` that `make test` builds, and a `machine` with its own engine and clusters."""
+    """The shares of `make test` (`everything`) or of a build, with our engine and clusters (`machine`) or without."""
     home = Path.home()
     cargo = Path(os.environ.get("CARGO_HOME") or home / ".cargo")
     go = Path(os.environ.get("GOCACHE") or home / ".cache/go-build")
@@ -52,7 +52,7 @@ def shares(everything: bool, machine: bool) -> list[Share]:
 def check_disk(
     wanted: Iterable[Share], free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
 ) -> None:
-    """Raises where a file system has less space than the folders on it take together."""
+    """Raises if the free space of a file system is smaller than the sum of the shares on it."""
     file_systems: dict[int, list[Share]] = {}
     for share in wanted:
         file_systems.setdefault(_existing(share.folder).stat().st_dev, []).append(share)
@@ -74,7 +74,7 @@ def _existing(folder: Path) -> Path:
 
 
 def memory() -> int | None:
-    """The bytes of memory that processes here may use, if the system says."""
+    """The memory of this machine or container in bytes; `None` if the system does not report it."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
@@ -88,8 +88,8 @@ def memory() -> int | None:
 
 
 def check_memory(gigabytes: float, there: int | None) -> None:
-    """Raises where there is less memory: the linker, or a cluster beside it, would be killed."""
-    # A machine that is sold with 8 GB shows a little less.
+    """Raises if there is less memory. With too little, the kernel kills the linker, or a cluster beside it."""
+    # A machine sold with 8 GB reports a little less.
     if there is not None and there < gigabytes * 0.9 * GIB:
         raise MachineError(
             f"this machine has {there / GIB:.1f} GB of memory and {gigabytes:g} are needed: give it more"

@@ -1,4 +1,4 @@
-"""How much disk and memory `capacity` asks for, cold and warm."""
+"""The disk space and the memory that `capacity` requires, before and after a first run."""
 
 import tempfile
 import unittest

@@ -1,11 +1,11 @@
-"""cause.py LOG: prints the line of a log that says why the command failed."""
+"""cause.py LOG: prints the line of a log with the reason why the command failed."""
 
 import re
 import sys
 from pathlib import Path
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# Programs close a failed run with these lines, which name no reason.
+# Closing lines of failed runs. They give no reason.
 CLOSING = re.compile(
     r"error: could not compile|error: aborting due to|error: test failed, to rerun|error: \d+ targets? failed"
     r"|error\[?.*\]?: .* previous errors?|warning: build failed|For more information about this error|test result: "
@@ -21,7 +21,7 @@ NEAR = 15
 
 
 def cause(log: str) -> str:
-    """The last line that gives a reason, or else the last line that is not a program's usual closing line."""
+    """The last line with a reason; without one, the last line that is not a closing line."""
     lines = [COLOUR.sub("", line).strip() for line in log.splitlines()]
     lines = [line for line in lines if line]
     kept = len(lines)
@@ -29,7 +29,7 @@ def cause(log: str) -> str:
         kept -= 1
     if not kept:
         return lines[-1] if lines else "it printed nothing"
-    # A script's own last line is its reason; above the closing lines of a compiler the reason may be far away.
+    # The last line of a script is its reason. A compiler's reason may stand far above its closing lines.
     first = 0 if kept < len(lines) else max(0, kept - NEAR)
     for number in range(kept - 1, first - 1, -1):
         line = lines[number]

@@ -1,4 +1,4 @@
-"""The reason that `cause` finds in logs as programs write them."""
+"""The reason that `cause` finds in logs of cargo, rustc, Python and our scripts, and the last line of a stage."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ class Cause(unittest.TestCase):
 
 
 class Stage(unittest.TestCase):
-    """The functions of environment.sh that `up` and `test` run their parts by."""
+    """The functions `logged`, `red` and `die` of environment.sh."""
 
     def run_script(self, text: str) -> list[str]:
         begin = f"set -euo pipefail; source {ROOT}/tests/scripts/environment.sh\n"

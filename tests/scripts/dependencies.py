@@ -1,6 +1,6 @@
-"""Packages of other people, fetched before anything is compiled: an unreachable registry is known at once.
+"""Fetches the packages of registries before anything is compiled, so that an unreachable registry ends the run early.
 
-Everything here is needed by the command anyhow. When all of it is there, nothing is asked of the network.
+The command needs every one of these packages. When all are present, no function here uses the network.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ NETWORK = re.compile(
     r"|certificate|download|spurious network|Could not fetch|from versions: none",
     re.I,
 )
-# Programs for Python that the tests call, each set in a virtual environment of its own.
+# Packages of PyPI, each list in a virtual environment of its own: for `make check`, and for the macOS type check.
 PYTHON_TOOLS = ("ruff==0.14.*", "mypy==1.*", "uv==0.*")
 C_COMPILER_FOR_MACOS = ("ziglang",)
 PATIENCE = 30.0
@@ -33,10 +33,10 @@ NPM_TRIES = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000")
 
 
 class FetchError(MachineError):
-    """A client of a registry failed: what it was to fetch, why it did not, and its log."""
+    """A registry client failed. Has the title of the packages, the reason, and the log."""
 
     def __init__(self, title: str, log: Path) -> None:
-        """The reason is the first line of the log about the network, or else the last that gives one."""
+        """The reason is the first line of the log about the network; without one, the log's `cause`."""
         text = log.read_text(errors="replace")
         about_network = next((line.strip() for line in text.splitlines() if NETWORK.search(line)), None)
         self.title, self.log, self.reason = title, log, (about_network or cause(text)).removeprefix("warning: ")
@@ -45,7 +45,7 @@ class FetchError(MachineError):
 
 
 def fetch_errors(errors: Sequence[FetchError]) -> str:
-    """Some failed fetches in one line: a machine without a network fails all of them for one reason."""
+    """Failed fetches as one line with one reason: without a network, all of them fail for the same."""
     titles = ", ".join(dict.fromkeys(error.title for error in errors))
     way = "check the network, or set HTTPS_PROXY; " if any(error.is_network for error in errors) else ""
     logs = f"the log is {errors[0].log}" if len(errors) == 1 else f"the logs are in {errors[0].log.parent}"
@@ -53,7 +53,7 @@ def fetch_errors(errors: Sequence[FetchError]) -> str:
 
 
 def fetch(name: str, title: str, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-    """Runs a client of a registry with its output in a log; what takes long is said."""
+    """Runs a registry client with its output in a log, and reports a client that is slow."""
     waiting = threading.Timer(PATIENCE, say, (f"still fetching {title}: {LOGS / name}.log",))
     waiting.daemon = True
     waiting.start()
@@ -66,9 +66,9 @@ def fetch(name: str, title: str, *command: str | Path, cwd: Path = ROOT, env: Ma
 
 
 def crates(targets: Sequence[str]) -> None:
-    """The crates of Cargo.lock: for some targets, or all of them."""
+    """Fetches the crates of Cargo.lock for the given targets; for all targets if none is given."""
     only = [word for target in targets for word in ("--target", target)]
-    # Two tries and half a minute, unless the user says otherwise: a registry that is not there is to be known soon.
+    # An unreachable registry fails after two tries of half a minute, unless the user set other limits.
     limits = {
         name: os.environ.get(name, value)
         for name, value in {"CARGO_NET_RETRY": "1", "CARGO_HTTP_TIMEOUT": "30"}.items()
@@ -77,13 +77,13 @@ def crates(targets: Sequence[str]) -> None:
 
 
 def go_modules(folder: Path) -> None:
-    """The modules of one go.mod."""
+    """Fetches the modules of one go.mod."""
     name = f"go-modules-{folder.name}"
     fetch(name, "Go modules", "go", "mod", "download", cwd=folder)
 
 
 def npm_packages(folder: Path) -> None:
-    """The npm packages of a folder's package-lock.json."""
+    """Installs the npm packages of a folder's package-lock.json, unless that lock file is installed already."""
     stamp = folder / "node_modules/.installed"
     lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text().strip() == lock:
@@ -95,7 +95,7 @@ def npm_packages(folder: Path) -> None:
 
 
 def python_packages(folder: str, wanted: Sequence[str], program: str) -> None:
-    """A virtual environment in the cache with some packages; `program` is in it when it is whole."""
+    """Makes a virtual environment in the cache with some packages. `program` is a file of the finished environment."""
     place = CACHE / "tools" / folder
     stamp = place / "installed.json"
     if (place / program).exists() and stamp.exists() and json.loads(stamp.read_text()) == list(wanted):
@@ -112,7 +112,7 @@ def python_packages(folder: str, wanted: Sequence[str], program: str) -> None:
 
 
 def images() -> None:
-    """The images that the app's own are built on, and the database's unless the environment names one."""
+    """Pulls the base images of the app, and the image of the database unless DATABASE_URL names a database."""
     names = set()
     for service in ("backend", "frontend"):
         names.update(re.findall(r"^FROM\s+(\S+:\S+)", (ROOT / service / "Dockerfile").read_text(), re.M | re.I))
@@ -125,7 +125,7 @@ def images() -> None:
 
 
 def npm_answers() -> None:
-    """Asks npm for one package of the frontend: its image is built from them, at the very end of a deploy."""
+    """Asks npm for one package of the frontend, because the deploy installs all of them at its very end."""
     if not shutil.which("npm"):
         return
     lock = ROOT / "frontend/package-lock.json"
@@ -134,17 +134,17 @@ def npm_answers() -> None:
 
 
 def pypi_answers() -> None:
-    """Asks PyPI for one package of the backend, likewise."""
+    """Asks PyPI for the package that the backend is built with, for the same reason."""
     if not find_spec("pip"):
         return
     pip = (sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "-q", "--retries", "1")
     with tempfile.TemporaryDirectory() as folder:
-        # Installed into a folder, so that a Python that the system manages does not refuse.
+        # The Python of a distribution refuses an installation without a folder of its own.
         ask("pypi", "Python packages", ROOT / "backend/uv.lock", *pip, "--target", folder, "uv==0.*")
 
 
 def ask(registry: str, title: str, lock: Path, *command: str) -> None:
-    """Asks a registry, unless it answered for this lock file before."""
+    """Asks a registry, unless it answered before and the lock file is unchanged."""
     stamp = STATE / f"{registry}-answered"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text().strip() != digest:

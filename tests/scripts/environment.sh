@@ -24,14 +24,14 @@ shows() {
   rm "$printed"
   [ "$found" -eq "$count" ] || { say "$found lines match '$pattern', not $count"; return 1; }
 }
-# die TEXT: one line that says what to do; the stage that runs this repeats it in its own last line
+# die TEXT: ends with one line that says how to go on. A stage repeats this line in its own last line.
 die() {
   [ -z "${TODOHOST_STAGE_CAUSE:-}" ] || printf '%s\n' "$*" >"$TODOHOST_STAGE_CAUSE"
   printf '%s\n' "$*" >&2
   exit 1
 }
-# logged NAME COMMAND...: runs one part and keeps what it prints in the log that `stage_log` then names; the part may
-# name another log there. A command that is a function of this script runs in this shell.
+# logged NAME COMMAND...: runs one stage and copies its output into the file $stage_log. The stage may set another
+# $stage_log. A function runs in the shell of the caller.
 logged() {
   local name=$1 result=0 copying
   shift
@@ -39,16 +39,16 @@ logged() {
   export TODOHOST_STAGE_CAUSE=$stage_log.cause
   rm -f "$TODOHOST_STAGE_CAUSE"
   : >"$stage_log"
-  { "$@" || result=$?; } > >(exec tee "$stage_log") 2>&1
+  { "$@" || result=$?; } > >(trap '' INT TERM; exec tee "$stage_log") 2>&1
   copying=${!:-}
-  # What it started and left running may hold the pipe: the copy is waited for no longer than this.
+  # A process that the stage left running may keep the pipe open, so the wait for the copy is limited to a second.
   for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     [ -n "$copying" ] && kill -0 "$copying" 2>/dev/null || break
     sleep 0.05
   done
   return "$result"
 }
-# red NAME: the last line of a run that failed: in which part, why, and where the log is
+# red NAME: prints the last line of a failed run, with the stage, the reason and the log
 red() {
   local cause
   cause=$(cat "$TODOHOST_STAGE_CAUSE" 2>/dev/null || python3 tests/scripts/cause.py "$stage_log" || tail -n 1 "$stage_log")

@@ -1,4 +1,4 @@
-"""The folders that the scripts keep things in; environment.sh says the same to the shell."""
+"""The folders of the scripts. environment.sh defines the same folders for the shell."""
 
 import os
 from pathlib import Path

@@ -1,9 +1,9 @@
 """prerequisites.py COMMAND [TARGET [PROGRAM...]]: makes sure of everything that `make COMMAND` needs.
 
-What is lacking is installed: Debian packages by root, parts of the Rust toolchain, packages of registries. What only
-the user can install, or a machine that cannot do it, ends in one line that says what to type. Everything is looked at
-each time, so that nothing goes stale; only the answers of the registries that images are built from are remembered.
-Then it becomes the program, which calls scripts that need the same and less: they do not look again.
+It installs missing Debian packages (as root), parts of the Rust toolchain, and packages of registries. If the user has
+to install something, or the machine is too small, it ends with one line and the words to type. Every run checks
+everything, except that npm and PyPI are asked once for each lock file. Then it starts the program. The scripts that
+the program calls do not check again.
 """
 
 import os
@@ -28,7 +28,7 @@ from locations import LOGS, ROOT
 from machine import packages
 from machine.process import LoggedError, MachineError, run
 
-# What each command of the Makefile needs, and each script that is also called without make.
+# The needs of the commands of the Makefile, and of the scripts that users also call without make.
 COMMANDS: dict[str, set[str]] = {
     "plugins": {"rust", "go"},
     "unit": {"rust", "go"},
@@ -43,13 +43,13 @@ COMMANDS: dict[str, set[str]] = {
 }
 FRONTEND = ROOT / "frontend"
 BROWSER = ROOT / "tests/browser"
-# The commands whose prerequisites are met already; the shell part reads it.
+# An environment variable with the commands that need no further check. `prerequisites` reads it.
 MET = "TODOHOST_PREREQUISITES_MET"
 Task = Callable[[], None]
 
 
 def together(tasks: Iterable[Task]) -> None:
-    """Runs tasks beside each other; raises with what each that failed says, in one line."""
+    """Runs tasks in parallel; raises one error with the lines of all that failed."""
     with ThreadPoolExecutor(16) as pool:
         running = [pool.submit(task) for task in tasks]
     errors = [error for done in running if (error := done.exception())]
@@ -65,17 +65,17 @@ def together(tasks: Iterable[Task]) -> None:
 
 
 def one_line(error: MachineError) -> str:
-    """The error with its reason and its log, without the log's lines."""
+    """The error as one line: with the reason and the path of a log instead of its lines."""
     if isinstance(error, LoggedError):
         return f"{error.command} failed: {cause(error.log.read_text(errors='replace'))}; the log is {error.log}"
     return " ".join(str(error).split())
 
 
 class Prerequisites:
-    """Those of one command, in the order in which they are met."""
+    """The prerequisites of one command, in the order of the checks."""
 
     def __init__(self, command: str, target: str) -> None:
-        """For a command of `COMMANDS`, and the target that it was given, if any."""
+        """For a command of `COMMANDS` and its target, which may be empty."""
         self.needs = COMMANDS[command]
         self.everything = command == "test"
         self.target = target
@@ -83,14 +83,14 @@ class Prerequisites:
         self.rust = toolchains.Rust(toolchains.CROSS_TARGETS if "cross" in self.needs else ())
 
     def meet(self) -> None:
-        """Meets them all or raises: first what only the user can change, then what can be installed."""
+        """Checks, installs and fetches in parallel within each phase; raises after a phase with errors."""
         together(self.given())
         together(self.installed())
         together(self.proven())
         together(self.fetched())
 
     def given(self) -> list[Task]:
-        """Tools that the user installs, and the machine itself."""
+        """Checks of the machine, and of tools that only the user can install."""
         tasks: list[Task] = []
         if "rust" in self.needs:
             tasks.append(self.rust.check)
@@ -108,20 +108,20 @@ class Prerequisites:
         return tasks
 
     def installed(self) -> list[Task]:
-        """What this program installs."""
+        """Installations by package manager and rustup."""
         tasks: list[Task] = [partial(packages.install, self.packages(), LOGS)]
         if "rust" in self.needs:
             tasks.append(self.rust.install)
         return tasks
 
     def packages(self) -> dict[str, str]:
-        """Debian packages; elsewhere those whose programs a package manager brings under the same name."""
+        """Debian packages with their witnesses; without apt-get only those with a program as their witness."""
         wanted = dict(packages.BASICS)
         if not shutil.which("apt-get"):
             wanted = {name: witness for name, witness in wanted.items() if not witness.startswith("/")}
             wanted["gcc"] = "cc"
         if {"lint", "cross"} & self.needs and not find_spec("ensurepip"):
-            # Debian has it in a package beside Python. No path is a witness: other Pythons lack it elsewhere.
+            # A package of its own in Debian. Its witness is the module just looked for, so no path stands for it.
             wanted["python3-venv"] = "/no/ensurepip"
         if self.bare:
             wanted |= packages.for_machine()
@@ -132,7 +132,7 @@ class Prerequisites:
         return wanted
 
     def proven(self) -> list[Task]:
-        """Tools that are there, and may not work all the same."""
+        """Checks that installed tools work."""
         tasks: list[Task] = [toolchains.check_git]
         if "rust" in self.needs:
             tasks.append(partial(toolchains.check_compiler, "cc"))

@@ -1,6 +1,6 @@
-"""`prerequisites` on machines that lack something: each gets the install command, or one line that says what to type.
+"""`prerequisites` on machines that lack something: it calls an installer, or prints one line with the words to type.
 
-The programs on PATH are stand-ins, but for those that every system has. The last test takes real ones and empty homes.
+Most programs on PATH are stand-ins. The last test uses the real programs and empty homes.
 """
 
 import os
@@ -19,7 +19,7 @@ from prerequisites import COMMANDS
 from machine.packages import CROSS
 
 REAL = ("bash", "env", "dirname", "id", "mktemp", "tail", "mkdir", "git")
-# The parts of the repository that the checks read; they work in a copy, which stand-ins may change.
+# The parts of the repository that the checks read. Each test has a copy, because stand-ins write into it.
 READ = (
     *("Cargo.toml", "Makefile", "rust-toolchain.toml", "tests/scripts", "tests/machine", "plugins/steps/helm/engine"),
     *("backend/Dockerfile", "backend/uv.lock", "frontend/Dockerfile", "frontend/package.json"),
@@ -30,7 +30,7 @@ RUSTC = """case "$*" in
   --version) echo "rustc 1.95.0 (59807616e 2026-04-14)" ;;
   -vV) printf 'rustc 1.95.0\\nhost: x86_64-unknown-linux-gnu\\n' ;;
 esac"""
-# What each stand-in does; each also writes down how it was called.
+# The shell code of the stand-ins. Each of them also appends its arguments to the file $CALLS.
 STAND_INS = {
     "rustc": RUSTC,
     "rustup": 'for program in cargo-fmt cargo-clippy; do mkdir -p "$SYSROOT/bin"; : >"$SYSROOT/bin/$program"; done\n'
@@ -45,7 +45,7 @@ TARGETS = ("wasm32-unknown-unknown", "wasm32-wasip2")
 
 
 class Machine(unittest.TestCase):
-    """A machine that has everything for `make plugins`, until a test takes something away."""
+    """A machine with everything for `make plugins`, until a test removes something."""
 
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory()
@@ -74,7 +74,7 @@ class Machine(unittest.TestCase):
         }
         for program in REAL:
             (self.programs / program).symlink_to(shutil.which(program) or program)
-        # Compiled before: little room is needed on this machine's disk.
+        # Marks of an earlier run, so that the test needs little disk space.
         for warm in (".cargo/registry/src/x", ".cache/go-build/trim.txt", ".cache/todohost/target/release/todohost"):
             (self.home / warm).parent.mkdir(parents=True, exist_ok=True)
             (self.home / warm).touch()
@@ -161,7 +161,7 @@ class Toolchains(Machine):
         self.assertEqual(self.run_for("plugins")[0], 0)
         self.assertEqual(len(self.called("^rustup toolchain install")), 1)
 
-    def test_a_rustup_that_fails_is_told_with_reason_and_log(self) -> None:
+    def test_rustup_failure_is_reported_with_reason_and_log(self) -> None:
         shutil.rmtree(self.home / "sysroot/lib/rustlib/wasm32-wasip2")
         self.stand_in("rustup", "echo 'error: could not download file: dns error' >&2; exit 1")
         line = self.refused("plugins")
@@ -181,11 +181,11 @@ class Toolchains(Machine):
         line = self.refused("plugins")
         self.assertIn("cc makes no program: x.h:33:10: fatal error: bits/libc-header-start.h: No such file", line)
 
-    def test_an_old_python_is_refused_before_it_reads_the_rest(self) -> None:
+    def test_an_old_python_is_refused(self) -> None:
         self.stand_in("python3", 'case "$1" in --version) echo Python 3.9.2 ;; *) exit 1 ;; esac')
-        self.assertIn("Python 3.11 or later is needed as python3, and this is Python 3.9.2", self.refused("plugins"))
+        self.assertIn("Python 3.11 or later is needed as python3, which is Python 3.9.2", self.refused("plugins"))
         self.remove("python3")
-        self.assertIn("Python 3.11 or later is needed", self.refused("plugins"))
+        self.assertIn("which is missing", self.refused("plugins"))
 
 
 class Registries(Machine):
@@ -198,7 +198,7 @@ class Registries(Machine):
         self.stand_in("go", STAND_INS["go"].replace("esac", "mod) echo 'go: dial tcp: timeout' >&2; exit 1 ;; esac"))
         self.assertIn("cannot fetch crates, Go modules: ", self.refused("plugins"))
 
-    def test_another_failure_is_told_without_blaming_the_network(self) -> None:
+    def test_other_failures_do_not_blame_the_network(self) -> None:
         self.stand_in("cargo", "echo 'error: the lock file needs to be updated but --locked was passed' >&2; exit 101")
         line = self.refused("plugins")
         self.assertIn("the lock file needs to be updated", line)
@@ -211,7 +211,7 @@ class Registries(Machine):
 
 
 class Packages(Machine):
-    """Debian packages; who runs this may be root or not."""
+    """Debian packages, for root and for other users."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -219,7 +219,7 @@ class Packages(Machine):
         self.environment["TODO_BROWSER"] = str(self.home / "chromium")
 
     def expect(self, command: str, *packages: str) -> None:
-        """They are installed at once, or the line says how."""
+        """Root calls apt-get once; for other users the line has the command to type."""
         code, line = self.run_for(command)
         installed = self.called("^apt-get install") if os.geteuid() == 0 else [line]
         for package in packages:
@@ -244,22 +244,22 @@ class Packages(Machine):
         self.remove("apt-get", "curl")
         self.assertIn("install these first: curl", self.refused("plugins"))
 
-    @unittest.skipUnless(os.geteuid() == 0, "others are told what to type, and call no package manager")
-    def test_a_package_manager_that_fails_is_told_with_reason_and_log(self) -> None:
+    @unittest.skipUnless(os.geteuid() == 0, "only root calls the package manager")
+    def test_apt_failure_is_reported_with_reason_and_log(self) -> None:
         self.remove("curl")
         self.stand_in("apt-get", "echo 'E: Unable to locate package curl' >&2; exit 100")
         self.assertIn("failed: E: Unable to locate package curl; the log is", self.refused("plugins"))
 
 
 class Surroundings(Machine):
-    """A machine with an engine of its own: its `docker version` answers."""
+    """A machine with an engine of its own: `docker version` answers."""
 
-    def test_a_machine_of_its_own_needs_a_cluster_before_the_build(self) -> None:
+    def test_a_missing_cluster_is_reported_before_the_build(self) -> None:
         self.remove("kind", "minikube")
         self.assertIn("no local cluster", self.refused("up"))
         self.assertIn("minikube is not in PATH: install minikube", self.refused("up", "minikube"))
 
-    def test_images_and_registries_are_asked_for_before_the_build(self) -> None:
+    def test_images_are_pulled_and_registries_asked_before_the_build(self) -> None:
         self.stand_in("docker", 'case "$1" in image) exit 1 ;; esac')
         self.assertEqual(self.run_for("up", "kind")[0], 0)
         self.assertEqual(len(self.called("^docker pull .*python:")), 1)
@@ -285,16 +285,17 @@ class Commands(Machine):
 
     def test_an_unknown_command_is_refused(self) -> None:
         self.assertEqual(self.run_for("nothing")[0], 2)
+        self.assertNotEqual(self.run_for("")[0], 0)
 
-    def test_the_program_runs_after_them_and_its_scripts_do_not_look_again(self) -> None:
-        self.stand_in("program", 'echo "$2" && exec "$ROOT/tests/scripts/prerequisites" "$1"')
+    def test_scripts_of_the_program_do_not_check_again(self) -> None:
+        self.stand_in("program", 'exec "$ROOT/tests/scripts/prerequisites" "$1" "" "$BASH" -c \'echo "$0"\' "$2"')
         code, line = self.run_for("up", "kind", "program", "plugins", "two words")
         self.assertEqual((code, line), (0, "two words"))
         self.assertEqual(len(self.called("^cargo fetch")), 1)
         self.run_for("plugins", "", "program", "up", "")
         self.assertEqual(len(self.called("^cargo fetch")), 3)
 
-    def test_the_program_does_not_run_without_them(self) -> None:
+    def test_the_program_does_not_start_after_a_failed_check(self) -> None:
         self.remove("go")
         self.stand_in("program", "")
         self.assertEqual(self.run_for("plugins", "", "program")[0], 1)
@@ -303,7 +304,7 @@ class Commands(Machine):
 
 class NewMachine(unittest.TestCase):
     def test_empty_homes_are_filled_without_auto_install(self) -> None:
-        """The toolchain, both targets, the crates and the Go modules come into folders that were empty."""
+        """Toolchain, targets, crates and Go modules are installed for real."""
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             names = ("XDG_CACHE_HOME", "XDG_STATE_HOME", "RUSTUP_HOME", "CARGO_HOME", "GOMODCACHE", "GOCACHE")

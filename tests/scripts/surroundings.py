@@ -1,4 +1,4 @@
-"""Engine, cluster and database: the ones that are here, or the ground that a bare machine gives to its own."""
+"""Checks of the engine, the cluster and the database on this machine, or of a bare machine that will be given them."""
 
 import os
 import platform
@@ -24,12 +24,12 @@ PORTS = {
 
 
 def is_bare() -> bool:
-    """Whether engine and cluster are made here: Debian, root, and neither of its own."""
+    """Whether tests/machine makes engine and cluster: on Debian, as root, without an engine or a cluster of its own."""
     return not_bare() is None
 
 
 def check_bare() -> None:
-    """Raises where a bare machine cannot be given an engine and a cluster."""
+    """Raises if no engine and no cluster can start on this bare machine."""
     if platform.machine() not in {"x86_64", "aarch64"}:
         raise MachineError(f"no cluster can be made on {platform.machine()}: use a machine with Docker")
     status = Path("/proc/self/status").read_text()
@@ -44,12 +44,12 @@ def check_bare() -> None:
 
 
 def effective(status: str) -> int:
-    """The capabilities in force, from the text of /proc/PID/status."""
+    """The effective capabilities as a bit mask, from the text of /proc/PID/status."""
     return next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
 
 
 def check_ports(ports: dict[int, Daemon]) -> None:
-    """Raises where another program has a port that a daemon of ours is about to take."""
+    """Raises if another program listens on the port of a daemon that is not started yet."""
     for port, daemon in ports.items():
         if daemon.pid() is None and _is_taken(port):
             raise MachineError(f"another program has port {port}, which {daemon.name} needs: stop it (ss -tlnp)")
@@ -62,7 +62,7 @@ def _is_taken(port: int) -> bool:
 
 
 def check_own(target: str, everything: bool) -> None:
-    """Raises where the engine, the cluster or the database that a command uses is missing or does not answer."""
+    """Raises if the machine's own engine, cluster or database is missing or does not answer."""
     if not shutil.which("docker"):
         raise MachineError("install Docker Desktop and switch its Kubernetes on, or Docker and kind or minikube")
     try:
@@ -90,5 +90,5 @@ def _may_have_cluster() -> bool:
 
 
 def kubernetes_is_built() -> bool:
-    """Whether the cache has the binary that a bare machine's clusters are made of."""
+    """Whether the cache has the Kubernetes binary for the clusters of a bare machine."""
     return (place.CACHE / kubernetes.name()).exists()

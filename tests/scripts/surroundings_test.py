@@ -1,4 +1,4 @@
-"""What keeps a bare machine from being given an engine: rights, and ports that others have."""
+"""Missing capabilities and taken ports of a bare machine."""
 
 import socket
 import unittest

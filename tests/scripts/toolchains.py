@@ -1,6 +1,6 @@
-"""The compilers and interpreters that everything is built with: their versions, and the parts that rustup adds.
+"""Checks of compilers and interpreters, and the installation of Rust's components and targets.
 
-Rust's parts are installed. Go, Node.js and Python are the user's to install; each check says what to type.
+Users install Rust, Go and Node.js themselves; the error of each check has the words to type.
 """
 
 import json
@@ -18,14 +18,14 @@ from locations import LOGS, ROOT
 
 from machine.process import MachineError, logged, run, say
 
-# The programs that each component of rust-toolchain.toml brings.
+# A program of each component in rust-toolchain.toml.
 COMPONENTS = {"rustfmt": "cargo-fmt", "clippy": "cargo-clippy"}
 CROSS_TARGETS = ("aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu", "aarch64-apple-darwin")
-# The ends of the names of Debian's packages with a C compiler for each of the linked targets.
+# The Debian packages with a C compiler for a linked target are named gcc- and one of these.
 CROSS_COMPILERS = ("aarch64-linux-gnu", "mingw-w64-x86-64")
 HELM_ENGINE = ROOT / "plugins/steps/helm/engine"
 KUBERNETES = ROOT / "tests/machine/kubernetes-binary"
-# What each compiler is shown: `#include` finds the headers of its C library, and linking finds the start files.
+# Compiles only with the headers of a C library, and links only with its start files.
 PROGRAM = '#include <stdio.h>\nint main(void) { puts(""); return 0; }\n'
 GET_RUST = "install Rust by rustup (https://rustup.rs)"
 
@@ -37,7 +37,7 @@ def number(text: str) -> tuple[int, ...]:
 
 
 class Rust:
-    """The toolchain of rust-toolchain.toml, with more targets if a command needs them."""
+    """The toolchain of rust-toolchain.toml with additional targets."""
 
     def __init__(self, more_targets: Sequence[str] = (), root: Path = ROOT) -> None:
         """For the repository at `root`."""
@@ -48,9 +48,9 @@ class Rust:
         self.targets: list[str] = [*wanted["targets"], *more_targets]
 
     def lacking(self) -> list[str]:
-        """The components and targets that the toolchain in use does not have; the channel when there is none."""
+        """The missing components and targets of the toolchain in use; the channel if no toolchain is in use."""
         try:
-            # rustup would install the toolchain here without a word, for a minute.
+            # Without this variable rustup installs the toolchain here, silently and for a minute.
             sysroot = Path(run("rustc", "--print", "sysroot", cwd=self.root, env={"RUSTUP_AUTO_INSTALL": "0"}).strip())
         except MachineError:
             return [self.channel]
@@ -59,7 +59,7 @@ class Rust:
         return components + [name for name in self.targets if not any((libraries / name / "lib").glob("libstd-*"))]
 
     def check(self) -> None:
-        """Raises where rustup cannot bring what is lacking."""
+        """Raises if something is missing that only rustup can install, and rustup is missing, too."""
         if not shutil.which("cargo") or not shutil.which("rustc"):
             home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
             if (home / "bin/cargo").exists():
@@ -75,7 +75,7 @@ class Rust:
             raise MachineError(f"{version} at {shutil.which('rustc')} lacks {' '.join(lacking)}: {GET_RUST}")
 
     def install(self) -> None:
-        """Adds what is lacking, by rustup."""
+        """Installs missing parts by rustup."""
         lacking = self.lacking()
         if not lacking:
             return
@@ -95,7 +95,7 @@ class Rust:
 
 
 def check_go(modules: Sequence[Path] = (HELM_ENGINE, KUBERNETES)) -> None:
-    """Raises unless Go can build the modules of this repository."""
+    """Raises unless Go is new enough for these modules."""
     found = [re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.M) for module in modules]
     wanted = max((match.group(1) for match in found if match), key=number)
     go = shutil.which("go")
@@ -103,7 +103,7 @@ def check_go(modules: Sequence[Path] = (HELM_ENGINE, KUBERNETES)) -> None:
         usual = Path("/usr/local/go/bin/go")
         way = f'export PATH="{usual.parent}:$PATH"' if usual.exists() else "install it from https://go.dev/dl"
         raise MachineError(f"Go {wanted} or later is needed: {way}")
-    # In the module's folder: a Go that may fetch a newer one does so here.
+    # In the module's folder, because Go reports the version there that it would switch to.
     version = run("go", "version", cwd=modules[0]).split()[2]
     if number(version) < number(wanted):
         raise MachineError(
@@ -112,7 +112,7 @@ def check_go(modules: Sequence[Path] = (HELM_ENGINE, KUBERNETES)) -> None:
 
 
 def check_node(package: Path = ROOT / "tests/browser/package.json") -> None:
-    """Raises unless Node.js and npm run and are as new as the package wants."""
+    """Raises unless npm exists and Node.js is new enough for the package."""
     wanted = json.loads(package.read_text())["engines"]["node"].removeprefix(">=")
     get = f"install Node.js {wanted} or later with npm (https://nodejs.org)"
     for program in ("node", "npm"):
@@ -124,7 +124,7 @@ def check_node(package: Path = ROOT / "tests/browser/package.json") -> None:
 
 
 def check_compiler(compiler: str, *options: str, way: str = "") -> None:
-    """Raises unless a C compiler makes a program that is linked with its C library; `way` says how to get one."""
+    """Raises unless a C compiler compiles and links a program. `way` replaces the advice how to install one."""
     with tempfile.TemporaryDirectory() as folder:
         command = (compiler, *options, "-x", "c", "-o", f"{folder}/program", "-")
         try:
@@ -135,14 +135,14 @@ def check_compiler(compiler: str, *options: str, way: str = "") -> None:
 
 
 def get_compiler() -> str:
-    """The words that bring a C compiler."""
+    """The advice how to install a C compiler on this system."""
     if platform.system() == "Darwin":
         return "type: xcode-select --install"
     return "install gcc and the headers of its C library (Debian: gcc and libc6-dev)"
 
 
 def check_git(root: Path = ROOT) -> None:
-    """Raises unless git lists the sources: the scripts and the build ask it which files there are."""
+    """Raises unless git lists the files of the checkout, as the scripts and the build require."""
     if not shutil.which("git"):
         raise MachineError("install git")
     done = subprocess.run(
