@@ -72,14 +72,18 @@ def restart_api_server() -> None:
     """Kills the API server like a crash, and starts it again with the daemons that ended with it."""
     if not API_SERVER.stop(first=signal.SIGKILL):
         raise MachineError("the API server does not run")
-    up()
+    # Not published again: kind or minikube may be writing to the kubeconfig.
+    _start()
 
 
 def up() -> None:
     """Starts the stopped daemons and waits until the node accepts pods."""
-    if is_up():
-        _publish()
-        return
+    if not is_up():
+        _start()
+    _publish()
+
+
+def _start() -> None:
     folder = kubernetes.programs()
     ip = address()
     environment = {"PATH": f"{folder}:{engine.path()}"}
@@ -92,7 +96,6 @@ def up() -> None:
     say("node ready")
     kubectl("-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=55s")
     wait_until(lambda: _answers("get", "serviceaccount", "default"), "the default service account", 60)
-    _publish()
     write(COMPLETE, _processes())
 
 

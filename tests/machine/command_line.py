@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> int:
                 with locked():
                     down(given.wipe)
             case "restart":
-                with locked():
+                # It touches this cluster alone: it need not wait until another target is up.
+                with locked("restart"):
                     cluster.restart_api_server()
             case "env":
                 print(exports())
@@ -76,10 +77,10 @@ def main(arguments: list[str]) -> int:
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """Holds the lock that prevents parallel runs."""
+def locked(name: str = "lock") -> Iterator[None]:
+    """Holds the lock of this name, which prevents parallel runs."""
     STATE.mkdir(parents=True, exist_ok=True)
-    with (STATE / "lock").open("w") as lock:
+    with (STATE / name).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -37,12 +37,13 @@ class AsBuilt(unittest.TestCase):
         shutil.rmtree(self.clone, ignore_errors=True)
         self.git("clone", "--quiet", ".", str(self.clone))
         environment = {**os.environ, "CARGO_TARGET_DIR": str(self.target)}
+        environment.pop("TODOHOST_AS_BUILT", None)
         code = subprocess.run(
             [self.clone / "tests/scripts/as_built", *command], env=environment, check=False
         ).returncode
         return code, {name: (self.clone / name).stat().st_mtime_ns for name in ("one.rs", "two.rs")}
 
-    def test_what_is_as_it_was_has_its_time_and_what_changed_has_a_new_one(self) -> None:
+    def test_an_unchanged_source_keeps_its_time_and_a_changed_one_gets_a_new_time(self) -> None:
         _, first = self.run_in_clone("true")
         (self.origin / "two.rs").write_text("changed")
         self.commit()
@@ -61,12 +62,24 @@ class AsBuilt(unittest.TestCase):
         self.assertEqual(first["one.rs"], third["one.rs"])
         self.assertLess(second["two.rs"], third["two.rs"])
 
-    def test_nothing_is_remembered_of_sources_that_changed_meanwhile(self) -> None:
+    def test_only_the_time_of_a_source_that_changes_meanwhile_is_dropped(self) -> None:
         _, first = self.run_in_clone("sh", "-c", "echo changed >one.rs")
         _, second = self.run_in_clone("true")
-        self.assertLess(first["two.rs"], second["two.rs"])
+        self.assertLess(first["one.rs"], second["one.rs"])
+        self.assertEqual(first["two.rs"], second["two.rs"])
 
-    def test_nothing_is_remembered_of_a_run_that_was_killed(self) -> None:
+    def test_the_time_of_a_source_that_changes_and_changes_back_is_dropped(self) -> None:
+        _, first = self.run_in_clone("sh", "-c", "echo changed >one.rs; printf one >one.rs")
+        _, second = self.run_in_clone("true")
+        self.assertLess(first["one.rs"], second["one.rs"])
+
+    def test_a_nested_one_sets_no_times_and_the_outer_one_keeps_them(self) -> None:
+        _, first = self.run_in_clone("tests/scripts/as_built", "true")
+        code, second = self.run_in_clone("tests/scripts/as_built", "sh", "-c", "exit 7")
+        self.assertEqual(code, 7)
+        self.assertEqual(first, second)
+
+    def test_a_killed_run_keeps_no_times(self) -> None:
         self.run_in_clone("true")
         _, killed = self.run_in_clone("sh", "-c", "kill -9 $PPID")
         _, after = self.run_in_clone("true")

@@ -1,5 +1,7 @@
-# Sourced by every script here: where things are built and kept, and how a stage is shown.
+# Sourced by every script here: the folders of builds and state, and functions for messages and packages.
 # Everything expensive lives outside the checkout, so that a fresh clone starts warm.
+# TODOHOST_PROFILE is the profile of the host: release, which users get and `make test` tests, or dev, which compiles
+# faster and is the default of the scripts for one kind of tests.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/todohost
 state=${XDG_STATE_HOME:-$HOME/.local/state}/todohost
@@ -7,7 +9,13 @@ machine=$root/tests/machine/machine
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export TODOHOST_CORE_PLUGINS=$CARGO_TARGET_DIR/plugins/core.json
 export TODOHOST_PLUGINS=$CARGO_TARGET_DIR/plugins
-export TODOHOST_BIN=$CARGO_TARGET_DIR/release/todohost
+export TODOHOST_PROFILE=${TODOHOST_PROFILE:-release}
+case $TODOHOST_PROFILE in
+  release) profile_folder=$CARGO_TARGET_DIR/release profile_options=(--release) ;;
+  dev) profile_folder=$CARGO_TARGET_DIR/debug profile_options=(--profile dev) ;;
+  *) echo "TODOHOST_PROFILE is release or dev, not '$TODOHOST_PROFILE'" >&2; return 2 ;;
+esac
+export TODOHOST_BIN=$profile_folder/todohost
 mkdir -p "$CARGO_TARGET_DIR" "$state/log"
 cd "$root"
 

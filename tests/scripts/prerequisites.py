@@ -31,8 +31,12 @@ from machine.process import LoggedError, MachineError, run
 # The needs of the commands of the Makefile, and of the scripts that users also call without make.
 COMMANDS: dict[str, set[str]] = {
     "plugins": {"rust", "go"},
+    "build": {"rust", "go"},
     "unit": {"rust", "go"},
-    "check": {"rust", "go", "lint"},
+    "cli": {"rust", "go"},
+    "documents": {"rust"},
+    "check": {"rust", "lint", "node"},
+    "cluster": {"rust", "go", "cluster"},
     "up": {"rust", "go", "cluster"},
     "soak": {"rust", "go", "cluster"},
     "bench": {"rust", "go", "cluster"},
@@ -155,7 +159,7 @@ class Prerequisites:
             tasks.append(partial(dependencies.go_modules, toolchains.HELM_ENGINE))
         if self.bare and not surroundings.kubernetes_is_built():
             tasks.append(partial(dependencies.go_modules, toolchains.KUBERNETES))
-        if self.everything or self.needs == COMMANDS["frontend"]:
+        if self.needs == COMMANDS["frontend"] or {"lint", "node"} <= self.needs:
             tasks.append(partial(dependencies.npm_packages, FRONTEND))
         if "browser" in self.needs:
             tasks.append(partial(dependencies.npm_packages, BROWSER))

@@ -3,7 +3,7 @@
 Every block has a mark in the line above it. `<!-- run: TARGET... -->` marks a block of sh that is run on these targets,
 with `, exit code N` if it fails; `<!-- not run: WHY -->`, one that no test can run. `<!-- seen -->` marks a block of
 text: the last block printed each of its lines, in which `...` matches anything. The script calls `begin`, `expect` and
-`seen`, and writes to the file `output`.
+`seen`, and writes to the file that `$output` names.
 """
 
 import re
@@ -48,10 +48,10 @@ def script(page: list[str], target: str) -> list[str]:
         if mark["targets"]:
             is_run = target in mark["targets"].split()
             if is_run and mark["code"]:
-                commands += [f"begin {number}", "set +e", "(", "set -e", *lines, ") >output 2>&1"]
+                commands += [f"begin {number}", "set +e", "(", "set -e", *lines, ') >"$output" 2>&1']
                 commands += ["code=$?", "set -e", f'expect {mark["code"]} "$code"']
             elif is_run:
-                commands += [f"begin {number}", "{", *lines, "} >output 2>&1"]
+                commands += [f"begin {number}", "{", *lines, '} >"$output" 2>&1']
         elif mark["not_run"]:
             is_run = False
         elif is_run:

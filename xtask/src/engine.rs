@@ -89,6 +89,11 @@ impl Engine {
         &self.digest
     }
 
+    /// The files and directories of its sources.
+    pub fn inputs(&self) -> [&Path; 3] {
+        [&self.directory, &self.wit, &self.adapter]
+    }
+
     /// Composes the engine with the component of its plugin.
     pub fn compose(&self, plugin: Vec<u8>, workspace: &Workspace) -> Result<Vec<u8>, EngineError> {
         let module = fs_err::read(self.module()?)?;

@@ -1,8 +1,9 @@
-//! Build tasks beyond cargo: `cargo run --release -p xtask -- plugins`, and `-- documents`.
+//! Tasks that cargo alone cannot do: `cargo xtask plugins` and `cargo xtask documents`.
 
 #![expect(clippy::print_stdout, reason = "a build tool reports progress on standard output")]
 
 mod component;
+mod dep_info;
 mod digest;
 mod documents;
 mod engine;

@@ -1,6 +1,7 @@
 //! Builds the core plugins as components, and writes `core.json`, the host's list of core components.
 
 use crate::component::{self, ComponentError};
+use crate::dep_info;
 use crate::digest::{self, Digest};
 use crate::engine::{Engine, EngineError};
 use crate::manifest::{Manifest, ManifestError};
@@ -9,7 +10,7 @@ use miette::Diagnostic;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use thiserror::Error;
 
 /// Errors of building plugins.
@@ -66,10 +67,14 @@ struct CorePlugin {
 
 /// Builds all plugins, or only the one with this id.
 pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
-    let started = Instant::now();
-    // Another version of this program may encode the same module differently.
-    let builder = digest::sha256(&own_program()?);
+    let (started, began) = (Instant::now(), SystemTime::now());
     let workspace = Workspace::find()?;
+    // A change of this program or of its libraries may change the component that it makes of a module.
+    let mut builder = Digest::new();
+    for path in workspace.builder() {
+        builder.add_path("builder", &path)?;
+    }
+    let builder = builder.finish();
     let all = find(&workspace.plugins())?;
     let wanted: Vec<_> =
         all.iter().filter(|(_, manifest)| only.is_none_or(|id| id == manifest.id)).collect();
@@ -87,6 +92,10 @@ pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
     }
     remove_others(&out, &all)?;
     write_list(&out, &all)?;
+    if only.is_none() {
+        let target = out.join("core.json");
+        dep_info::write(&target.with_extension("d"), &target, &inputs(&workspace, &all)?, began)?;
+    }
     println!(
         "{} plugins in {}: {built} built, {} unchanged ({:.1} s)",
         wanted.len(),
@@ -95,16 +104,6 @@ pub fn build(only: Option<&str>) -> Result<(), PluginsError> {
         started.elapsed().as_secs_f32()
     );
     Ok(())
-}
-
-/// The bytes of this program. Another build may replace its file while it runs; on Linux, `/proc/self/exe` still reads
-/// the original.
-fn own_program() -> std::io::Result<Vec<u8>> {
-    let running = Path::new("/proc/self/exe");
-    if running.exists() {
-        return fs_err::read(running);
-    }
-    fs_err::read(std::env::current_exe()?)
 }
 
 /// Finds the directories with a `plugin.toml`, sorted by id. Plugins are in groups: `plugins/GROUP/NAME`.
@@ -189,6 +188,28 @@ fn make(
     Ok(true)
 }
 
+/// Every source file of the components.
+fn inputs(
+    workspace: &Workspace,
+    all: &[(PathBuf, Manifest)],
+) -> Result<Vec<PathBuf>, PluginsError> {
+    let mut files = Vec::new();
+    for path in workspace.builder() {
+        dep_info::files_of(&path, &mut files)?;
+    }
+    for (directory, manifest) in all {
+        files.extend(dep_info::read(&workspace.module(&manifest.id).with_extension("d"))?);
+        if let Some(engine) = Engine::find(directory)? {
+            for path in engine.inputs() {
+                dep_info::files_of(path, &mut files)?;
+            }
+        }
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
 /// Removes the components of plugins that are not in the workspace. The directory survives checkouts of other commits,
 /// and the host lists every component in it.
 fn remove_others(out: &Path, all: &[(PathBuf, Manifest)]) -> Result<(), PluginsError> {
@@ -253,27 +274,5 @@ mod tests {
             .collect();
         left.sort();
         assert_eq!(left, ["core.json", "health.inputs", "health.wasm"]);
-    }
-
-    /// Runs twice: as a test, and in a copy of the test's program, which deletes itself.
-    #[test]
-    fn program_with_deleted_file_is_read() {
-        const COPY: &str = "removed-while-it-runs";
-        let test = std::env::current_exe().unwrap();
-        if test.ends_with(COPY) {
-            fs_err::remove_file(&test).unwrap();
-            assert!(std::env::current_exe().unwrap().to_string_lossy().ends_with(" (deleted)"));
-            assert!(own_program().unwrap().starts_with(b"\x7fELF"));
-            return;
-        }
-        let folder = test.with_file_name("own-program-test");
-        fs_err::create_dir_all(&folder).unwrap();
-        fs_err::copy(&test, folder.join(COPY)).unwrap();
-        let output = Command::new(folder.join(COPY))
-            .args(["--exact", "plugins::tests::program_with_deleted_file_is_read"])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        assert!(!folder.join(COPY).exists(), "the copy did not run the test");
     }
 }

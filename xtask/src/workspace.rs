@@ -11,10 +11,7 @@ use thiserror::Error;
 pub enum WorkspaceError {
     /// `cargo metadata` did not run or failed.
     #[error("cargo metadata failed: {0}")]
-    #[diagnostic(
-        code(xtask::workspace::cargo),
-        help("run this as `cargo run --release -p xtask -- plugins`")
-    )]
+    #[diagnostic(code(xtask::workspace::cargo), help("run this as `cargo xtask plugins`"))]
     Cargo(String),
     /// No variable for the cache directory is set.
     #[error("cannot find the cache directory: neither XDG_CACHE_HOME nor HOME is set")]
@@ -59,6 +56,11 @@ impl Workspace {
     /// Root of the workspace.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The sources of this program, and the versions of its libraries.
+    pub fn builder(&self) -> [PathBuf; 2] {
+        [self.root.join("xtask/src"), self.root.join("Cargo.lock")]
     }
 
     /// Path of the core module that cargo builds from a plugin's crate.

@@ -1,6 +1,6 @@
 //! Compares the built component with upstream's `helm template`: equal output byte for byte, and equal errors.
 //!
-//! Run with `cargo run --release -p xtask -- plugins && cargo test --release -p todohost-helm`.
+//! Run with `make unit TEST=todohost-helm`.
 
 #![expect(clippy::expect_used, reason = "a test fails on unmet expectations")]
 

@@ -1,6 +1,9 @@
 //! Runs the built component with a directory as the project, a list of objects as the cluster, and a fixed clock and
 //! random source.
 
+#[path = "../../../../../tests/src/fresh.rs"]
+mod fresh;
+
 use fs_err as fs;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -50,7 +53,14 @@ pub struct Renderer {
 impl Renderer {
     pub fn load() -> Self {
         let path = components().join("helm.wasm");
-        assert!(path.exists(), "build it first: cargo run --release -p xtask -- plugins");
+        let list = components().join("core.d");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3);
+        let workspace = workspace.expect("plugins/steps/helm is a folder of the workspace");
+        #[expect(clippy::disallowed_methods, reason = "tests have no environment module")]
+        let is_built = std::env::var_os(fresh::BUILT).is_some();
+        if let Some(reason) = fresh::stale(&list, &list, workspace).filter(|_| !is_built) {
+            panic!("{} is stale: {reason}; type: make build", path.display());
+        }
         let mut compiled = CacheConfig::new();
         compiled.with_directory(cache().join("test-components"));
         let mut config = Config::new();
