@@ -49,3 +49,7 @@ soak: ## Kill deploys at 200 random moments on the real cluster, and see that th
 
 bench: ## Measure: deploys, renders and components, beside upstream's helm
 	@$(as_built) tests/scripts/bench
+
+.PHONY: recording
+recording: ## Deploy the Todo app and draw the session as docs/deploy.svg
+	@tests/scripts/recording "$(TARGET)"
