@@ -69,7 +69,7 @@ fn rows_of(address: &Address, attempt: &Attempt, checked_from_pod: bool) -> Vec<
     match &attempt.failure {
         None => findings.push(Finding::passed(NAME, format!("{} exists", address.database))),
         Some(failure) => {
-            findings.push(failure_finding(address, attempt, failure, checked_from_pod))
+            findings.push(failure_finding(address, attempt, failure, checked_from_pod));
         }
     }
     findings
