@@ -312,6 +312,13 @@ pub enum RunError {
         /// The state of the cluster, in one line.
         left: String,
     },
+    /// The current directory was deleted, or cannot be read.
+    #[error("cannot read the current directory")]
+    #[diagnostic(code(todohost::project::directory), help("change to an existing directory: cd ~"))]
+    CurrentDirectory {
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
     /// A bug of this program.
     #[error("internal: {what}")]
     #[diagnostic(code(todohost::internal), help("this is a bug of todohost: please report it"))]
@@ -389,6 +396,7 @@ impl RunError {
             | Self::Chart { .. }
             | Self::PlanFile { .. }
             | Self::Unconfirmed { .. }
+            | Self::CurrentDirectory { .. }
             | Self::NoSuchRevision { .. }
             | Self::NoTarget { .. } => Exit::Usage,
             Self::Checks { live: true, .. }

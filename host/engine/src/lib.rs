@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use todohost_model::environment::Environment;
 use todohost_model::event::{Bus, EventKind};
 use todohost_project::values::Values;
-use todohost_project::{Project, TimeLimit};
+use todohost_project::{Project, READY_WITHIN, TimeLimit};
 use todohost_release::{ReleaseError, Takeover};
 use todohost_runtime::plugin::{Registry, Role, Runtime};
 
@@ -93,8 +93,39 @@ pub struct Run {
     pub now: u64,
 }
 
+impl Run {
+    /// A run with the default options and without values.
+    pub fn new(
+        project: Project,
+        environment: Environment,
+        registry: Registry,
+        runtime: Runtime,
+        bus: Bus,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            ready_within: project.file.app.ready_within.unwrap_or(READY_WITHIN),
+            project,
+            values: Values::default(),
+            environment,
+            registry,
+            runtime,
+            bus,
+            cancel,
+            takeover: Takeover::default(),
+            lock_timeout: LOCK_TIMEOUT,
+            after_failure: AfterFailure::default(),
+            builds: Builds::default(),
+            consent: Consent::Withheld,
+            plan_file: None,
+            saved: None,
+            now: time_now(),
+        }
+    }
+}
+
 /// The current time in nanoseconds since the Unix epoch.
-pub fn time_now() -> u64 {
+fn time_now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and handing it to the rest of the program.
+//! The command line: parses arguments and hands them to the rest of the program.
 //!
 //! Owns the arguments and the order parse → Plan → run → exit code. One file per family of subcommands;
 //! clap stays here.
@@ -27,21 +27,19 @@ use arguments::{
     TargetCommand,
 };
 use todohost_engine::plan::Goal;
-use todohost_engine::{
-    AfterFailure, Builds, Consent, Ended, LOCK_TIMEOUT, Outcome, Run, RunError, time_now,
-};
+use todohost_engine::{Consent, Ended, Outcome, Run, RunError};
 use todohost_model::environment::Environment;
 use todohost_model::event::{Bus, EventKind, Failure, TargetEnd};
 use todohost_model::exit::Exit;
 use todohost_project::values::{Prompt, ValueArgument, Values};
-use todohost_project::{Project, ProjectFile, READY_WITHIN};
+use todohost_project::{Project, ProjectFile};
 use todohost_release::Takeover;
 use todohost_runtime::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 
 // Id and SHA-256 of the core plugins that were built with this program: `CORE_PLUGINS`, written by `build.rs`.
 include!(concat!(env!("OUT_DIR"), "/core_plugins.rs"));
 
-/// Runs the program; gives its exit code.
+/// Runs the program. Returns its exit code.
 pub fn main() -> Exit {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -87,7 +85,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
     let result = tokio::select! {
         result = cli.command(&arguments) => result,
         () = signals::second_stop(&cli.bus, &cancel) => {
-            Err(RunError::Cancelled { left: "it was stopped at once: run the deploy again to tidy up".to_owned() })
+            Err(RunError::Cancelled { left: "stopped without rolling back: deploy again to clean up".to_owned() })
         }
     };
     let exit = result.as_ref().map_or_else(RunError::exit, |exit| *exit);
@@ -115,7 +113,7 @@ fn print_schema() -> Exit {
     if ui::data(&schema).is_ok() { Exit::Success } else { Exit::Internal }
 }
 
-/// What every subcommand has.
+/// The state that all subcommands share.
 struct Cli {
     environment: Environment,
     bus: Bus,
@@ -180,7 +178,7 @@ impl Cli {
         Ok(Exit::Success)
     }
 
-    /// Tells that a run begins, and opens what it needs.
+    /// Sends the first event of a run, and opens the project and its plugins.
     fn begin(
         &self,
         goal: Goal,
@@ -204,29 +202,18 @@ impl Cli {
         let values =
             Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
         let registry = self.registry(&project.root)?;
-        let ignore = project.file.apply.ignored();
-        let takeover = Takeover { ignore, ..takeover };
-        Ok(Run {
-            ready_within: project.file.app.ready_within.unwrap_or(READY_WITHIN),
-            project,
-            values,
-            environment: self.environment.clone(),
-            registry,
-            runtime: self.runtime()?,
-            bus: self.bus.clone(),
-            cancel: self.cancel.clone(),
-            lock_timeout: LOCK_TIMEOUT,
-            after_failure: AfterFailure::default(),
-            builds: Builds::default(),
-            consent: Consent::Withheld,
-            takeover,
-            plan_file: None,
-            saved: None,
-            now: time_now(),
-        })
+        let takeover = Takeover { ignore: project.file.apply.ignored(), ..takeover };
+        Ok(Run { values, takeover, ..self.new_run(project, registry)? })
     }
 
-    /// Whether targets may start what is not there: `--yes` says so, else the user is asked.
+    /// A run with the default options.
+    fn new_run(&self, project: Project, registry: Registry) -> Result<Run, RunError> {
+        let (runtime, environment) = (self.runtime()?, self.environment.clone());
+        let (bus, cancel) = (self.bus.clone(), self.cancel.clone());
+        Ok(Run::new(project, environment, registry, runtime, bus, cancel))
+    }
+
+    /// Whether targets may start their cluster: `--yes` agrees, otherwise the user is asked.
     fn consent(&self, yes: bool) -> Consent {
         if yes { Consent::Given } else { Consent::Asked(Arc::new(self.questions.clone())) }
     }
@@ -253,7 +240,10 @@ impl Cli {
         })?)
     }
 
-    /// What came of each target; the first failure, where there is one.
+    /// Collects the outcomes of all targets.
+    ///
+    /// # Errors
+    /// The first failure.
     fn collect(&self, goal: Goal, ended: Vec<Ended>) -> Result<Vec<Outcome>, RunError> {
         let told = ended.iter().filter_map(|ended| ended.target_end(goal)).collect();
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = told;
@@ -299,7 +289,7 @@ impl Cli {
         });
     }
 
-    /// Shows data: as JSON where that was asked for.
+    /// Prints data, as JSON with `--output json`.
     fn show<T: serde::Serialize>(
         &self,
         common: &Common,
@@ -311,18 +301,17 @@ impl Cli {
         } else {
             text.to_owned()
         };
-        // A reader that has seen enough is no error.
+        // A reader that closes the pipe early is not an error.
         let _ = ui::data(&shown);
         Ok(())
     }
 }
 
 fn current_directory() -> Result<std::path::PathBuf, RunError> {
-    std::env::current_dir()
-        .map_err(|error| RunError::internal(format!("there is no current directory: {error}")))
+    std::env::current_dir().map_err(|source| RunError::CurrentDirectory { source })
 }
 
-/// Where `--secret` gets values from.
+/// The sources of `--secret`.
 struct Surroundings<'a>(&'a Environment);
 
 impl Prompt for Surroundings<'_> {

@@ -1,4 +1,4 @@
-//! What the user sees: renderers of the event stream, errors, and data on stdout.
+//! Output: renderers of the event stream, errors, and data on stdout.
 //!
 //! Owns the terminal. Three renderers show the same events (invariant I6): human with live lines on a
 //! terminal, plain text without one, JSON lines for machines. Nothing here decides anything.
@@ -48,7 +48,7 @@ pub enum Style {
 pub enum Detail {
     /// Only the end.
     Quiet,
-    /// What happens.
+    /// Progress and results.
     Normal,
     /// Calls and output of tools, too.
     Verbose,
@@ -65,8 +65,7 @@ pub fn pick_style(json: bool, plain: bool) -> Style {
     }
 }
 
-/// Shows events until the run is over or the bus is dropped, and asks what there is to be asked. What is dropped after
-/// the end has nothing to tell.
+/// Shows events and asks questions until the run is over or the bus is dropped. Later events are dropped.
 pub fn show(
     style: Style,
     detail: Detail,
@@ -82,7 +81,7 @@ pub fn show(
         let mut lines = questions::Lines::default();
         loop {
             tokio::select! {
-                // What was told before a question is shown before it.
+                // Show earlier events before the question.
                 biased;
                 event = events.recv() => {
                     let Some(event) = event else { break };
@@ -106,7 +105,7 @@ pub fn show(
 
 trait Renderer: Send {
     fn show(&mut self, event: &Event);
-    /// Nothing happened for a while: what counts seconds is drawn again.
+    /// No event came for a while: redraw the lines that count seconds.
     fn tick(&mut self) {}
     /// Nothing is drawn until [`resume`](Self::resume): the user is asked something.
     fn pause(&mut self) {}
@@ -117,7 +116,7 @@ trait Renderer: Send {
 /// Writes data for the user or the next program to stdout.
 ///
 /// # Errors
-/// Where stdout is closed.
+/// If stdout is closed.
 pub fn data(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
@@ -132,12 +131,12 @@ pub fn data_has_colours(plain: bool) -> bool {
     !plain && std::io::stdout().is_terminal()
 }
 
-/// Writes a line for the user to stderr. A closed stderr is nobody's problem.
+/// Writes a line for the user to stderr. A closed stderr is ignored.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Asks for a secret on the terminal, without showing what is typed; `None` without a terminal.
+/// Asks for a secret on the terminal, without echo. `None` without a terminal.
 pub fn ask_secret(question: &str) -> Option<String> {
     let terminal = console::Term::stderr();
     if !terminal.is_term() || !std::io::stdin().is_terminal() {

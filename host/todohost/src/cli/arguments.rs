@@ -1,4 +1,4 @@
-//! What can be typed, with its help.
+//! The arguments of every command, with their help.
 
 use std::path::PathBuf;
 
@@ -25,9 +25,9 @@ Examples:
 Exit codes:
   0 done, or nothing to do     5 cluster not reachable    9 image missing or not referenced
   2 arguments, project, values 6 tool not running        10 the cluster refused an object
-  3 a check failed             7 image did not build     11 the app did not become ready
-  4 secret missing or misused  8 chart did not render    12 a plugin misbehaved or lacks a grant
-  1 defect of todohost       130 stopped by Ctrl-C       13 nothing but warnings (doctor)")]
+  3 a check failed             7 image build failed      11 the app did not become ready
+  4 secret missing or misused  8 chart rendering failed  12 a plugin misbehaved or lacks a grant
+  1 bug of todohost          130 stopped by Ctrl-C       13 only warnings (doctor)")]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub common: Common,
@@ -46,7 +46,7 @@ pub(super) struct Common {
     /// Show calls of components and the output of tools
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// Show only how it ends
+    /// Show only the result
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -63,7 +63,7 @@ pub(super) enum OutputFormat {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Build, render, apply and verify: the whole way to the running app
+    /// Build, render, apply and verify the app
     #[command(after_help = "\
 Examples:
   todohost deploy --target TARGET \\
@@ -71,80 +71,80 @@ Examples:
   todohost deploy --target TARGET --set backend.replicaCount=2 --dry-run
 
 A value given with --set stays in the shell's history; --secret does not.
-A first deploy that fails is taken away again; a later one goes back to the revision before.")]
+A failed first deploy is removed again; a failed upgrade rolls back to the previous revision.")]
     Deploy(DeployOptions),
-    /// Write down exactly what a deploy would do, for `deploy --plan`; images are built, nothing is applied
+    /// Write the exact changes of a deploy to a plan file; builds images, applies nothing
     #[command(after_help = "\
 Examples:
   todohost plan --target TARGET -o next.json --secret secrets.databaseUrl=env:DATABASE_URL
   todohost deploy --plan next.json --secret secrets.databaseUrl=env:DATABASE_URL
 
-The file is JSON and holds no value of a secret, only a keyed hash of each: the values are given again to
-the deploy, and must be the same. Before the first deploy the file holds the key, too: keep it to yourself.
-The deploy applies exactly what is in the file, or refuses and says what moved since.")]
+The plan file is JSON. It holds a keyed hash of each secret, never a value: pass the same secrets to the
+deploy again. Before the first deploy the file also holds the key, so keep it private.
+The deploy applies exactly the planned changes, or refuses and lists the drift.")]
     Plan(PlanOptions),
     /// Build the images that changed
     Build(RunOptions),
     /// Print the objects that a deploy would apply; values of secrets are left out
     Render(RunOptions),
-    /// Apply and verify, with images that are already there
+    /// Apply and verify, with images that are already built
     Apply(ChangeOptions),
-    /// Wait until what is deployed is healthy, and probe it
+    /// Wait until the deployed app is healthy, and probe it
     Verify(VerifyOptions),
-    /// Show what a deploy would change, object by object; values of secrets are left out
+    /// Show the changes of a deploy, object by object; values of secrets are left out
     #[command(after_help = "\
 Examples:
   todohost diff --target TARGET --secret secrets.databaseUrl=env:DATABASE_URL
   todohost diff --target TARGET -o json | jq -c 'select(.event == \"difference\")'
 
-The API server is asked by a dry run, so that nothing shows which it would fill in itself.
+The changes come from a dry run on the API server, so fields that the server fills in do not show.
 Exit codes: 0 no difference, 2 a difference (or wrong arguments; the error is on stderr).")]
     Diff(RunOptions),
     /// Run all checks without changing anything
     Check(RunOptions),
-    /// Tell whether target, cluster and database can take a deploy, and what to do where not
+    /// Check that the target, cluster and database are ready for a deploy, and how to fix what is not
     #[command(after_help = "\
 Examples:
   todohost doctor
   todohost doctor --target TARGET --secret secrets.databaseUrl=env:DATABASE_URL
 
-Nothing is started or changed, but for a pod that asks whether the cluster reaches the database and
-goes again. Exit codes: 0 all is well, 13 there are warnings, 3 a row failed, 5 the cluster is not
-reached; the others are those of every command.")]
+Starts and changes nothing, except for a temporary pod that tests the connection from the cluster to
+the database. Exit codes: 0 ready, 13 ready with warnings, 3 a row failed, 5 the cluster is not
+reachable; the others are those of every command.")]
     Doctor(DoctorOptions),
-    /// Show what is deployed, how it is and where it answers
+    /// Show the deployed revision, the health of its objects, and its addresses
     Status(StatusOptions),
-    /// List the revisions that are kept, and who made each with what
+    /// List the kept revisions, with author and program of each
     History(StatusOptions),
-    /// Open a port of this machine that leads to the app, until Ctrl-C
+    /// Forward a port of this machine to the app, until Ctrl-C
     #[command(after_help = "\
 Examples:
   todohost forward --target TARGET
   todohost forward SERVICE --target TARGET --port 8000
 
-It stays open while pods are restarted or replaced: each new connection goes to a pod that is
-ready, and waits a minute for one. Ctrl-C ends it, with exit code 0.")]
+The port stays open while pods are restarted or replaced: each new connection goes to a ready pod,
+and waits up to a minute for one. Ctrl-C ends it, with exit code 0.")]
     Forward(ForwardOptions),
-    /// Go back to an older revision, as a new one
+    /// Roll back to an older revision, as a new one
     #[command(after_help = "\
 Examples:
   todohost rollback --target TARGET
   todohost rollback 3 --target TARGET
 
-Without a number it is the last revision before this one that was in force. Its images have to be there still.
-It brings objects back, and no data: an external database stays as it is.")]
+Without a number, rolls back to the last good revision before the current one. Its images must still exist.
+A rollback restores objects, not data: an external database is unchanged.")]
     Rollback(RollbackOptions),
-    /// Take the app away: its objects in reverse order, its hooks, its history
+    /// Delete the app: hooks, objects (in reverse order) and history
     #[command(after_help = "\
-Objects with the annotation helm.sh/resource-policy: keep stay, and so do volume claims, definitions and
-namespaces; each is named. Without a terminal it needs --yes.")]
+Keeps objects with the annotation helm.sh/resource-policy: keep, volume claims, definitions and
+namespaces, and lists each. Without a terminal, --yes is required.")]
     Delete(DeleteOptions),
-    /// Look at plugins, and allow them to run
+    /// List, inspect and allow plugins
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Look at targets, and take a cluster away
+    /// List targets, and delete the cluster of one
     Target {
         #[command(subcommand)]
         command: TargetCommand,
@@ -155,7 +155,7 @@ namespaces; each is named. Without a terminal it needs --yes.")]
 }
 
 impl Command {
-    /// What it prints is one document, among which no event may stand.
+    /// The command prints one document, so no event may be printed between.
     pub fn answers(&self) -> bool {
         matches!(
             self,
@@ -185,7 +185,7 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(super) struct DeployOptions {
-    /// Apply exactly what a plan says, or nothing where something moved since
+    /// Carry out a plan file, or nothing if cluster or project drifted since
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "set_string", "set_json", "set_file", "take", "force", "adopt", "dry_run"])]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
@@ -194,7 +194,7 @@ pub(super) struct DeployOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct PlanOptions {
-    /// Where the plan is written to
+    /// Plan file to write
     #[arg(short = 'o', long = "out", value_name = "FILE")]
     pub file: PathBuf,
     /// How to print: `json` gives one document per event on stdout
@@ -207,26 +207,26 @@ pub(super) struct PlanOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
-    /// Where to deploy to, or `auto` for the best local cluster; may be given more than once
+    /// Target to deploy to, or `auto` for the best local cluster; may be repeated
     /// [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
-    /// Agree that the target starts or creates its cluster where that is not there
+    /// Start or create the target's cluster if needed, without asking
     #[arg(long, short)]
     pub yes: bool,
-    /// Print what would be done, step by step, and do nothing
+    /// Print the steps without running them
     #[arg(long)]
     pub dry_run: bool,
     /// Take a field that another tool manages: .spec.replicas, or Deployment/web:.spec.replicas
     #[arg(long, value_name = "FIELD")]
     take: Vec<FieldPattern>,
-    /// Take every field that another tool manages, but those that a controller owns by rule
+    /// Take every field that another tool manages, except those that a controller owns by rule
     #[arg(long)]
     force: bool,
     /// How long objects may take to become ready, e.g. 5m [default: app.ready-within, else 60s]
     #[arg(long, value_name = "TIME")]
     pub ready_within: Option<TimeLimit>,
-    /// Take over an object that the release did not make; `all` for every one that it names
+    /// Take over an object of another owner; `all` for every such object in the chart
     #[arg(long, value_name = "KIND/NAME")]
     adopt: Vec<Adoption>,
     #[command(flatten)]
@@ -234,7 +234,7 @@ pub(super) struct RunOptions {
 }
 
 impl RunOptions {
-    /// What is said about what others made or manage.
+    /// The policy for objects and fields of other owners.
     pub fn takeover(&self) -> Takeover {
         Takeover {
             force: self.force,
@@ -256,9 +256,9 @@ pub(super) struct VerifyOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackOptions {
-    /// The revision to go back to [default: the last good one before]
+    /// Revision to roll back to [default: the last good one before the current]
     pub revision: Option<u32>,
-    /// Where it is deployed [default: the only local cluster that runs]
+    /// Target of the app [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
     #[command(flatten)]
@@ -267,16 +267,16 @@ pub(super) struct RollbackOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct DeleteOptions {
-    /// Where it is deployed [default: the only local cluster that runs]
+    /// Target of the app [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub yes: bool,
-    /// Keep the revisions, to be read and rolled back to
+    /// Keep the revisions, for `history` and `rollback`
     #[arg(long)]
     pub keep_history: bool,
-    /// Delete the namespace, too, where it was created for this app and nothing else is in it
+    /// Also delete the namespace, if it was created for this app and is empty
     #[arg(long)]
     pub with_namespace: bool,
     #[command(flatten)]
@@ -285,7 +285,7 @@ pub(super) struct DeleteOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct LockOptions {
-    /// How long another deploy of the same app is waited for, e.g. 30s [default: 10m]
+    /// How long to wait for another deploy of the same app, e.g. 30s [default: 10m]
     #[arg(long, value_name = "TIME")]
     lock_timeout: Option<TimeLimit>,
 }
@@ -300,13 +300,13 @@ impl LockOptions {
 pub(super) struct ChangeOptions {
     #[command(flatten)]
     pub run: RunOptions,
-    /// Go back to the revision in force where an upgrade fails: what happens anyway
+    /// Roll back a failed upgrade to the current revision (the default)
     #[arg(long, overrides_with = "no_rollback")]
     rollback: bool,
-    /// Leave a failed upgrade as it is, to be looked at
+    /// Keep a failed upgrade in the cluster, for inspection
     #[arg(long, overrides_with = "rollback")]
     no_rollback: bool,
-    /// Leave what a failed first deploy made, to be looked at
+    /// Keep the objects of a failed first deploy, for inspection
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -321,16 +321,16 @@ impl ChangeOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct StatusOptions {
-    /// Where it is deployed [default: the only local cluster that runs]
+    /// Target of the app [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ForwardOptions {
-    /// Which Service [default: the only one that is open to the outside]
+    /// Service to forward to [default: the only one that is open to the outside]
     pub service: Option<String>,
-    /// Where it is deployed [default: the only local cluster that runs]
+    /// Target of the app [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Option<String>,
     /// Port of this machine [default: a free one]
@@ -340,7 +340,7 @@ pub(super) struct ForwardOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorOptions {
-    /// Where you would deploy to [default: the only local cluster that runs]
+    /// Target to examine [default: the only local cluster that runs]
     #[arg(long, short, value_name = "TARGET")]
     pub target: Vec<String>,
     #[command(flatten)]
@@ -392,12 +392,12 @@ impl ValueOptions {
 pub(super) enum PluginCommand {
     /// List the plugins that come with this program
     List,
-    /// Show what a plugin is, what it can do and what it wants to be allowed
+    /// Show a plugin's roles, imports and requested grants
     Inspect {
         /// Id, or path of a component
         plugin: String,
     },
-    /// Allow a plugin of your own what it requests; kept outside of the project
+    /// Grant your own plugin its requests; stored outside of the project
     Allow {
         /// Path of the component
         plugin: String,
@@ -408,18 +408,18 @@ pub(super) enum PluginCommand {
 pub(super) enum TargetCommand {
     /// List the targets, with the state of each
     List {
-        /// Only local clusters that run
+        /// List only local clusters that run
         #[arg(long)]
         local: bool,
     },
-    /// Take away the cluster of a target, with everything in it
+    /// Delete the cluster of a target, with everything in it
     #[command(after_help = "\
-Only a cluster of this machine, and only by a target that makes clusters itself. Without a
-terminal it needs --yes. To take the app away and keep the cluster: todohost delete.")]
+Works only for clusters on this machine, and only with targets that create clusters. Without a
+terminal, --yes is required. To delete the app and keep the cluster: todohost delete.")]
     Delete {
-        /// Which target
+        /// Name of the target
         target: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long, short)]
         yes: bool,
     },
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_going_back_counts() {
+    fn the_last_rollback_option_wins() {
         let rolls_back = |words: &[&str]| {
             let line = ["todohost", "deploy"].iter().chain(words);
             let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn several_targets_and_values_are_taken() {
+    fn targets_and_values_may_be_repeated() {
         let line = ["todohost", "deploy", "--target", "a", "--target", "b", "--set", "x=1"];
         let Command::Deploy(options) = Arguments::parse_from(line).command else { panic!() };
         let options = options.change.run;

@@ -1,4 +1,4 @@
-//! `delete`: taking the app away, once the user said so.
+//! `delete`: deletes the app, after the user agreed.
 
 use super::Cli;
 use super::arguments::{Common, DeleteOptions};

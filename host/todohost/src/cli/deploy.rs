@@ -14,13 +14,13 @@ use todohost_model::exit::Exit;
 use todohost_project::TimeLimit;
 use todohost_release::Takeover;
 
-/// What only some goals have.
+/// Options of one command.
 pub(super) struct DeployParams {
-    /// Where the plan is written to.
+    /// The plan file to write.
     pub plan_file: Option<PathBuf>,
-    /// What becomes of the cluster where it fails.
+    /// The state to leave in the cluster after a failure.
     pub after_failure: AfterFailure,
-    /// How long another deploy is waited for.
+    /// How long to wait for another deploy.
     pub lock_timeout: TimeLimit,
 }
 
@@ -68,7 +68,7 @@ impl Cli {
         self.run_plan(common, run, goal, &targets).await
     }
 
-    /// Applies what a plan file says.
+    /// Carries out a plan file.
     pub(super) async fn deploy_plan_file(
         &self,
         common: &Common,
@@ -101,7 +101,7 @@ impl Cli {
         self.run_plan(common, run, goal, &targets).await
     }
 
-    /// Says once where a value stays that was typed.
+    /// Warns once that a typed secret stays in the shell's history.
     pub(super) fn tell_typed_secrets(&self, run: &Run) {
         if !run.values.typed_secrets.is_empty() {
             let message = format!(
@@ -112,7 +112,7 @@ impl Cli {
         }
     }
 
-    /// Plans, executes and tells how it ended.
+    /// Plans, executes and reports the result.
     pub(super) async fn run_plan(
         &self,
         common: &Common,
@@ -139,7 +139,7 @@ impl Cli {
             } else {
                 let colours = ui::data_has_colours(self.environment.is_plain());
                 let text = ui::difference_text(difference, colours);
-                // A reader that has seen enough is no error.
+                // A reader that closes the pipe early is not an error.
                 let _ = if text.is_empty() { Ok(()) } else { ui::data(&text) };
             }
         }

@@ -1,4 +1,4 @@
-//! `doctor`: whether the target, the cluster and the database can take a deploy, as a table with what to do.
+//! `doctor`: checks that target, cluster and database are ready for a deploy, as a table with advice.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Cli {
         self.tell_typed_secrets(&run);
         let (targets, unnamed) = match self.named_targets(&run, &options.target).await {
             Ok(targets) => (targets, None),
-            // What needs no cluster is judged all the same.
+            // Rows that need no cluster are judged in any case.
             Err(error @ RunError::NoTarget { .. }) => (Vec::new(), Some(error)),
             Err(error) => return Err(error),
         };

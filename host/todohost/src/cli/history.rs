@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_what_is_in_them_and_hold_no_escapes() {
+    fn columns_fit_their_cells_and_hold_no_escapes() {
         let revision = Revision {
             revision: 12,
             deployed: "2026-11-21 05:00:00Z".into(),

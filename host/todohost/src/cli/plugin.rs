@@ -1,4 +1,4 @@
-//! `plugin`: which components there are, what they want, and allowing them.
+//! `plugin`: lists components, shows their requests, and records consent.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ impl Cli {
             let _ = writeln!(text, "{}", text::clean(&line));
         }
         let trust = if plugin.core {
-            "comes with this program: granted what it requests".to_owned()
+            "comes with this program: all requests are granted".to_owned()
         } else if granter.is_allowed(&plugin) {
             "allowed by you".to_owned()
         } else {
@@ -80,7 +80,7 @@ impl Cli {
     /// Works outside of a project, too.
     fn plugins(&self, common: &Common) -> Result<Registry, RunError> {
         let directory = current_directory()?;
-        // A path on the command line is relative to where it is typed.
+        // A path on the command line is relative to the current directory.
         let root = match &common.project {
             Some(path) => Project::open(Some(path), &directory)?.root,
             None => directory,

@@ -12,8 +12,7 @@ pub(super) async fn second_stop(bus: &Bus, cancel: &CancellationToken) {
         return std::future::pending().await;
     };
     signals.next().await;
-    let message =
-        "stopping: what runs is ended, what was begun is taken back; again to stop at once";
+    let message = "stopping and rolling back; press Ctrl-C again to quit now without rolling back";
     bus.send(EventKind::Note { level: "warn".to_owned(), message: message.to_owned() });
     cancel.cancel();
     signals.next().await;

@@ -1,4 +1,4 @@
-//! `status`: what is deployed, how it is, and where it answers.
+//! `status`: the deployed revision, the health of its objects, and its addresses.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `target`: which clusters there are, picking the only local one, and taking one away.
+//! `target`: lists targets, selects the only local one, and deletes the cluster of one.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -6,14 +6,10 @@ use std::sync::Arc;
 use super::Cli;
 use super::arguments::{Common, OutputFormat};
 use crate::ui;
-use todohost_engine;
-use todohost_engine::{
-    AfterFailure, Builds, Consent, LOCK_TIMEOUT, Run, RunError, Selection, TargetStatus, time_now,
-};
+use todohost_engine::{Run, RunError, Selection, TargetStatus};
 use todohost_model::event::EventKind;
 use todohost_model::text;
-use todohost_project::values::Values;
-use todohost_project::{AUTO, Project, READY_WITHIN};
+use todohost_project::{AUTO, Project};
 use todohost_release::Takeover;
 
 fn none_local(candidates: &[TargetStatus]) -> RunError {
@@ -28,9 +24,9 @@ fn none_local(candidates: &[TargetStatus]) -> RunError {
     RunError::NoTarget { message, help }
 }
 
-/// One line each, in columns; what it would do about a state that is not ready, and what it warns of, comes below it.
+/// One line per target, in columns, with its offer and its warnings below.
 fn table(candidates: &[TargetStatus]) -> String {
-    let header = ["TARGET", "STATE", "KUBERNETES", "IMAGES", "WHAT IT IS"].map(str::to_owned);
+    let header = ["TARGET", "STATE", "KUBERNETES", "IMAGES", "DESCRIPTION"].map(str::to_owned);
     let rows = candidates.iter().map(|candidate| {
         let TargetStatus { name, plugin, state, detail, kubernetes_version, images_via, .. } =
             candidate;
@@ -64,7 +60,7 @@ fn table(candidates: &[TargetStatus]) -> String {
 }
 
 impl Cli {
-    /// Has a target take its cluster away, once the user said so.
+    /// Has a target delete its cluster, after the user agreed.
     pub(super) async fn target_delete(
         &self,
         common: &Common,
@@ -134,7 +130,7 @@ impl Cli {
         Ok(target)
     }
 
-    /// Only a cluster that a target recognises as local is ever chosen by itself.
+    /// The only local cluster that runs. No other cluster is ever selected without being named.
     pub(super) async fn local_target(&self, run: &Run) -> Result<String, RunError> {
         let candidates = todohost_engine::targets(run).await?;
         let local: Vec<&str> = candidates
@@ -161,24 +157,7 @@ impl Cli {
             Err(RunError::Project(todohost_project::ProjectError::Missing { .. })) => {
                 let root = super::current_directory()?;
                 let registry = self.registry(&root)?;
-                Ok(Run {
-                    project: Project::empty(root),
-                    values: Values::default(),
-                    environment: self.environment.clone(),
-                    registry,
-                    runtime: self.runtime()?,
-                    bus: self.bus.clone(),
-                    cancel: self.cancel.clone(),
-                    takeover: Takeover::default(),
-                    ready_within: READY_WITHIN,
-                    lock_timeout: LOCK_TIMEOUT,
-                    after_failure: AfterFailure::default(),
-                    builds: Builds::default(),
-                    consent: Consent::Withheld,
-                    plan_file: None,
-                    saved: None,
-                    now: time_now(),
-                })
+                self.new_run(Project::empty(root), registry)
             }
             result => result,
         }

@@ -2,8 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
-/// A line for each row, in which every column is as wide as its widest cell. Cells may be styled; what others wrote is
-/// to be cleaned before.
+/// A line for each row. Every column is as wide as its widest cell. Cells may be styled; the caller cleans foreign text.
 pub fn columns<const COUNT: usize>(rows: &[[String; COUNT]]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or_default()
@@ -22,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_what_is_seen_of_their_cells() {
+    fn columns_fit_the_visible_width_of_their_cells() {
         let rows = [["A", "B", "C"], ["\u{1b}[32mlong\u{1b}[0m", "ü", ""], ["", "two", "end"]]
             .map(|row| row.map(str::to_owned));
         assert_eq!(

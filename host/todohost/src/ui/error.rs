@@ -1,4 +1,4 @@
-//! Errors for people: one line that says what and where, the causes, and what to do.
+//! Errors for people: one line with problem and place, the causes, and the help.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use todohost_model::event::Failure;
 use todohost_model::text::clean;
 
-/// The text of an error for stderr: its failure, and the place in a file where it has one.
+/// The text of an error for stderr: its failure, with the lines of the file that it points at.
 pub fn render_failure(failure: &Failure, error: &dyn Diagnostic, colours: bool) -> String {
     let heading = console::style("error:").red().bold().force_styling(colours).to_string();
     failure.text(&heading, &snippet(error).unwrap_or_default())
@@ -56,7 +56,7 @@ mod tests {
     use todohost_project::{ProjectFile, Source};
 
     #[test]
-    fn an_error_says_what_where_why_and_what_to_do() {
+    fn an_error_shows_problem_place_cause_and_help() {
         let source = Source::new("todohost.toml", "[app]\nnme = \"x\"\n");
         let error = ProjectFile::parse(&source).unwrap_err();
         let text = render_failure(&Failure::of(&error), &error, false);

@@ -1,4 +1,4 @@
-//! Live lines, a table of what is waited for, and colours on a terminal.
+//! Live lines, the table of waiting objects, and colours on a terminal.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use todohost_model::text::{clean, duration};
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// A step's line and those of what goes on inside it.
+/// A step's line, and the lines of its progress.
 struct StepLine {
     bar: ProgressBar,
     target: Option<String>,
@@ -23,7 +23,7 @@ struct StepLine {
     title: String,
     inner: BTreeMap<u64, ProgressBar>,
     waiting: Waiting,
-    /// Lines of the table of what is waited for.
+    /// Lines of the table of waiting objects.
     table: Vec<ProgressBar>,
 }
 
@@ -85,11 +85,11 @@ impl Human {
         }
     }
 
-    /// Draws the table of what a step waits for, with as many lines as it has now.
+    /// Draws the table of a step's waiting objects.
     fn draw_table(&mut self, key: &str) {
         let Some(step) = self.steps.get_mut(key) else { return };
         let (height, width) = Term::stderr().size();
-        // Half of the terminal is for what else is going on.
+        // Half of the terminal is for the other lines.
         let most = usize::from(height / 2).max(4);
         let lines = step.waiting.lines(usize::from(width), most, Instant::now());
         for bar in step.table.drain(lines.len().min(step.table.len())..) {

@@ -1,7 +1,7 @@
-//! The tables of what checks judged, which are the answer of `check` and of `doctor`.
+//! The tables of checks, which are the answer of `check` and of `doctor`.
 //!
-//! Owns what stands in which row: those that a check names, in its order, then what else it found. A row that no
-//! finding names was not judged, and is never shown as passed. Other commands show what is wrong as it is found.
+//! Owns the rows: those that a check names, in its order, then its other findings. A row without a finding is not
+//! judged, and never shown as passed. Other commands show a failed finding when it is found.
 
 use console::{Style, pad_str};
 
@@ -10,21 +10,21 @@ use super::{Detail, plain};
 use todohost_model::event::{Event, EventKind, Finding, FindingOutcome, Row};
 use todohost_model::text::clean;
 
-/// The commands whose answer they are.
+/// The commands that answer with tables.
 const COMMANDS: [&str; 2] = ["check", "doctor"];
 /// The widest column of titles; longer titles stick out.
 const WIDEST: usize = 48;
 /// As wide as the longest word for an outcome.
 const STATUS: usize = 10;
 
-/// What was judged until now.
+/// The judgements so far.
 pub(super) struct Judgements {
     detail: Detail,
     is_wanted: bool,
     tables: Vec<Table>,
 }
 
-/// What one check judged for one target.
+/// The judgements of one check for one target.
 struct Table {
     target: Option<String>,
     source: String,
@@ -38,7 +38,7 @@ impl Judgements {
         Self { detail, is_wanted: false, tables: Vec::new() }
     }
 
-    /// Takes an event that a table tells; gives whether it did, so that it has no line of its own.
+    /// Takes an event that belongs to a table. Returns whether it did, since the event then has no line of its own.
     pub(super) fn take(&mut self, event: &Event) -> bool {
         match &event.kind {
             EventKind::RunStarted { command } => {
@@ -102,7 +102,7 @@ impl Judgements {
 }
 
 impl Table {
-    /// Its target and the name of its check; what is no check's comes first.
+    /// Its target and the name of its check; other sources come first.
     fn place(&self) -> (Option<&str>, Option<&str>) {
         (self.target.as_deref(), self.source.split_once('/').map(|(check, _)| check))
     }
@@ -153,7 +153,7 @@ impl<'a> Shown<'a> {
         Self { title, outcome, message, finding: None }
     }
 
-    /// The row, and below it what explains it where that is wanted.
+    /// The row, with its explanation below if requested.
     fn line(&self, widest: usize, detail: Detail, colours: bool) -> String {
         let title = clean(self.title);
         let title = pad_str(&title, widest, console::Alignment::Left, None);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_in_the_checks_order_and_what_was_not_reached_did_not_pass() {
+    fn rows_follow_the_check_and_missing_findings_do_not_pass() {
         let findings = vec![
             finding("c", FindingOutcome::Warning, "large"),
             finding("b", FindingOutcome::Passed, "web/Dockerfile:2"),
@@ -242,11 +242,11 @@ mod tests {
              Labels      PASS        nothing was found\n\
              \n2 PASS, 1 WARNING, 1 NOT JUDGED"
         );
-        assert_eq!(judgements.text(false), None, "it is told once");
+        assert_eq!(judgements.text(false), None, "a table is shown once");
     }
 
     #[test]
-    fn colours_are_for_terminals_and_evidence_of_what_passed_for_who_asks() {
+    fn colours_need_a_terminal_and_evidence_of_passed_rows_needs_verbose() {
         let passed = vec![finding("a", FindingOutcome::Passed, "web/Dockerfile:1")];
         let text = judged("check", Detail::Verbose, passed.clone()).text(true).unwrap();
         assert!(text.contains("\u{1b}[32mPASS      \u{1b}[0m"), "{text:?}");

@@ -16,7 +16,7 @@ const MOST_EVIDENCE: usize = 20;
 
 pub(super) struct Plain {
     detail: Detail,
-    /// Live lines that were told of: here each is one line, when it opens, also where several steps wait for the same.
+    /// Live lines that were shown: each is one line here, when it opens, even if several steps wait for the same.
     opened: BTreeSet<u64>,
     said: BTreeSet<String>,
     judgements: Judgements,
@@ -64,7 +64,7 @@ pub(super) fn marked(event: &Event, text: &str) -> String {
     lines.join("\n")
 }
 
-/// The line for an event, where it deserves one.
+/// The line for an event, if it has one.
 pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
     let verbose = detail >= Detail::Verbose;
     if detail == Detail::Quiet && !matches!(event.kind, EventKind::RunFinished { .. }) {
@@ -105,7 +105,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             format!("    {} took {}", clean(reference), size(*bytes_sent))
         }
         EventKind::ObjectChanged { object, change, reason } => {
-            // What stays as it is, is not worth a line; what stays by the user's rule is.
+            // An unchanged object needs no line; an object kept by the user's rule does.
             if !verbose && *change == ObjectChange::Unchanged {
                 return None;
             }
@@ -173,7 +173,7 @@ pub(super) fn finished(step: &str, outcome: StepOutcome, detail: &str, elapsed: 
     format!("{word:<9} {step}{detail} ({})", duration(elapsed))
 }
 
-/// Whether a finding has a line: what is good, and what nobody can judge, is only counted.
+/// Whether a finding has a line: passed ones and those not judged are only counted.
 pub(super) fn is_told(finding: &Finding, detail: Detail) -> bool {
     detail >= Detail::Verbose
         || matches!(finding.outcome, FindingOutcome::Warning | FindingOutcome::Failed)
@@ -191,7 +191,7 @@ pub(super) fn finding_text(finding: &Finding) -> String {
     format!("{word}: {message}{place} ({source} {code}){}", explanation(finding))
 }
 
-/// Where to look, in brackets; nothing where the finding names no place.
+/// The finding's place, in brackets; empty without one.
 pub(super) fn place_of(finding: &Finding) -> String {
     let place: Vec<String> = [
         finding.object.as_ref().map(ToString::to_string),
@@ -204,7 +204,7 @@ pub(super) fn place_of(finding: &Finding) -> String {
     if place.is_empty() { String::new() } else { format!(" [{}]", clean(&place.join(" "))) }
 }
 
-/// What shows it and what to do, as lines below the one that says what it is.
+/// Evidence and help, as lines below the finding.
 pub(super) fn explanation(finding: &Finding) -> String {
     let mut text = String::new();
     for line in finding.evidence.iter().take(MOST_EVIDENCE) {
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_several_targets_are_told_apart() {
+    fn lines_of_several_targets_name_their_target() {
         let note = EventKind::Note { level: "info".into(), message: "x".into() };
         let event = Event { target: Some("kind".into()), ..event(note) };
         assert_eq!(marked(&event, "one\n  two"), "[kind] one\n[kind]   two");
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quiet_says_only_the_end() {
+    fn quiet_output_shows_only_the_end() {
         let note = EventKind::Note { level: "info".into(), message: "x".into() };
         assert_eq!(line_of(&event(note), Detail::Quiet), None);
     }

@@ -1,7 +1,7 @@
-//! Questions to the user, on the terminal and one after the other.
+//! Questions to the user, on the terminal, one after the other.
 //!
-//! Owns when the live display stands still for one, and that only a clear yes is one: an empty line, the end of input,
-//! Ctrl-C and silence are none. What is asked, and what follows from the answer, is others'.
+//! The live display stands still during a question. Only a clear yes counts as consent: an empty line, the end of input,
+//! Ctrl-C and silence do not. The caller owns the wording and the consequences.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use todohost_engine::Ask;
 use todohost_model::text::clean;
 
-/// Who has not answered by then does not agree.
+/// No answer within this time is a no.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Where questions are put. Cheap to clone.
+/// Puts questions to the user. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Questions {
     sender: mpsc::UnboundedSender<Question>,
@@ -30,7 +30,7 @@ pub(super) struct Question {
 }
 
 impl Questions {
-    /// Where they are put, and the end at which they are asked.
+    /// The sending end, and the end that asks.
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Question>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender }, receiver)
@@ -62,10 +62,10 @@ impl Question {
             () = tokio::time::sleep(PATIENCE) => None,
         };
         if line.is_none() {
-            // Nobody ended the line.
+            // The line of the question was not ended.
             let _ = terminal.write_line("");
         }
-        // Who asked may have stopped waiting.
+        // The asker may have stopped waiting.
         let _ = self.answer.send(line.is_some_and(|line| is_yes(&line)));
     }
 }
@@ -74,7 +74,8 @@ fn is_yes(line: &str) -> bool {
     matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// What is typed, line by line. A line that nobody waits for any more is the next question's: it was typed below it.
+/// The typed lines. A line that arrives after its question was withdrawn answers the next one, since it was typed below
+/// that.
 #[derive(Default)]
 pub(super) struct Lines {
     reading: Option<JoinHandle<Option<String>>>,
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_clear_yes_is_one() {
+    fn only_a_clear_yes_is_consent() {
         for line in ["y\n", "Y\n", "yes\r\n", " YES \n"] {
             assert!(is_yes(line), "{line:?}");
         }
@@ -111,10 +112,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_that_is_taken_back_is_over() {
+    async fn a_withdrawn_question_ends() {
         let (answer, answered) = oneshot::channel();
         drop(answered);
-        // Nobody types: without an asker it would wait for a line.
+        // No line is typed: without an asker it would wait for one.
         let reading = tokio::spawn(std::future::pending());
         let mut lines = Lines { reading: Some(reading) };
         Question { text: "really?".to_owned(), answer }.ask(&mut lines).await;

@@ -1,6 +1,6 @@
 //! How a run with several targets ended on each of them, side by side.
 //!
-//! Of a failure everything is told here but for the first one, which is the run's own and its last word.
+//! Shows every failure in full except for the first, which is the run's own error and is printed last.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use super::columns::columns;
 use todohost_model::event::{Failure, StepOutcome, TargetEnd};
 use todohost_model::text::clean;
 
-/// A line for each target, ending with a line break; nothing where there are not several. `colours` for a terminal.
+/// A line for each target, ending with a line break; empty for a single target. `colours` for a terminal.
 pub(super) fn text(targets: &[TargetEnd], colours: bool) -> Option<String> {
     if targets.len() < 2 {
         return None;
     }
     let first_failed = targets.iter().position(|end| end.error.is_some());
-    let heads = ["TARGET", "OUTCOME", "REVISION", "WHERE IT ANSWERS, OR WHY NOT"];
+    let heads = ["TARGET", "OUTCOME", "REVISION", "ADDRESS OR ERROR"];
     let rows: Vec<[String; 4]> = std::iter::once(heads.map(str::to_owned))
         .chain(targets.iter().map(|end| row(end, colours)))
         .collect();
@@ -89,7 +89,7 @@ mod tests {
         ];
         assert_eq!(
             text(&ends, false).unwrap(),
-            "TARGET          OUTCOME  REVISION  WHERE IT ANSWERS, OR WHY NOT\n\
+            "TARGET          OUTCOME  REVISION  ADDRESS OR ERROR\n\
              docker-desktop  done     3         http://localhost:30000\n\
              kind            failed   -         not taken\n\
              lab             failed   -         not taken either\n  cause: no space left on device\n  \

@@ -1,6 +1,6 @@
-//! The table of what is being waited for, as lines that fit a terminal.
+//! The table of waiting objects, as lines that fit a terminal.
 //!
-//! Owns its columns and what is left out where there is no room. When it is drawn is `human`'s.
+//! Owns its columns, and drops columns on a narrow terminal. `human` draws it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use todohost_model::text::clean;
 
 /// Columns of the name of an object, at most.
 const NAME_WIDTH: usize = 40;
-/// What is left for the reason is not less than this, or there is no table.
+/// Narrowest column for the reason; a narrower terminal has no table.
 const REASON_WIDTH: usize = 16;
 const INDENT: &str = "    ";
 const GAP: &str = "  ";
@@ -31,13 +31,13 @@ struct Row {
     state: Readiness,
     message: String,
     replicas: Option<Replicas>,
-    /// What it uses of what it may have, once that is known.
+    /// Its usage against its limits, once known.
     uses: String,
     since: Instant,
 }
 
 impl Waiting {
-    /// Takes what an event says; `since` is when the object came to be so.
+    /// Updates an object from an event; `since` is the time of its current state.
     pub(super) fn note(
         &mut self,
         object: &ObjectRef,
@@ -55,14 +55,14 @@ impl Waiting {
         }
     }
 
-    /// Takes what an object uses by now.
+    /// Updates the usage of an object.
     pub(super) fn note_uses(&mut self, usage: &Usage) {
         if let Some(row) = self.rows.get_mut(&usage.object) {
             row.uses = clean(&uses(usage)).into_owned();
         }
     }
 
-    /// `3 objects are not ready, 2 became ready`; nothing where nothing is waited for.
+    /// `3 objects are not ready, 2 became ready`; empty without waiting objects.
     pub(super) fn summary(&self) -> String {
         let waiting = match self.rows.len() {
             0 => return String::new(),
@@ -93,7 +93,7 @@ impl Waiting {
         let taken = INDENT.len() + name_width + count_width + since_width + 3 * GAP.len();
         let uses: Vec<String> = rows.iter().map(|(_, row)| row.uses.clone()).collect();
         let uses_width = widest(&uses, HEADINGS[2]);
-        // The reason comes first where there is no room for both.
+        // On a narrow terminal the reason wins.
         let has_uses = uses.iter().any(|uses| !uses.is_empty())
             && taken + uses_width + GAP.len() + 2 * REASON_WIDTH <= width;
         let taken = if has_uses { taken + uses_width + GAP.len() } else { taken };
@@ -146,7 +146,7 @@ pub(super) fn uses(usage: &Usage) -> String {
     format!("{memory}, {} CPU", of(format!("{}m", usage.cpu_millis), &usage.cpu_limit))
 }
 
-/// `1/3`, and how many are of the newest state where not all are.
+/// `1/3`, and the number of updated replicas if not all are updated.
 pub(super) fn count(replicas: Option<Replicas>) -> String {
     match replicas {
         None => String::new(),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_object_uses_is_shown_where_there_is_room() {
+    fn usage_is_shown_if_the_terminal_is_wide_enough() {
         let (mut waiting, now) = table();
         let object = named("Deployment", "shop-web");
         let usage = Usage {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_counted() {
+    fn hidden_objects_are_counted() {
         let (mut waiting, now) = table();
         for number in 0..20 {
             let name = format!("p{number:02}");
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_ready_leaves_the_table() {
+    fn ready_objects_leave_the_table() {
         let (mut waiting, now) = table();
         waiting.note(&named("Job", "migrate"), Readiness::Ready, "", None, now);
         assert_eq!(waiting.lines(80, 9, now).len(), 2);
