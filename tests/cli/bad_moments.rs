@@ -80,7 +80,7 @@ fn webhook_denial_after_the_dry_run_is_reported_and_rolled_back() {
     );
     let finished = world.deploy().args(["--set", "greeting=bye"]).run();
     assert_eq!(finished.code(), Some(10), "{}", finished.output());
-    for part in ["owners.example.org", "revision 1 is in force again"] {
+    for part in ["owners.example.org", "rolled back to revision 1"] {
         assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
     }
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -108,7 +108,7 @@ fn webhook_outage_during_apply_is_reported_and_unchanged_objects_need_no_rollbac
     assert_eq!(finished.code(), Some(5), "{}", finished.output());
     for part in [
         "the cluster's webhook owners.example.org did not answer: cannot apply Deployment/shop-web",
-        "revision 1 is in force again",
+        "rolled back to revision 1",
     ] {
         assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
     }
@@ -199,13 +199,13 @@ fn api_server_restart_during_rollback_is_waited_for() {
     world.project.write("web/server", "serve otherwise\n");
     let mut proxy = by_proxy(&world);
     let mut running = world.deploy().spawn();
-    running.wait_for_output("going back to the previous revision");
+    running.wait_for_output("rolling back to the previous revision");
     proxy.go_away();
     std::thread::sleep(RESTART);
     proxy.come_back();
     let finished = running.finish().expect_code(11);
     assert!(finished.stderr.contains("exit code 4"), "{}", finished.output());
-    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    assert!(finished.stderr.contains("rolled back to revision 1"), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"]);
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);

@@ -7,7 +7,7 @@ use super::world::World;
 /// Number of revisions that are kept.
 const HISTORY: usize = 10;
 
-const GONE: &str = "images that no revision needs any more are gone: ";
+const GONE: &str = "pruned images that no revision needs: ";
 
 /// The image that the Deployment runs now.
 fn image(world: &World, namespace: &str) -> String {

@@ -237,7 +237,7 @@ fn unreachable_cluster_during_rollback_lists_leftovers_and_cleanup_commands() {
     assert_eq!(finished.code(), Some(130), "{}", finished.output());
     world.assert_no_leak(&finished);
     for part in [
-        "stopped by the user, and what was begun stays",
+        "stopped by the user; could not roll back, changes remain in the cluster",
         "Namespace/shop may have been created",
         "Secret/sh.helm.release.v1.shop.v1 was created",
         "Deployment/shop-web may have been created",

@@ -155,7 +155,7 @@ fn invalid_plan_file_is_refused() {
     world.project.write("next.json", "{ \"version\": 7 }");
     let finished = carry_out(&world);
     assert_refusal!(world, finished);
-    for (content, told) in [("[]", "it has no version"), ("no JSON", "it is no plan")] {
+    for (content, told) in [("[]", "it has no version"), ("no JSON", "it is not a plan file")] {
         world.project.write("next.json", content);
         let finished = carry_out(&world).expect_code(2);
         assert!(finished.stderr.contains(told), "{}", finished.output());

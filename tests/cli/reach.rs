@@ -83,7 +83,7 @@ fn pods_that_answer_with_their_name_are_recognised() {
     // A machine without the observation recognises the pods as well.
     let bob = world.elsewhere(status(&world)).run().expect_code(0);
     assert_told(&bob, FORWARD);
-    assert_says(&bob, "what answers there is something else");
+    assert_says(&bob, "another program answers there");
 
     let world = World::new();
     world.cluster.answer("shop-web", "/", 200, "this is {pod}");
@@ -101,7 +101,7 @@ fn port_of_another_app_is_rejected() {
     let world = World::new();
     let deployed = deploy(&world, port).run().expect_code(0);
     assert_told(&deployed, FORWARD);
-    assert_says(&deployed, "what answers there is something else");
+    assert_says(&deployed, "another program answers there");
 }
 
 #[test]

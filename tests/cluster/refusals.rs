@@ -143,7 +143,7 @@ fn an_image_that_no_revision_needs_any_more() {
         assert!(real.has_image(&first), "revision 1 can still be rolled back to");
     }
     let finished = deploy(&real).args(["--set", "greeting=bye"]).run().expect_code(0);
-    let told = format!("images that no revision needs any more are gone: {first}");
+    let told = format!("pruned images that no revision needs: {first}");
     assert!(finished.stderr.contains(&told), "{}", finished.output());
     assert!(!real.has_image(&first));
     assert!(real.has_image(&image()));
