@@ -11,6 +11,8 @@ import {
   waitForTitles,
 } from "./browser.js";
 
+const NOT_FOUND = "There is no such page";
+
 /** Breaks a browser feature that only the todos use, and with `andErrorPage` also one that only the error page uses. */
 async function breakPage(page, { andErrorPage }) {
   await page.addInitScript((andErrorPage) => {
@@ -71,12 +73,12 @@ for (const [look, options] of Object.entries(LOOKS)) {
       await pass(page, "no-match");
 
       await page.goto("/nowhere");
-      await page.getByText("There is no such page").waitFor();
+      await page.getByText(NOT_FOUND).waitFor();
       await pass(page, "not-found");
     }, { ...options, expected: [/404/] });
   });
 
-  test(`until the page is there, its shape is (${look})`, async () => {
+  test(`the loading state is shown until the page is loaded (${look})`, async () => {
     await inWindow(async (page) => {
       await register(page);
       // The loading state is prefetched with the link.
@@ -85,7 +87,7 @@ for (const [look, options] of Object.entries(LOOKS)) {
           new URL(response.url()).pathname === "/" && response.request().headers()["next-router-prefetch"],
       );
       await page.goto("/nowhere");
-      await page.getByText("There is no such page").waitFor();
+      await page.getByText(NOT_FOUND).waitFor();
       await (await beforehand).finished();
       let answer;
       const held = new Promise((resolve) => (answer = resolve));

@@ -74,6 +74,12 @@ CODE = re.compile(
 RUST_TEST = re.compile(
     r"\#\[\s*(?:\w+::)*test\b[^\]]*\]\s*(?:\#\[[^\]]*\]\s*)*(?:pub\s+)?(?:async\s+)?fn\s+(?P<name>\w+)"
 )
+SHORT_DOC = re.compile(
+    r"^[ \t]*///(?P<doc>[^\n]*)\n(?:[ \t]*#\[[^\n]*\n)*[ \t]*(?!///|#\[)(?P<item>[^\n]*)", re.MULTILINE
+)
+# Longest doc comment that can repeat a name, in words.
+REPEATING = 3
+FILLING = {"the", "a", "an", "its", "of", "it", "is", "this", "whether"}
 PAGE_TEXT = re.compile(r">(?P<text>[^<>{}=;]+)(?=[<{])")
 
 
@@ -160,6 +166,18 @@ def follows(text: str, above: tuple[str, int, int], start: int) -> bool:
     marker = re.compile(r"//[/!]?|#+")
     first, second = marker.match(text, above[1]), marker.match(text, start)
     return not between.strip() and between.count("\n") == 1 and bool(first and second and first[0] == second[0])
+
+
+def repeating_docs(text: str) -> Iterator[int]:
+    """Offsets of the doc comments in Rust that have at most three words, all of them from the item below."""
+    for match in SHORT_DOC.finditer(text):
+        is_single = not text[: match.start()].rstrip(" \t\n").rpartition("\n")[2].lstrip().startswith("///")
+        words = [word.lower() for word in WORD.findall(match["doc"])]
+        named = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", match["item"]).lower())
+        meaning = [word for word in words if word not in FILLING]
+        repeats = all(any(name.startswith(word[:4]) for name in named) for word in meaning)
+        if repeats and is_single and words and len(words) <= REPEATING:
+            yield match.start("doc")
 
 
 def of_source(text: str, language: re.Pattern[str], is_page: bool) -> Iterator[Piece]:

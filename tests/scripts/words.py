@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 from math import ceil
 from pathlib import Path, PurePath
 
-from prose import WORD, Piece, pieces
+from prose import WORD, Piece, pieces, repeating_docs
 
 
 @dataclass
@@ -32,11 +32,13 @@ class Rule:
 
 
 def rule(pattern: str, limit: float, advice: str, asks: bool = False) -> Rule:
-    """A rule whose pattern has `\\s+` for each blank."""
+    """Return a rule; each blank of the pattern matches any white space."""
     return Rule(re.compile(rf"\b(?:{pattern})\b".replace(" ", r"\s+"), re.IGNORECASE), limit, advice, asks)
 
 
 END = r"(?=\s*(?:[.,;:)\"`]|$|\n\s*\n))"
+# The rule that is counted by the items that doc comments belong to.
+REPEATS = "repeats"
 RULES = {
     "what": rule("what(?:ever|soever)?", 1.5, "name the subject: the webhook's Service", asks=True),
     "who": rule("who(?:ever|m|mever|se)?", 0.3, "name the role: user, author, owner", asks=True),
@@ -48,6 +50,7 @@ RULES = {
     "by-itself": rule("by (?:itself|themselves|oneself)", 0.3, "automatically, alone"),
     "as-it-is": rule("as (?:it|they) (?:is|are|was|were)" + END, 0.3, "unchanged"),
     "double-of": rule(r"of (?:the|a|an|its|their) [\w-]+['\u2019]s" + END, 0.3, "of the target, the target's address"),
+    REPEATS: rule("(?!)", 0.5, "leave out a doc comment that only repeats the name"),
     "may-not": rule("may not", 0.5, "cannot; must not for a rule"),
 }
 # The files of the top level, as git names them.
@@ -71,7 +74,7 @@ SENTENCE_END = re.compile(r"[.?!](?=[\s\"')*_]|$)|\n[ \t]*(?:\n|[-*|#])")
 
 @dataclass
 class Place:
-    """Where a pattern stands."""
+    """A line with a pattern."""
 
     rule: str
     path: str
@@ -80,21 +83,25 @@ class Place:
 
 
 def area_of(path: PurePath) -> str:
-    """The part of the tree that a file belongs to."""
+    """Return the area of a file."""
     depth = 2 if path.parts[0] in DIVIDED else 1
     return "/".join(path.parts[:-1][:depth]) or "."
 
 
 def is_question(text: str, position: int) -> bool:
-    """Whether the sentence around the position ends in a question mark."""
+    """Return whether the sentence around the position ends in a question mark."""
     end = SENTENCE_END.search(text, position)
     return end is not None and end[0] == "?"
 
 
 def places(path: str, text: str, found: list[Piece]) -> list[Place]:
-    """Where the prose of a file has a pattern, in the order of its lines."""
+    """Return the places of a file that break a rule, in the order of lines."""
     lines = text.splitlines()
     result = []
+    if path.endswith(".rs"):
+        for offset in repeating_docs(text):
+            line = text.count("\n", 0, offset) + 1
+            result.append(Place(REPEATS, path, line, lines[line - 1].strip()))
     for name, rule in RULES.items():
         for piece in found:
             for match in rule.pattern.finditer(piece.text):
@@ -105,7 +112,7 @@ def places(path: str, text: str, found: list[Piece]) -> list[Place]:
 
 
 def tracked(root: Path, below: list[str]) -> list[str]:
-    """The files that git tracks, of which the prose is ours."""
+    """Return the files that git tracks and that were written for this project."""
     patterns = [TOP if name == "." else name for name in below]
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", *patterns], cwd=root, check=True, capture_output=True
@@ -115,7 +122,7 @@ def tracked(root: Path, below: list[str]) -> list[str]:
 
 
 def read(root: Path, below: list[str]) -> tuple[Counter[str], list[Place]]:
-    """The words of each area, and every place that has a pattern."""
+    """Return the number of words in each area, and all places that break a rule."""
     words: Counter[str] = Counter()
     found = []
     for path in tracked(root, below):
@@ -134,7 +141,7 @@ def read(root: Path, below: list[str]) -> tuple[Counter[str], list[Place]]:
 
 
 def measured(words: Counter[str], found: list[Place]) -> tuple[list[str], list[str]]:
-    """The table of rates, and what is over a limit."""
+    """Return the table of rates, and a message for each rule over its limit."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for place in found:
         counts[area_of(PurePath(place.path))][place.rule] += 1
@@ -165,12 +172,12 @@ def measured(words: Counter[str], found: list[Place]) -> tuple[list[str], list[s
 
 
 def cell(count: int, words: int, is_over: bool) -> str:
-    """A count and its rate per 1,000 words."""
+    """Return a count and its rate per 1,000 words, marked if over the limit."""
     return f"{count:>6} {1000 * count / max(words, 1):>5.1f}{'!' if is_over else ' '}"
 
 
 def main() -> int:
-    """The exit code: 1 if a pattern is over its limit."""
+    """Print the table or the places; return 1 if a rule is over its limit."""
     # A pager that ends early, such as `head`, ends this too.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = argparse.ArgumentParser(description=__doc__)

@@ -122,6 +122,23 @@ class Words(unittest.TestCase):
         (place,) = places("a.rs", source, pieces(PurePath("a.rs"), source))
         self.assertEqual((place.line, place.text), (4, "/// See what runs."))
 
+    def test_doc_comments_that_repeat_a_name_are_found(self) -> None:
+        source = """/// The file.
+pub file: String,
+/// The file to read.
+pub file: String,
+/// A longer text,
+/// the file.
+#[serde(default)]
+pub file: String,
+/// Its value.
+#[serde(default)]
+fn set_value() {}
+/// Seconds.
+pub timeout: u64,
+"""
+        self.assertEqual([place.line for place in places("a.rs", source, [])], [1, 9])
+
     def test_areas_are_folders_of_the_top_level_or_one_below(self) -> None:
         areas = [str(area_of(PurePath(path))) for path in ("a.md", "docs/a/b.md", "host/x/src/a.rs", "tests/a.rs")]
         self.assertEqual(areas, [".", "docs", "host/x", "tests"])
