@@ -247,8 +247,8 @@ fn projects_of_every_shape_pass() {
         let finished = run(&world, project, "check").expect_code(0);
         let tables = tables(&finished);
         assert_eq!(rows(&tables, "PASS"), JUDGED, "{}", finished.output());
-        let untold = ["I. Spec-Driven Development", "II. Clean Code"];
-        assert_eq!(rows(&tables, "NOT JUDGED"), untold, "{}", finished.output());
+        let not_judged = ["I. Spec-Driven Development", "II. Clean Code"];
+        assert_eq!(rows(&tables, "NOT JUDGED"), not_judged, "{}", finished.output());
     }
 }
 

@@ -105,9 +105,9 @@ fn diff_as_json_is_an_event() {
     let world = World::new();
     let _ = world.deploy().run().expect_code(0);
     let finished = diff(&world, &["--set", "replicas=2", "--output", "json"]).expect_code(2);
-    let told = finished.events_of("difference");
-    assert_eq!(told.len(), 1);
-    let objects = told[0]["objects"].as_array().unwrap();
+    let events = finished.events_of("difference");
+    assert_eq!(events.len(), 1);
+    let objects = events[0]["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 1, "{objects:#?}");
     assert_eq!(objects[0]["object"]["name"], "shop-web");
     assert_eq!(objects[0]["change"], "configured");

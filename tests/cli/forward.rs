@@ -101,9 +101,9 @@ fn json_output_has_the_address_in_one_document() {
     running.wait_for_output("127.0.0.1");
     running.interrupt();
     let finished = running.finish().expect_code(0);
-    let told: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
-    assert_eq!(told["service"], "shop-web");
-    assert_eq!(told["target"], "docker-desktop");
+    let document: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!(document["service"], "shop-web");
+    assert_eq!(document["target"], "docker-desktop");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn deployed() -> World {
 /// The writes to the cluster since `from`: names of created hooks, `objects` for a write of the app and `deleted` for
 /// its deletion.
 fn happened(world: &World, from: usize) -> Vec<String> {
-    let mut told: Vec<String> = Vec::new();
+    let mut happened: Vec<String> = Vec::new();
     for write in world.cluster.writes().split_off(from) {
         let name = write.path.rsplit('/').next().unwrap_or_default().to_owned();
         let what = match (write.method.as_str(), write.path.contains("/jobs/")) {
@@ -53,11 +53,11 @@ fn happened(world: &World, from: usize) -> Vec<String> {
             ("DELETE", false) if name == "shop-web" => "deleted".to_owned(),
             _ => continue,
         };
-        if told.last() != Some(&what) {
-            told.push(what);
+        if happened.last() != Some(&what) {
+            happened.push(what);
         }
     }
-    told
+    happened
 }
 
 fn fails(world: &World, hook: &str) {

@@ -55,11 +55,11 @@ fn broken_core_plugin_is_reported_and_skipped() {
     std::fs::copy(plugins.join("health.wasm"), plugins.join("a-second-health.wasm")).unwrap();
     let listed = world.host().variable("TODOHOST_PLUGINS", &plugins).args(["plugin", "list"]).run();
     let listed = listed.expect_code(0);
-    let told: Vec<&str> =
+    let warnings: Vec<&str> =
         listed.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
-    assert_eq!(told.len(), 3, "{}", listed.output());
+    assert_eq!(warnings.len(), 3, "{}", listed.output());
     for file in ["kind.wasm is not a plugin", "folder.wasm", "calls itself `health`"] {
-        assert!(told.iter().any(|line| line.contains(file)), "no {file} in {told:?}");
+        assert!(warnings.iter().any(|line| line.contains(file)), "no {file} in {warnings:?}");
     }
     let names: Vec<_> = listed.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(names.contains(&"docker-desktop") && !names.contains(&"kind"), "{names:?}");

@@ -5,7 +5,7 @@ use todohost_testkit::{Finished, Host};
 use super::world::World;
 
 const FORWARD: &str = "  todohost forward shop-web --target docker-desktop";
-const NOTHING_TELLS: &str = "nothing tells the two apart";
+const INDISTINGUISHABLE: &str = "nothing tells the two apart";
 
 /// A deploy that exposes the app at a port of this machine.
 fn deploy(world: &World, port: u16) -> Host {
@@ -32,13 +32,13 @@ fn another() -> (World, u16) {
 }
 
 #[track_caller]
-fn assert_told(finished: &Finished, address: &str) {
+fn assert_address(finished: &Finished, address: &str) {
     let output = finished.output();
     assert!(output.lines().any(|line| line == address), "no {address:?} in:\n{output}");
 }
 
 #[track_caller]
-fn assert_says(finished: &Finished, words: &str) {
+fn assert_reports(finished: &Finished, words: &str) {
     assert!(finished.stderr.contains(words), "no {words:?} in:\n{}", finished.output());
 }
 
@@ -48,17 +48,17 @@ fn port_that_answers_only_after_the_deploy_is_accepted() {
     let port = world.cluster.node_port("shop", "shop-web");
     let address = format!("  http://localhost:{port}");
     let first = deploy(&world, port).run().expect_code(0);
-    assert_told(&first, &address);
-    assert!(!first.output().contains(NOTHING_TELLS), "{}", first.output());
+    assert_address(&first, &address);
+    assert!(!first.output().contains(INDISTINGUISHABLE), "{}", first.output());
     assert!(!first.output().contains("warning"), "{}", first.output());
     // The observation is cached on this machine.
     let second = status(&world).run().expect_code(0);
-    assert_told(&second, &address);
-    assert!(!second.output().contains(NOTHING_TELLS), "{}", second.output());
+    assert_address(&second, &address);
+    assert!(!second.output().contains(INDISTINGUISHABLE), "{}", second.output());
     // Another machine has no such observation, and reports that.
     let bob = world.elsewhere(status(&world)).run().expect_code(0);
-    assert_told(&bob, &address);
-    assert_says(&bob, NOTHING_TELLS);
+    assert_address(&bob, &address);
+    assert_reports(&bob, INDISTINGUISHABLE);
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn port_that_answered_before_the_deploy_is_rejected() {
     let (_other, port) = another();
     let world = World::new();
     let deployed = deploy(&world, port).run().expect_code(0);
-    assert_told(&deployed, FORWARD);
-    assert_says(&deployed, "something answered there before this cluster had the port");
+    assert_address(&deployed, FORWARD);
+    assert_reports(&deployed, "something answered there before this cluster had the port");
     let later = status(&world).run().expect_code(0);
-    assert_told(&later, FORWARD);
+    assert_address(&later, FORWARD);
 }
 
 #[test]
@@ -79,19 +79,19 @@ fn pods_that_answer_with_their_name_are_recognised() {
     let world = World::new();
     world.cluster.answer("shop-web", "/", 200, "this is {pod}");
     let deployed = deploy(&world, taken).run().expect_code(0);
-    assert_told(&deployed, FORWARD);
+    assert_address(&deployed, FORWARD);
     // A machine without the observation recognises the pods as well.
     let bob = world.elsewhere(status(&world)).run().expect_code(0);
-    assert_told(&bob, FORWARD);
-    assert_says(&bob, "another program answers there");
+    assert_address(&bob, FORWARD);
+    assert_reports(&bob, "another program answers there");
 
     let world = World::new();
     world.cluster.answer("shop-web", "/", 200, "this is {pod}");
     let port = world.cluster.node_port("shop", "shop-web");
     let _ = deploy(&world, port).run().expect_code(0);
     let bob = world.elsewhere(status(&world)).run().expect_code(0);
-    assert_told(&bob, &format!("  http://localhost:{port}"));
-    assert!(!bob.output().contains(NOTHING_TELLS), "{}", bob.output());
+    assert_address(&bob, &format!("  http://localhost:{port}"));
+    assert!(!bob.output().contains(INDISTINGUISHABLE), "{}", bob.output());
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn port_of_another_app_is_rejected() {
     other.cluster.answer("shop-web", "/", 200, "a blog");
     let world = World::new();
     let deployed = deploy(&world, port).run().expect_code(0);
-    assert_told(&deployed, FORWARD);
-    assert_says(&deployed, "another program answers there");
+    assert_address(&deployed, FORWARD);
+    assert_reports(&deployed, "another program answers there");
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn silent_port_is_not_printed() {
     let world = World::new();
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let deployed = deploy(&world, port).run().expect_code(0);
-    assert_told(&deployed, FORWARD);
-    assert_says(&deployed, &format!("http://localhost:{port} does not answer"));
+    assert_address(&deployed, FORWARD);
+    assert_reports(&deployed, &format!("http://localhost:{port} does not answer"));
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn port_of_an_unrelated_container_is_rejected() {
             .prints("other-control-plane\n")],
     );
     let deployed = deploy(&world, 30000).run().expect_code(0);
-    assert_told(&deployed, FORWARD);
-    assert_says(
+    assert_address(&deployed, FORWARD);
+    assert_reports(
         &deployed,
         "port 30000 of this machine belongs to the container other-control-plane",
     );

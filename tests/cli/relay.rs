@@ -70,14 +70,14 @@ fn database_reachable_from_here_and_from_pods_passes() {
 
 #[test]
 fn database_reachable_only_from_here_fails_with_the_reason() {
-    for (told, reason, help) in [
+    for (failure, reason, help) in [
         ("refused", "nothing listens at 127.1:", "listen_addresses"),
         ("unknown-host", "the name 127.1 has no address", "DNS"),
         ("failed No route to host", "cannot be reached from a pod", "NetworkPolicy"),
     ] {
         let world = world();
         let place = here(server(welcome()));
-        world.cluster.from_pods(&place, FromPods::Fails(told.to_owned()));
+        world.cluster.from_pods(&place, FromPods::Fails(failure.to_owned()));
         let finished = doctor_of(&world, &place).run().expect_code(3);
         assert_eq!(rows(&tables(&finished), "FAIL"), [PODS], "{}", finished.output());
         for part in ["reachable from here but not from the cluster: ", reason, help] {
@@ -92,17 +92,17 @@ fn database_reachable_only_from_pods_is_judged_from_a_pod() {
     let world = world();
     world.cluster.from_pods(INSIDE, FromPods::Server(server(welcome())));
     let finished = doctor_of(&world, INSIDE).run().expect_code(0);
-    let told = tables(&finished);
+    let shown = tables(&finished);
     for title in ["Server answers", "User and password", "Database", PODS] {
-        assert!(rows(&told, "PASS").contains(&title), "no {title}:\n{}", finished.output());
+        assert!(rows(&shown, "PASS").contains(&title), "no {title}:\n{}", finished.output());
     }
     assert_clean(&world, &finished);
 
     let wrong = server(refusal("28P01", &format!("no, not {CANARY}")));
     world.cluster.from_pods(INSIDE, FromPods::Server(wrong));
     let finished = doctor_of(&world, INSIDE).run().expect_code(3);
-    let told = tables(&finished);
-    assert_eq!(rows(&told, "FAIL"), ["User and password"], "{}", finished.output());
+    let shown = tables(&finished);
+    assert_eq!(rows(&shown, "FAIL"), ["User and password"], "{}", finished.output());
     assert_clean(&world, &finished);
 }
 
@@ -144,8 +144,8 @@ fn missing_permission_or_image_for_the_pod_is_reported() {
             }
         }
         let finished = doctor_of(&world, &here(server(welcome()))).run().expect_code(0);
-        let told = tables(&finished);
-        assert!(rows(&told, "NOT JUDGED").contains(&PODS), "{}", finished.output());
+        let shown = tables(&finished);
+        assert!(rows(&shown, "NOT JUDGED").contains(&PODS), "{}", finished.output());
         let told = format!("not checked from a pod: {reason}");
         assert!(finished.stderr.contains(&told), "no {told}:\n{}", finished.output());
         assert_clean(&world, &finished);

@@ -122,8 +122,8 @@ fn received(finished: &Finished) -> Vec<(String, Vec<u8>)> {
 fn received_by(plugins: &str, finished: &Finished) -> Vec<(String, Vec<u8>)> {
     let lines = finished.stdout.lines().filter(|line| line.starts_with('{'));
     let events = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let told = events.filter(|event| event["event"] == "plugin-log");
-    let recorded = told.filter_map(|event| {
+    let logs = events.filter(|event| event["event"] == "plugin-log");
+    let recorded = logs.filter_map(|event| {
         let message = event["message"].as_str()?;
         assert!(!message.contains("left out"), "{message}");
         let (what, fields) = message.split_once(" x=").unwrap_or((message, ""));

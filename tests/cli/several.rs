@@ -121,9 +121,9 @@ fn final_event_has_the_outcome_of_each_target() {
 
     world.tools.unset("save-fails");
     let (end, targets) = ends(&json(&world).expect_code(0));
-    let told = |at: usize| (targets[at]["outcome"].clone(), targets[at]["revision"].clone());
-    assert_eq!(told(0), ("unchanged".into(), 1.into()), "{end}");
-    assert_eq!(told(1), ("done".into(), 1.into()), "{end}");
+    let result = |at: usize| (targets[at]["outcome"].clone(), targets[at]["revision"].clone());
+    assert_eq!(result(0), ("unchanged".into(), 1.into()), "{end}");
+    assert_eq!(result(1), ("done".into(), 1.into()), "{end}");
 }
 
 #[test]

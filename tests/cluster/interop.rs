@@ -47,7 +47,7 @@ fn token(real: &Real) -> String {
 }
 
 /// todohost's JSON document about the release.
-fn told(real: &Real, command: &str) -> Value {
+fn shown(real: &Real, command: &str) -> Value {
     let finished = real
         .host()
         .args([command, "--output", "json", "--target", real.target()])
@@ -101,7 +101,7 @@ impl<'a> Handed<'a> {
         }
         assert_eq!(self.kept, kept["uid"], "{at}: the kept object was created again");
         self.assert_recorded(step, &at);
-        self.assert_told(step, &at);
+        self.assert_shown(step, &at);
     }
 
     /// Asserts that Helm's field manager is the only owner of the release's fields, with the operation in the record.
@@ -173,8 +173,8 @@ impl<'a> Handed<'a> {
     }
 
     /// Asserts the release as todohost shows it.
-    fn assert_told(&self, step: &Step<'_>, at: &str) {
-        let status = told(self.real, "status");
+    fn assert_shown(&self, step: &Step<'_>, at: &str) {
+        let status = shown(self.real, "status");
         assert_eq!(status["revision"], step.revision, "{at}: {status:#}");
         assert_eq!(status["status"], "deployed", "{at}: {status:#}");
         assert_eq!(status["record"]["description"], step.description, "{at}: {status:#}");
@@ -186,7 +186,7 @@ impl<'a> Handed<'a> {
         let says = format!("says {}", step.settings["greeting"].as_str().unwrap());
         assert!(notes.contains(&says), "{at}: {notes}");
 
-        let history = told(self.real, "history");
+        let history = shown(self.real, "history");
         let newest = history.as_array().unwrap().last().unwrap().clone();
         assert_eq!(newest["revision"], step.revision, "{at}");
         assert_eq!(newest["status"], "deployed", "{at}");
@@ -355,7 +355,7 @@ fn takes_over(name: &str, helm: &Helm) {
     let _ = real.deploy_parcel(&["greeting=last"]).run().expect_code(0);
     handed.after_step(&Step { revision: 4, settings: json!({ "greeting": "last" }), ..taken_over });
 
-    let history = told(&real, "history");
+    let history = shown(&real, "history");
     let made_by: Vec<&str> =
         history.as_array().unwrap().iter().filter_map(|one| one["madeBy"].as_str()).collect();
     assert_eq!((made_by[0], made_by[2]), ("helm", "helm"));

@@ -84,28 +84,28 @@ fn start(real: &Real, operation: Operation, point: u64) -> todohost_testkit::Hos
 
 /// Asserts that records, objects and lease are consistent.
 fn assert_agreed(real: &Real, point: u64, what: &str, finished: &Finished) {
-    let told = || format!("{what}\n{}\n{:#?}", finished.output(), real.revisions());
+    let context = || format!("{what}\n{}\n{:#?}", finished.output(), real.revisions());
     let history = todohost(real, "history -o json").run().expect_code(0);
     let history: Value = serde_json::from_str(&history.stdout).unwrap();
     let status: Vec<&str> =
         history.as_array().unwrap().iter().filter_map(|one| one["status"].as_str()).collect();
-    assert_eq!(status.last(), Some(&"deployed"), "{}", told());
+    assert_eq!(status.last(), Some(&"deployed"), "{}", context());
     let in_force = status.iter().filter(|status| **status == "deployed").count();
-    assert_eq!(in_force, 1, "{}", told());
+    assert_eq!(in_force, 1, "{}", context());
     let unfinished = status.iter().any(|status| status.contains("ing"));
-    assert!(!unfinished, "{}", told());
+    assert!(!unfinished, "{}", context());
 
     let settings = real.object("configmap", "parcel-settings");
     let wanted = serde_json::json!({ "greeting": format!("after-{point}") });
-    assert_eq!(settings["data"], wanted, "{}", told());
+    assert_eq!(settings["data"], wanted, "{}", context());
     let deployment = real.object("deployment", "parcel");
-    assert_eq!(deployment["status"]["availableReplicas"], 1, "{}", told());
-    assert_eq!(real.kubectl("get leases -o name"), "", "{}", told());
+    assert_eq!(deployment["status"]["availableReplicas"], 1, "{}", context());
+    assert_eq!(real.kubectl("get leases -o name"), "", "{}", context());
 
     // The record equals the live objects, so that an equal deploy changes nothing.
     let after = value(&format!("after-{point}"));
     let again = deploy(real, &[&after]).run().expect_code(0);
-    assert!(again.stderr.contains("nothing changed"), "{}\n{}", told(), again.output());
+    assert!(again.stderr.contains("nothing changed"), "{}\n{}", context(), again.output());
 }
 
 /// The rows that belong to these points.
@@ -178,8 +178,8 @@ fn kill(points: RangeInclusive<u64>, seed: u64) -> ([u64; 3], usize) {
         let deploy = deploy(&real, &[&after]);
         // Another machine can continue as well, without local state.
         let finished = if point % 4 == 0 { real.elsewhere(deploy).run() } else { deploy.run() };
-        let told = || format!("{what}\n{}\n{}", killed.output(), finished.output());
-        assert_eq!(finished.code(), Some(0), "{}", told());
+        let context = || format!("{what}\n{}\n{}", killed.output(), finished.output());
+        assert_eq!(finished.code(), Some(0), "{}", context());
         assert_agreed(&real, point, &what, &finished);
         rows = assert_kept(&rows_of(&real, &points), rows, point, operation, &killed);
     }

@@ -25,15 +25,16 @@ fn assert_reported_soon(name: &str, words: &str, spoil: impl Fn(&Real)) {
         .run();
     assert_ne!(finished.code(), Some(0), "{}", finished.output());
     let events = finished.events();
-    let told = events.iter().find(|event| {
+    let cause = events.iter().find(|event| {
         // The container's output does not count as the cause.
         event["event"] != "step-output" && event.to_string().contains(words)
     });
-    let told = told.unwrap_or_else(|| panic!("no event contains {words}:\n{}", finished.output()));
-    let told_at = began + Duration::from_millis(told["at_ms"].as_u64().unwrap());
+    let cause =
+        cause.unwrap_or_else(|| panic!("no event contains {words}:\n{}", finished.output()));
+    let printed_at = began + Duration::from_millis(cause["at_ms"].as_u64().unwrap());
     let reported_at = first_report(&real);
-    let took = told_at.duration_since(reported_at).unwrap_or_default();
-    assert!(took < SOON, "{took:?}: {told:#}\n{}", finished.output());
+    let took = printed_at.duration_since(reported_at).unwrap_or_default();
+    assert!(took < SOON, "{took:?}: {cause:#}\n{}", finished.output());
 }
 
 /// Time of the cluster's first report of a failure in the namespace, in whole seconds.

@@ -26,26 +26,26 @@ fn a_deploy_outlives_the_api_server() {
         running.wait_for_output(moment);
         restart_the_api_server();
         let finished = running.finish();
-        let told = || format!("{moment}\n{}\n{:#?}", finished.output(), real.revisions());
+        let context = || format!("{moment}\n{}\n{:#?}", finished.output(), real.revisions());
         let settings = real.object("configmap", "parcel-settings");
         let is_new = settings["data"]["greeting"] == greeting;
         // The deploy succeeds, or it rolls back and reports the cause.
-        assert_eq!(is_new, finished.code() == Some(0), "{}", told());
+        assert_eq!(is_new, finished.code() == Some(0), "{}", context());
         assert_eq!(
             real.object("deployment", "parcel")["status"]["availableReplicas"],
             1,
             "{}",
-            told()
+            context()
         );
         let in_force = real.revisions().iter().filter(|one| one.ends_with(" deployed")).count();
-        assert_eq!(in_force, 1, "{}", told());
+        assert_eq!(in_force, 1, "{}", context());
 
         let again = real.deploy_parcel(&[&value, "migrate=sleep 4"]).run().expect_code(0);
         assert_eq!(
             again.stderr.contains("nothing changed"),
             is_new,
             "{}\n{}",
-            told(),
+            context(),
             again.output()
         );
         assert_eq!(real.object("configmap", "parcel-settings")["data"]["greeting"], greeting);

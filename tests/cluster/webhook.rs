@@ -156,15 +156,19 @@ impl Drop for Warden<'_> {
 }
 
 /// Asserts that revision 1 is the current one, untouched or restored.
-fn assert_as_before(real: &Real, told: &str) {
+fn assert_as_before(real: &Real, output: &str) {
     let deployment = real.object("deployment", "parcel");
-    assert_eq!(deployment["status"]["availableReplicas"], 1, "{told}");
+    assert_eq!(deployment["status"]["availableReplicas"], 1, "{output}");
     let greeting = "/spec/template/spec/containers/0/env/0/value";
-    assert_eq!(deployment.pointer(greeting).unwrap(), "hello", "{told}");
-    assert_eq!(real.object("configmap", "parcel-settings")["data"]["greeting"], "hello", "{told}");
-    assert_eq!(real.kubectl("get leases -o name"), "", "{told}");
+    assert_eq!(deployment.pointer(greeting).unwrap(), "hello", "{output}");
+    assert_eq!(
+        real.object("configmap", "parcel-settings")["data"]["greeting"],
+        "hello",
+        "{output}"
+    );
+    assert_eq!(real.kubectl("get leases -o name"), "", "{output}");
     let in_force = real.revisions().iter().filter(|one| one.ends_with(" deployed")).count();
-    assert_eq!(in_force, 1, "{:?}\n{told}", real.revisions());
+    assert_eq!(in_force, 1, "{:?}\n{output}", real.revisions());
 }
 
 #[test]

@@ -10,18 +10,18 @@ use super::{deploy, listed, targets};
 /// Asserts that the app answers at the printed address, or through the printed command.
 fn assert_answers(real: &Real, deployed: &Finished) {
     let end = deployed.events().pop().unwrap();
-    let told = end["addresses"][0].as_str().unwrap_or_default();
+    let address = end["addresses"][0].as_str().unwrap_or_default();
     let answers = |address: &str| {
         // The response has the pod's name, which proves that it comes from this cluster and this deploy.
         let answer = address::get(address);
         assert!(real.pods("shop-web").contains(&answer), "{address}: {answer}\n{end:#}");
     };
-    if told.starts_with("http://") {
-        return answers(told);
+    if address.starts_with("http://") {
+        return answers(address);
     }
     // The node of such a cluster is a container with the ports it was created with.
     assert_ne!(real.target(), "docker-desktop", "{end:#}");
-    let words: Vec<&str> = told.split_whitespace().collect();
+    let words: Vec<&str> = address.split_whitespace().collect();
     let [_, command @ ..] = words.as_slice() else {
         panic!("neither address nor command: {end:#}")
     };
@@ -80,12 +80,12 @@ fn target_list_has_the_state_of_each_target() {
 
         // The first event of each target has the time of its detection.
         let asked = ["deploy", "--dry-run", "--target", "auto", "--output", "json"];
-        let told = real.host().args(asked).args(super::SECRET).run().expect_code(0);
-        let detected = told
+        let listed = real.host().args(asked).args(super::SECRET).run().expect_code(0);
+        let detected = listed
             .events_of("plugin-call")
             .into_iter()
             .find(|event| event["export"] == "target.detect" && event["plugin"] == real.target());
-        let detected = detected.unwrap_or_else(|| panic!("{}", told.output()));
+        let detected = detected.unwrap_or_else(|| panic!("{}", listed.output()));
         println!("{}: detected in {} ms", real.target(), detected["elapsed_ms"]);
     }
 }

@@ -46,8 +46,8 @@ fn require_kind() {
 
 /// The entry of a target in `target list`.
 fn listed(host: &Host, target: &str) -> Value {
-    let told = host.clone().args(["target", "list", "--output", "json"]).run().expect_code(0);
-    let list: Value = serde_json::from_str(&told.stdout).unwrap();
+    let listed = host.clone().args(["target", "list", "--output", "json"]).run().expect_code(0);
+    let list: Value = serde_json::from_str(&listed.stdout).unwrap();
     let entry = list.as_array().unwrap().iter().find(|entry| entry["name"] == target);
     entry.unwrap_or_else(|| panic!("{target} is not listed: {list}")).clone()
 }

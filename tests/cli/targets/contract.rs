@@ -68,7 +68,7 @@ fn every_state_is_detected() {
             (Begins::Stopped, "stopped"),
             (Begins::Sick, "degraded"),
         ];
-        if product.tells_starting {
+        if product.detects_starting {
             states.push((Begins::Starting, "starting"));
         }
         for (begins, state) in states {
@@ -137,7 +137,7 @@ fn engine_with_too_few_resources_causes_a_warning() {
 
 #[test]
 fn starting_cluster_is_waited_for_without_a_question() {
-    for product in all().into_iter().filter(|product| product.tells_starting) {
+    for product in all().into_iter().filter(|product| product.detects_starting) {
         let world = product.world(Begins::Starting);
         let mut running = product.deploy(&world, &[]).spawn();
         // kind starts the container that the engine has only created.
@@ -181,7 +181,7 @@ fn only_clusters_known_to_a_local_product_are_local() {
 
 #[test]
 fn paused_cluster_is_reported_with_the_unpause_command() {
-    let pausable = |product: &Product| product.target == "minikube" && product.tells_starting;
+    let pausable = |product: &Product| product.target == "minikube" && product.detects_starting;
     for product in all().into_iter().filter(pausable) {
         let world = product.world(Begins::Sick);
         world.tools.set("paused");

@@ -48,7 +48,7 @@ pub struct Product {
     /// Part of the command line that repairs a degraded cluster; `None` if only the user can.
     pub cure: Option<&'static str>,
     /// Whether it distinguishes a starting cluster from a stopped one.
-    pub tells_starting: bool,
+    pub detects_starting: bool,
     /// Mode, runtime and nodes in `target list`.
     pub facts: (Option<&'static str>, Option<&'static str>, &'static [&'static str]),
     /// The command that deletes the cluster; `None` if the target does not create clusters.
@@ -365,7 +365,7 @@ pub fn all() -> Vec<Product> {
         start: Some("minikube start"),
         creation: Some("minikube start"),
         cure: Some("minikube start"),
-        tells_starting: true,
+        detects_starting: true,
         facts: (Some("docker"), Some("containerd"), &["minikube"]),
         deletion: Some("minikube delete --profile minikube"),
         // The engine reports that it belongs to Docker Desktop, and its containers have no address on this machine.
@@ -382,7 +382,7 @@ pub fn all() -> Vec<Product> {
         start: Some("docker desktop start"),
         creation: None,
         cure: None,
-        tells_starting: true,
+        detects_starting: true,
         facts: (Some("kubeadm"), Some("docker"), &["docker-desktop"]),
         deletion: None,
         address: "http://localhost:30000",
@@ -398,7 +398,7 @@ pub fn all() -> Vec<Product> {
         start: None,
         creation: None,
         cure: None,
-        tells_starting: false,
+        detects_starting: false,
         facts: (None, None, &[]),
         deletion: None,
         address: "http://localhost:30000",
@@ -425,7 +425,7 @@ pub fn all() -> Vec<Product> {
             start: Some("docker start"),
             creation: Some("kind create"),
             cure: Some("docker restart"),
-            tells_starting: true,
+            detects_starting: true,
             facts: (None, Some("containerd"), &["todohost-control-plane"]),
             deletion: Some("kind delete cluster --name todohost"),
             address: "http://localhost:49153",
@@ -439,7 +439,7 @@ pub fn all() -> Vec<Product> {
             address: "http://192.168.39.7:30000",
             creation: None,
             // minikube reports a booting machine as running.
-            tells_starting: false,
+            detects_starting: false,
             facts: (Some("kvm2"), Some("cri-o"), &["minikube"]),
             ..minikube(&[(PROFILE_FILE, MACHINE)], minikube_machine_rules)
         },
