@@ -71,8 +71,8 @@ fn an_object_taken_by_another_release_is_a_conflict() {
         json!({ "meta.helm.sh/release-name": "other", "meta.helm.sh/release-namespace": "shop" });
     world.cluster.write_as("helm", &service(&other));
     let finished = world.deploy().run().expect_code(10);
-    let told = "Service/shop-web belongs to release other in namespace shop";
-    assert!(finished.stderr.contains(told), "{}", finished.output());
+    let expected = "Service/shop-web belongs to release other in namespace shop";
+    assert!(finished.stderr.contains(expected), "{}", finished.output());
 }
 
 #[test]
@@ -90,10 +90,10 @@ fn removed_objects_are_deleted_by_uid_except_kept_ones_and_volumes() {
     assert_eq!(world.cluster.get("configmaps", "shop", "extra"), None);
     assert!(world.cluster.get("configmaps", "shop", "kept").is_some());
     assert!(world.cluster.get("persistentvolumeclaims", "shop", "disk").is_some());
-    for told in
+    for expected in
         ["ConfigMap/extra deleted", "ConfigMap/kept kept", "PersistentVolumeClaim/disk kept"]
     {
-        assert!(finished.stderr.contains(told), "no {told} in:\n{}", finished.output());
+        assert!(finished.stderr.contains(expected), "no {expected} in:\n{}", finished.output());
     }
     let writes = world.cluster.writes();
     let delete =

@@ -135,8 +135,8 @@ fn webhook_without_dry_run_support_does_not_block_a_deploy() {
     let secrets = format!("secrets.databaseUrl={}", super::world::DATABASE);
     let diff = world.host().args(["diff", "--target", "docker-desktop", "--set", &secrets]);
     let diff = diff.args(["--set", "service.port=8002"]).run().expect_code(2);
-    let told = "a webhook of the cluster answers no dry run";
-    assert!(diff.stdout.contains(told), "{}", diff.output());
+    let expected = "a webhook of the cluster answers no dry run";
+    assert!(diff.stdout.contains(expected), "{}", diff.output());
 }
 
 /// Connects the host through a proxy that can be stopped and started.

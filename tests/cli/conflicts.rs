@@ -74,8 +74,8 @@ fn autoscaled_replicas_are_left_to_the_autoscaler() {
 
     // `--force` does not override a controller, and scaling alone is not a change.
     let finished = world.deploy().args(["--force"]).run().expect_code(0);
-    let told = "Deployment/shop-web .spec.replicas is left to kube-controller-manager";
-    assert_eq!(finished.stderr.matches(told).count(), 1, "{}", finished.output());
+    let expected = "Deployment/shop-web .spec.replicas is left to kube-controller-manager";
+    assert_eq!(finished.stderr.matches(expected).count(), 1, "{}", finished.output());
     assert!(finished.stderr.contains("revision 1 stays"), "{}", finished.output());
 
     let finished = world.deploy().args(["--set", "greeting=hi"]).run().expect_code(0);

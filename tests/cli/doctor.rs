@@ -80,9 +80,9 @@ fn database_on_loopback_is_reported_as_unreachable_for_pods() {
     let world = World::new();
     let finished = doctor_of(&world, server(welcome()), "sslmode=disable").run().expect_code(3);
     world.assert_no_leak(&finished);
-    let told =
+    let expected =
         "reachable from here but not from the cluster: in a pod, 127.0.0.1 is the pod itself";
-    assert!(finished.stderr.contains(told), "{}", finished.output());
+    assert!(finished.stderr.contains(expected), "{}", finished.output());
     let tables = tables(&finished);
     assert_eq!(rows(&tables, "FAIL"), ["As pods see it"], "{}", finished.output());
     assert_eq!(world.cluster.writes(), [], "no pod need be asked for that");
@@ -119,8 +119,8 @@ fn unresolvable_database_host_is_reported() {
     let url = format!("secrets.databaseUrl=postgresql://shop:{CANARY}@database.invalid/shop");
     let finished = doctor(&world).args(["--set", &url]).run().expect_code(3);
     world.assert_no_leak(&finished);
-    let told = "the name database.invalid has no address";
-    assert!(finished.stderr.contains(told), "{}", finished.output());
+    let expected = "the name database.invalid has no address";
+    assert!(finished.stderr.contains(expected), "{}", finished.output());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn preflight_check_in_a_deploy_lists_each_kind_once() {
     world.cluster.forbid("create", "services");
     world.cluster.forbid("list", "events");
     let finished = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(3);
-    let told = "you are not allowed to create v1 Service in shop";
-    assert!(finished.stderr.contains(told), "{}", finished.output());
+    let expected = "you are not allowed to create v1 Service in shop";
+    assert!(finished.stderr.contains(expected), "{}", finished.output());
     assert_eq!(world.revisions(), ["1 deployed"]);
 }

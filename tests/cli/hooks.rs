@@ -136,8 +136,8 @@ fn rollback_of_a_failed_upgrade_runs_hooks_of_the_restored_revision() {
     breaks(&world);
     let before = world.cluster.writes().len();
     let finished = world.deploy().run().expect_code(11);
-    let told = ["pre-upgrade", "objects", "pre-rollback", "objects", "post-rollback"];
-    assert_eq!(happened(&world, before), told, "{}", finished.output());
+    let expected = ["pre-upgrade", "objects", "pre-rollback", "objects", "post-rollback"];
+    assert_eq!(happened(&world, before), expected, "{}", finished.output());
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
 }
 
@@ -211,8 +211,8 @@ fn hook_failure_in_an_automatic_rollback_is_reported_and_objects_are_restored() 
         breaks(&world);
         fails(&world, hook);
         let finished = world.deploy().run().expect_code(11);
-        let told = format!("{hook} hook Job/{hook} failed");
-        for part in ["exit code 4", told.as_str()] {
+        let expected = format!("{hook} hook Job/{hook} failed");
+        for part in ["exit code 4", expected.as_str()] {
             assert!(finished.stderr.contains(part), "no {part} in:\n{}", finished.output());
         }
         let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
@@ -228,8 +228,8 @@ fn hook_failure_in_a_requested_rollback_keeps_the_current_revision() {
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     fails(&world, "pre-rollback");
     let finished = todohost(&world, "rollback").expect_code(11);
-    let told = "pre-rollback hook Job/pre-rollback failed";
-    assert!(finished.stderr.contains(told), "{}", finished.output());
+    let expected = "pre-rollback hook Job/pre-rollback failed";
+    assert!(finished.stderr.contains(expected), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"]);
     assert_eq!(world.revisions(), ["1 superseded", "2 deployed", "3 failed"]);
@@ -256,8 +256,8 @@ fn post_delete_failure_is_reported_and_a_retry_finishes() {
     let world = deployed();
     fails(&world, "post-delete");
     let finished = todohost(&world, "delete --yes").expect_code(11);
-    let told = "post-delete hook Job/post-delete failed";
-    assert!(finished.stderr.contains(told), "{}", finished.stderr);
+    let expected = "post-delete hook Job/post-delete failed";
+    assert!(finished.stderr.contains(expected), "{}", finished.stderr);
     assert_eq!(world.cluster.get("deployments.apps", "shop", "shop-web"), None);
     world.cluster.behaviour("post-delete", Behaviour::Ready);
     let _ = todohost(&world, "delete --yes").expect_code(0);

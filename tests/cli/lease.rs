@@ -150,8 +150,8 @@ fn lease_of_a_killed_remote_deploy_is_taken_over_after_expiry() {
     let_go(&world);
     let began = Instant::now();
     let finished = ada(&world).run().expect_code(0);
-    let told = "waiting for bob@";
-    assert!(finished.stderr.contains(told), "no {told} in:\n{}", finished.output());
+    let expected = "waiting for bob@";
+    assert!(finished.stderr.contains(expected), "no {expected} in:\n{}", finished.output());
     assert!(began.elapsed() >= Duration::from_secs(seconds), "it may have been alive");
     assert_eq!(world.revisions(), ["1 failed", "2 deployed"], "{}", finished.output());
     assert_eq!(lease(&world), None);

@@ -132,8 +132,8 @@ fn missing_images_of_a_plan_are_refused() {
     let image = saved(&world)["images"][0]["reference"].as_str().unwrap().to_owned();
     world.tools.unset(&image);
     let finished = carry_out(&world).expect_code(3);
-    let told = format!("image {image} is gone");
-    assert!(finished.stderr.contains(&told), "{}", finished.output());
+    let expected = format!("image {image} is gone");
+    assert!(finished.stderr.contains(&expected), "{}", finished.output());
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn invalid_plan_file_is_refused() {
     world.project.write("next.json", "{ \"version\": 7 }");
     let finished = carry_out(&world);
     assert_refusal!(world, finished);
-    for (content, told) in [("[]", "it has no version"), ("no JSON", "it is not a plan file")] {
+    for (content, expected) in [("[]", "it has no version"), ("no JSON", "it is not a plan file")] {
         world.project.write("next.json", content);
         let finished = carry_out(&world).expect_code(2);
-        assert!(finished.stderr.contains(told), "{}", finished.output());
+        assert!(finished.stderr.contains(expected), "{}", finished.output());
     }
     let _ = plan(&world, &[]);
     let host = world.host().args(["deploy", "--plan", "next.json", "--set", "greeting=x"]);

@@ -146,8 +146,8 @@ fn missing_permission_or_image_for_the_pod_is_reported() {
         let finished = doctor_of(&world, &here(server(welcome()))).run().expect_code(0);
         let shown = tables(&finished);
         assert!(rows(&shown, "NOT JUDGED").contains(&PODS), "{}", finished.output());
-        let told = format!("not checked from a pod: {reason}");
-        assert!(finished.stderr.contains(&told), "no {told}:\n{}", finished.output());
+        let expected = format!("not checked from a pod: {reason}");
+        assert!(finished.stderr.contains(&expected), "no {expected}:\n{}", finished.output());
         assert_clean(&world, &finished);
     }
 }

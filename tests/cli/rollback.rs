@@ -119,8 +119,8 @@ fn image_removed_before_a_rollback_is_reported() {
     breaks(&world);
     world.tools.unset(image);
     let finished = world.deploy().run().expect_code(11);
-    let told = format!("{image} of revision 1 is no longer there");
-    assert!(finished.stderr.contains(&told), "{}", finished.output());
+    let expected = format!("{image} of revision 1 is no longer there");
+    assert!(finished.stderr.contains(&expected), "{}", finished.output());
 }
 
 /// Two revisions, and the image of the first.

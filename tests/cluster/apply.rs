@@ -90,8 +90,8 @@ fn foreign_fields_are_listed_and_taken_but_not_from_an_autoscaler() {
     let _ = real.kubectl("scale deployment shop-web --replicas=1");
     let finished = deploy(&["--set", "greeting=hi"]).expect_code(10);
     // The API server records no time for changes through the scale subresource.
-    let told = "apps/v1 Deployment/shop-web .spec.replicas is managed by kubectl\n";
-    assert!(finished.stderr.contains(told), "{}", finished.output());
+    let expected = "apps/v1 Deployment/shop-web .spec.replicas is managed by kubectl\n";
+    assert!(finished.stderr.contains(expected), "{}", finished.output());
     assert_eq!(real.revisions(), ["1 deployed"]);
     let _ = deploy(&["--take", "Deployment/shop-web:.spec.replicas"]).expect_code(0);
     assert_eq!(real.object("deployment", "shop-web")["spec"]["replicas"], 0);
@@ -100,8 +100,8 @@ fn foreign_fields_are_listed_and_taken_but_not_from_an_autoscaler() {
     let _ = real.kubectl(&format!("{scale} -p {{\"spec\":{{\"replicas\":1}}}}"));
     assert_eq!(real.object("deployment", "shop-web")["spec"]["replicas"], 1);
     let finished = run(&real, &["diff", "--target", &target, "--force"]).expect_code(0);
-    let told = "Deployment/shop-web .spec.replicas is left to scaler";
-    assert_eq!(finished.stderr.matches(told).count(), 1, "{}", finished.output());
+    let expected = "Deployment/shop-web .spec.replicas is left to scaler";
+    assert_eq!(finished.stderr.matches(expected).count(), 1, "{}", finished.output());
 }
 
 #[test]

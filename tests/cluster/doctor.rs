@@ -141,8 +141,9 @@ fn each_cluster_problem_fails_its_own_row() {
         "{}",
         finished.output()
     );
-    let told = format!("node port 30923 is already used by Service/other in {}", real.namespace());
-    assert!(finished.stderr.contains(&told), "{}", finished.output());
+    let expected =
+        format!("node port 30923 is already used by Service/other in {}", real.namespace());
+    assert!(finished.stderr.contains(&expected), "{}", finished.output());
 }
 
 /// A loopback port of this machine that leads to the database.
@@ -207,7 +208,7 @@ fn database_is_tested_from_a_pod() {
     let inside = url.at(&format!("database.{}.svc:5432", real.namespace()));
     let wrong = inside.replacen(url.password(), CANARY, 1);
     let nowhere = url.at("no-such-host.invalid:5432");
-    for (given, code, row, status, told) in [
+    for (given, code, row, status, expected) in [
         (&url.0, 0, PODS, "PASS", "a pod can connect too"),
         (
             &only_here,
@@ -229,7 +230,7 @@ fn database_is_tested_from_a_pod() {
         let (finished, seen) = watched(&real, doctor(&real, given));
         let finished = finished.expect_code(code);
         assert!(rows(&finished, status).contains(&row), "no {row}:\n{}", finished.output());
-        assert!(finished.stderr.contains(told), "no {told}:\n{}", finished.output());
+        assert!(finished.stderr.contains(expected), "no {expected}:\n{}", finished.output());
         assert!(seen.contains("todohost-relay-"), "no pod was seen:\n{seen}");
         assert_eq!(real.pods("todohost-relay"), Vec::<String>::new());
         let events = real.kubectl("get events --output json");

@@ -28,8 +28,8 @@ fn second_deploy_waits_and_names_the_holder() {
     let mut second = real.elsewhere(real.deploy_parcel(&["greeting=bye"])).spawn();
     second.wait_for_output("waiting for ada@");
     let refused = real.deploy_parcel(&[]).args(["--lock-timeout", "1s"]).run().expect_code(10);
-    let told = "release parcel is being deployed by ada@";
-    assert!(refused.stderr.contains(told), "{}", refused.output());
+    let expected = "release parcel is being deployed by ada@";
+    assert!(refused.stderr.contains(expected), "{}", refused.output());
     let _ = first.finish().expect_code(0);
     let second = second.finish().expect_code(0);
     assert_eq!(real.revisions(), ["1 superseded", "2 deployed"], "{}", second.output());

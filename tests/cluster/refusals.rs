@@ -103,8 +103,8 @@ fn deploy_into_a_terminating_namespace_is_refused() {
     let _ =
         real.kubectl("patch service shop-web --type=merge -p {\"metadata\":{\"finalizers\":null}}");
     assert_eq!(finished.code(), Some(10), "{}", finished.output());
-    let told = format!("namespace {} is being deleted", real.namespace());
-    assert!(finished.stderr.contains(&told), "{}", finished.output());
+    let expected = format!("namespace {} is being deleted", real.namespace());
+    assert!(finished.stderr.contains(&expected), "{}", finished.output());
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn an_image_that_no_revision_needs_any_more() {
         assert!(real.has_image(&first), "revision 1 can still be rolled back to");
     }
     let finished = deploy(&real).args(["--set", "greeting=bye"]).run().expect_code(0);
-    let told = format!("pruned images that no revision needs: {first}");
-    assert!(finished.stderr.contains(&told), "{}", finished.output());
+    let expected = format!("pruned images that no revision needs: {first}");
+    assert!(finished.stderr.contains(&expected), "{}", finished.output());
     assert!(!real.has_image(&first));
     assert!(real.has_image(&image()));
 }

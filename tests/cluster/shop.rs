@@ -141,8 +141,8 @@ fn interrupt_during_verify_rolls_back() {
 fn interrupt_during_verify_with_keep_keeps_the_objects() {
     let real = Real::shop("stop-keep");
     let finished = interrupted_while_it_waits(&real, &["--keep"]);
-    let told = "what revision 1 made is left as it is";
-    assert!(finished.output().contains(told), "{}", finished.output());
+    let expected = "what revision 1 made is left as it is";
+    assert!(finished.output().contains(expected), "{}", finished.output());
     assert_eq!(real.revisions(), ["1 failed"]);
     assert!(real.object("deployment", "shop-web").is_object());
     // The next deploy continues from the kept revision.

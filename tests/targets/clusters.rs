@@ -183,8 +183,8 @@ fn are_started_again(own: &Own, nodes: &[Node; 2]) {
     let mut running = own.deploy().spawn();
     running.wait_for_output("it will start the kind cluster");
     let stopped = stop(running);
-    let told = "it had begun to start the kind cluster todohost-pair";
-    assert!(stopped.output().contains(told), "{}", stopped.output());
+    let expected = "it had begun to start the kind cluster todohost-pair";
+    assert!(stopped.output().contains(expected), "{}", stopped.output());
     let started = own.deploy().run().expect_code(0);
     assert!(started.stdout.contains("1 probes answered"), "{}", started.output());
     assert_eq!(own.state(), "ready");

@@ -125,8 +125,8 @@ fn failure_on_one_target_does_not_affect_the_others() {
     assert_deployed(&finished, failing);
     let end = finished.events().pop().unwrap();
     for real in others {
-        let told = format!("nothing changed: shop runs on {}, revision 1", real.target());
-        assert!(end["summary"].as_str().unwrap().contains(&told), "{end:#}");
+        let expected = format!("nothing changed: shop runs on {}, revision 1", real.target());
+        assert!(end["summary"].as_str().unwrap().contains(&expected), "{end:#}");
         assert_eq!(real.revisions(), ["1 deployed"]);
     }
 }

@@ -29,6 +29,6 @@ fn interrupted_start_is_reported_as_begun() {
     world.tools.wait_for("kind create", std::time::Duration::from_secs(30));
     running.interrupt();
     let stopped = running.finish().expect_code(130);
-    let told = "it had begun to create the kind cluster todohost: the next deploy with --yes";
-    assert!(stopped.stderr.contains(told), "{}", stopped.output());
+    let expected = "it had begun to create the kind cluster todohost: the next deploy with --yes";
+    assert!(stopped.stderr.contains(expected), "{}", stopped.output());
 }
