@@ -31,7 +31,6 @@ impl Table {
     }
 }
 
-/// Both tables.
 pub const TABLES: [Table; 2] = [
     Table {
         id: "principle-xi",

@@ -16,7 +16,7 @@ const LARGEST: usize = 64 * 1024;
 /// Limit of messages during the login.
 const MOST_MESSAGES: usize = 200;
 
-/// Opens connections.
+/// Opens connections to a server; tests use a scripted one.
 pub trait Network {
     /// The connections that it opens.
     type Wire: Wire;
@@ -31,7 +31,7 @@ pub trait Network {
     fn open(&self, host: &str, port: u16) -> Result<Self::Wire>;
 }
 
-/// A connection.
+/// An open connection that transports bytes.
 pub trait Wire {
     /// Starts TLS on the connection.
     ///
@@ -105,7 +105,6 @@ pub enum Failure {
     Rejected {
         /// `SQLSTATE` code.
         state: String,
-        /// The server's message.
         message: String,
     },
     /// The other side does not speak PostgreSQL, or the connection broke.
