@@ -4,6 +4,7 @@
 
 mod commands;
 mod configuration;
+mod events;
 mod values;
 
 use crate::workspace::{Workspace, WorkspaceError};
@@ -25,7 +26,7 @@ struct Page {
     generate: fn(&Path) -> Result<String, DocumentsError>,
 }
 
-const PAGES: [Page; 3] = [
+const PAGES: [Page; 4] = [
     Page {
         file: "docs/contracts/helm-values.md",
         sources: "the chart and todohost.toml",
@@ -41,6 +42,11 @@ const PAGES: [Page; 3] = [
         generate: |root| {
             configuration::sections(&fs_err::read_to_string(root.join(configuration::SCHEMA))?)
         },
+    },
+    Page {
+        file: "docs/reference/events.md",
+        sources: events::SCHEMA,
+        generate: |root| events::sections(&fs_err::read_to_string(root.join(events::SCHEMA))?),
     },
     Page {
         file: "docs/reference/commands.md",

@@ -10,6 +10,8 @@ mod finding;
 
 use std::time::Instant;
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -20,7 +22,7 @@ pub use failure::Failure;
 pub use finding::{Finding, FindingOutcome, Row};
 
 /// Something that happened, when, and for which target.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Event {
     /// Milliseconds since the run began.
     pub at_ms: u64,
@@ -35,8 +37,16 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// The JSON Schema of an event as `--output json` prints it.
+    pub fn json_schema() -> serde_json::Value {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        settings.into_generator().into_root_schema_for::<Self>().to_value()
+    }
+}
+
 /// What can happen.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     /// The run began; `command` is the subcommand.
@@ -202,7 +212,7 @@ pub enum EventKind {
 }
 
 /// How a run ended on one of its targets.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TargetEnd {
     /// Which.
     pub target: String,
@@ -219,7 +229,7 @@ pub struct TargetEnd {
 }
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepOutcome {
     /// It did its work.
@@ -235,7 +245,7 @@ pub enum StepOutcome {
 }
 
 /// How an object that is waited for is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Readiness {
     /// It goes its way.
@@ -249,7 +259,7 @@ pub enum Readiness {
 }
 
 /// How many replicas an object has, and should have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Replicas {
     /// Ready ones.
     pub ready: u32,
@@ -260,7 +270,7 @@ pub struct Replicas {
 }
 
 /// How far a hook is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookPhase {
     /// It is being waited for.
@@ -272,7 +282,7 @@ pub enum HookPhase {
 }
 
 /// What the containers of an object use, by their kubelet's figures: the one that needs most memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Usage {
     /// Which object.
     pub object: ObjectRef,
@@ -329,5 +339,23 @@ impl Bus {
         let event = Event { at_ms, target: self.target.clone(), step: self.step.clone(), kind };
         // A closed channel means that the run is over and nobody is left to tell.
         let _ = self.sender.send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_published_schema_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events.schema.json");
+        let published: serde_json::Value =
+            serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap();
+        assert!(
+            published == Event::json_schema(),
+            "docs/events.schema.json is not current: `todohost schema events > docs/events.schema.json`"
+        );
     }
 }

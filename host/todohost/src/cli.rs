@@ -23,13 +23,13 @@ use tokio_util::sync::CancellationToken;
 use self::deploy::DeployParams;
 use crate::ui::{self, Detail, Questions, Style};
 use arguments::{
-    Arguments, Command, Common, DeployOptions, OutputFormat, PlanOptions, PluginCommand,
+    Arguments, Command, Common, DeployOptions, OutputFormat, PlanOptions, PluginCommand, SchemaOf,
     TargetCommand,
 };
 use todohost_engine::plan::Goal;
 use todohost_engine::{Consent, Ended, Outcome, Run, RunError};
 use todohost_model::environment::Environment;
-use todohost_model::event::{Bus, EventKind, Failure, TargetEnd};
+use todohost_model::event::{Bus, Event, EventKind, Failure, TargetEnd};
 use todohost_model::exit::Exit;
 use todohost_project::values::{Prompt, ValueArgument, Values};
 use todohost_project::{Project, ProjectFile};
@@ -50,8 +50,8 @@ pub fn main() -> Exit {
             return exit;
         }
     };
-    if let Command::Schema = arguments.command {
-        return print_schema();
+    if let Command::Schema { of } = arguments.command {
+        return print_schema(of);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
@@ -108,8 +108,12 @@ fn error_text(error: &RunError, colours: bool) -> String {
     ui::render_failure(&error.failure(), error, colours)
 }
 
-fn print_schema() -> Exit {
-    let schema = serde_json::to_string_pretty(&ProjectFile::json_schema()).unwrap_or_default();
+fn print_schema(of: SchemaOf) -> Exit {
+    let schema = match of {
+        SchemaOf::Project => ProjectFile::json_schema(),
+        SchemaOf::Events => Event::json_schema(),
+    };
+    let schema = serde_json::to_string_pretty(&schema).unwrap_or_default();
     if ui::data(&schema).is_ok() { Exit::Success } else { Exit::Internal }
 }
 
@@ -173,7 +177,7 @@ impl Cli {
                     self.target_delete(common, target, *yes).await?;
                 }
             },
-            Command::Schema => {}
+            Command::Schema { .. } => {}
         }
         Ok(Exit::Success)
     }

@@ -1,11 +1,12 @@
 //! The changes that a deploy would make, as `diff` reports them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::object::{ObjectChange, ObjectRef};
 
 /// What a deploy would change.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Difference {
     /// Name of the release.
     pub release: String,
@@ -23,7 +24,7 @@ pub struct Difference {
 }
 
 /// What would become of one object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ObjectDifference {
     /// Which.
     pub object: ObjectRef,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use miette::Diagnostic;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::text::clean;
@@ -11,7 +12,7 @@ use crate::text::clean;
 const MOST: usize = 16;
 
 /// An error as machines read it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Failure {
     /// Stable code, e.g. `todohost::apply::conflict`.
     pub code: String,

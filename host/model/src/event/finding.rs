@@ -1,11 +1,12 @@
 //! Judgements of checks and plugins.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::object::ObjectRef;
 
 /// A row of a check's table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Row {
     /// Code of its findings.
     pub code: String,
@@ -14,7 +15,7 @@ pub struct Row {
 }
 
 /// A judgement with evidence; mirrors `types.finding` of the WIT.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// Check or plugin that found it.
     pub source: String,
@@ -42,7 +43,7 @@ pub struct Finding {
 }
 
 /// The four outcomes of a judgement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingOutcome {
     /// Good, with evidence.

@@ -149,9 +149,21 @@ namespaces, and lists each. Without a terminal, --yes is required.")]
         #[command(subcommand)]
         command: TargetCommand,
     },
-    /// Print the JSON Schema of todohost.toml
+    /// Print the JSON Schema of todohost.toml, or of the events of `--output json`
     #[command(hide = true)]
-    Schema,
+    Schema {
+        /// Document to describe
+        #[arg(value_enum, default_value_t = SchemaOf::Project)]
+        of: SchemaOf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// The file todohost.toml
+    Project,
+    /// An event
+    Events,
 }
 
 impl Command {
