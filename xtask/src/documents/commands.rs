@@ -41,7 +41,7 @@ fn section(path: &[String], help: &Help, global: &[String], text: &mut String) {
     let tables = [("command", &help.commands), ("argument", &help.arguments), ("option", &options)];
     for (title, entries) in tables {
         if !entries.is_empty() {
-            let _ = writeln!(text, "| {title} | meaning |\n|---|---|");
+            let _ = writeln!(text, "| {title} | description |\n|---|---|");
             for entry in entries {
                 let _ = writeln!(text, "| `{}` | {} |", cell(&entry.name), cell(&entry.meaning));
             }
@@ -88,22 +88,26 @@ impl Help {
     fn parse(text: &str) -> Self {
         let mut help = Self::default();
         let mut part = "";
-        for line in text.lines() {
-            match (part, line.split_once(':')) {
-                // The paragraphs at the end have titles of their own.
-                ("rest", _) => {}
-                (_, Some(("Usage", usage))) => {
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            let next = lines.peek().map_or("", |next| next.trim_start());
+            match line.split_once(':') {
+                Some(("Usage", usage)) => {
                     part = "usage";
                     help.usage = usage.trim().to_owned();
                     continue;
                 }
-                (_, Some((title @ ("Commands" | "Arguments" | "Options"), ""))) => {
+                Some((title @ ("Commands" | "Arguments"), "")) => {
                     part = title;
                     continue;
                 }
-                ("Commands" | "Arguments" | "Options" | "usage", _)
-                    if line.starts_with(|first: char| !first.is_whitespace()) =>
-                {
+                // "Options" and the titles of other groups of options.
+                Some((title, "")) if next.starts_with('-') && !title.starts_with(' ') => {
+                    part = "Options";
+                    continue;
+                }
+                // The paragraphs at the end.
+                _ if !part.is_empty() && line.starts_with(|first: char| !first.is_whitespace()) => {
                     part = "rest";
                 }
                 _ => {}
@@ -156,7 +160,8 @@ fn add_entry(entries: &mut Vec<Entry>, line: &str, indent: usize) {
                 meaning.push_str(&format!("{comma} `{value}` ({})", about.trim()));
             }
             None => {
-                let end = if meaning.ends_with(')') { "." } else { "" };
+                let is_sentence = text.starts_with("Possible values:") || meaning.ends_with(')');
+                let end = if is_sentence && !meaning.is_empty() { "." } else { "" };
                 let space = if meaning.is_empty() { "" } else { " " };
                 meaning.push_str(&format!("{end}{space}{text}"));
             }
@@ -175,7 +180,8 @@ mod tests {
         Exit codes:\n  0 done\n";
     const DEPLOY: &str = "---\nsource: x\n---\nBuild and apply\n\nUsage: todohost deploy [OPTIONS] [NAME]\n\n\
         Arguments:\n  [NAME]\n          The a|b\n\n\
-        Options:\n      --yes\n          Do not ask\n\n  -o, --output <OUTPUT>\n          How to print\n";
+        Options:\n      --yes\n          Do not ask\n\n\
+        Values:\n      --set <VALUE>\n          Set one\n\n  -o, --output <OUTPUT>\n          How to print\n";
 
     fn read(file: &str) -> io::Result<String> {
         match file {
@@ -196,14 +202,14 @@ Deploys an app: builds and applies
 todohost [OPTIONS] <COMMAND>
 ```
 
-| command | meaning |
+| command | description |
 |---|---|
 | `deploy` | Build and apply |
 | `help` | Print this |
 
-| option | meaning |
+| option | description |
 |---|---|
-| `-o, --output <OUTPUT>` | How to print Possible values: `human` (For people), `json` (For programs). [default: human] |
+| `-o, --output <OUTPUT>` | How to print. Possible values: `human` (For people), `json` (For programs). [default: human] |
 
 ```text
 Exit codes:
@@ -218,13 +224,14 @@ Build and apply
 todohost deploy [OPTIONS] [NAME]
 ```
 
-| argument | meaning |
+| argument | description |
 |---|---|
 | `[NAME]` | The a\\|b |
 
-| option | meaning |
+| option | description |
 |---|---|
 | `--yes` | Do not ask |
+| `--set <VALUE>` | Set one |
 
 ";
         assert_eq!(sections(&read).unwrap(), expected);

@@ -22,7 +22,7 @@ pub(super) fn sections(schema: &str) -> Result<String, DocumentsError> {
         };
         // writing to a String cannot fail
         let _ = writeln!(text, "## `{title}`\n\n{}\n", meaning(name, property)?);
-        text += "| key | type | default | meaning |\n|---|---|---|---|\n";
+        text += "| key | type | default | description |\n|---|---|---|---|\n";
         for (key, property) in entries(table) {
             let is_required =
                 table["required"].as_array().is_some_and(|keys| keys.iter().any(|one| one == key));
@@ -158,7 +158,7 @@ mod tests {
 
 The app.
 
-| key | type | default | meaning |
+| key | type | default | description |
 |---|---|---|---|
 | `name` | string, **required** |  | Its a\\|b name. |
 | `limit` | string, e.g. `\"5m\"` |  | A time. |
@@ -168,7 +168,7 @@ The app.
 
 Images by name.
 
-| key | type | default | meaning |
+| key | type | default | description |
 |---|---|---|---|
 | `plugin` | string or table with `options` |  | The builder. |
 

@@ -39,7 +39,7 @@ pub(super) fn sections(schema: &str) -> Result<String, DocumentsError> {
         if choices.is_empty() {
             fields(name, definition, &mut text)?;
         } else {
-            text += "| value | meaning |\n|---|---|\n";
+            text += "| value | description |\n|---|---|\n";
             for choice in choices {
                 let value = choice["const"].as_str().unwrap_or_default();
                 let meaning = meaning(&format!("{name} {value}"), choice)?;
@@ -62,11 +62,16 @@ fn fields(name: &str, object: &Value, text: &mut String) -> Result<(), Documents
     if properties.is_empty() {
         return Ok(());
     }
-    *text += "| field | type | meaning |\n|---|---|---|\n";
+    *text += "| field | type | description |\n|---|---|---|\n";
     for (field, property) in properties {
         let required = object["required"].as_array().into_iter().flatten().any(|one| one == field);
         let kind = kind(property);
-        let kind = if required { kind } else { format!("{kind}, optional") };
+        // An absent field stands for null.
+        let kind = if required {
+            kind
+        } else {
+            format!("{}, optional", kind.trim_end_matches(" or null"))
+        };
         let cells = [format!("`{field}`"), kind, meaning(&format!("{name}.{field}"), property)?];
         // writing to a String cannot fail
         let _ = writeln!(text, "| {} |", cells.map(|text| cell(&text)).join(" | "));
@@ -144,7 +149,7 @@ mod tests {
         let expected = "\
 ## All events
 
-| field | type | meaning |
+| field | type | description |
 |---|---|---|
 | `at_ms` | integer | When. |
 
@@ -152,7 +157,7 @@ mod tests {
 
 The run began.
 
-| field | type | meaning |
+| field | type | description |
 |---|---|---|
 | `names` | array of string | All a\\|b. |
 
@@ -160,7 +165,7 @@ The run began.
 
 A judgement.
 
-| field | type | meaning |
+| field | type | description |
 |---|---|---|
 | `outcome` | [Outcome](#outcome), optional | The result. |
 
@@ -170,7 +175,7 @@ A judgement.
 
 A result.
 
-| value | meaning |
+| value | description |
 |---|---|
 | `\"passed\"` | Good. |
 

@@ -45,12 +45,12 @@ impl Values {
     }
 
     fn table(&self) -> Result<String, DocumentsError> {
-        let mut table = "| value | type | default | meaning |\n|---|---|---|---|\n".to_owned();
+        let mut table = "| value | type | default | description |\n|---|---|---|---|\n".to_owned();
         self.rows(&self.schema, "", &mut table)?;
         Ok(table)
     }
 
-    /// A row for each property, followed by those of the properties below it. `above` is a JSON pointer.
+    /// Adds a row for each property, followed by the rows of its own properties. `above` is a JSON pointer.
     fn rows(&self, schema: &Value, above: &str, table: &mut String) -> Result<(), DocumentsError> {
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let pointer = format!("{above}/{name}");
@@ -77,7 +77,7 @@ impl Values {
     fn definition<'a>(&'a self, property: &'a Value) -> Result<&'a Value, DocumentsError> {
         let Some(reference) = property["$ref"].as_str() else { return Ok(property) };
         let found = reference.strip_prefix('#').and_then(|pointer| self.schema.pointer(pointer));
-        found.ok_or_else(|| malformed(SCHEMA, &format!("there is no {reference}")))
+        found.ok_or_else(|| malformed(SCHEMA, &format!("{reference} is not defined")))
     }
 
     /// The type and limits of a value, in words.
@@ -137,9 +137,9 @@ mod tests {
     }
 
     #[test]
-    fn each_value_has_a_row_with_type_default_and_meaning() {
+    fn each_value_has_a_row() {
         let expected = "\
-| value | type | default | meaning |
+| value | type | default | description |
 |---|---|---|---|
 | `key` | **secret**, required, string, at most 9 characters | `\"\"` | Opens a\\|b. |
 | `web` | object |  | The server. |
@@ -152,10 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_meaning_or_a_definition_is_refused() {
+    fn value_without_description_or_definition_is_an_error() {
         let error = table(&SMALL.replace("\"description\": \"When.\", ", "")).unwrap_err();
         assert!(error.to_string().ends_with("web.pull has no description"), "{error}");
         let error = table(&SMALL.replace("#/definitions/pull", "#/definitions/push")).unwrap_err();
-        assert!(error.to_string().ends_with("there is no #/definitions/push"), "{error}");
+        assert!(error.to_string().ends_with("#/definitions/push is not defined"), "{error}");
     }
 }
