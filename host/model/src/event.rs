@@ -1,8 +1,9 @@
-//! The one typed stream of everything that a run does or finds out (invariant I6).
+//! The typed stream of everything that a run does or finds out (invariant I6).
 //!
-//! Owns the event types and the bus. It does not decide how an event looks: terminal, plain text and
-//! JSON lines are renderers in `ui`. Text inside events is redacted before it gets here
-//! by the vault and escaped where it is shown.
+//! Owns the event types and the bus. The renderers in `ui` format events as a live display, as plain text or as JSON
+//! lines. The vault redacts text before it becomes part of an event; the renderers escape it.
+//!
+//! `docs/events.schema.json` is generated from these types, and `docs/reference/events.md` from the schema.
 
 mod difference;
 mod failure;
@@ -21,18 +22,18 @@ pub use difference::{Difference, ObjectDifference};
 pub use failure::Failure;
 pub use finding::{Finding, FindingOutcome, Row};
 
-/// Something that happened, when, and for which target.
+/// An event of a run, with its time, target and step.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Event {
     /// Milliseconds since the run began.
     pub at_ms: u64,
-    /// The target of the deploy that it belongs to; absent for what belongs to the whole run.
+    /// The target to which the event belongs; absent if it belongs to the whole run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The step of the plan that it belongs to, e.g. `build:todo-backend`.
+    /// The step of the plan to which the event belongs, e.g. `build:todo-backend`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// What happened.
+    /// The event's name and its own fields.
     #[serde(flatten)]
     pub kind: EventKind,
 }
@@ -45,31 +46,31 @@ impl Event {
     }
 }
 
-/// What can happen.
+/// The kinds of events.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
-    /// The run began; `command` is the subcommand.
+    /// The run began: the first event.
     RunStarted {
         /// Subcommand, e.g. `deploy`.
         command: String,
     },
     /// A step began.
     StepStarted {
-        /// For people, e.g. `build todo-backend`.
+        /// Title for people, e.g. `build todo-backend`.
         title: String,
     },
-    /// A live line of a step: `message` replaces the last one with the same `id`.
+    /// A live line of a step changed: this replaces the last line with the same `id`.
     StepProgress {
         /// Identifies the line within the step.
         id: u64,
-        /// What is going on now.
+        /// The current activity.
         message: String,
-        /// How much is done, in units of `total`.
+        /// Completed work, in units of `total`.
         done: u64,
-        /// How much there is to do, where known.
+        /// Total work, if known.
         total: Option<u64>,
-        /// The line is over and goes away.
+        /// Whether the line ends and disappears.
         closed: bool,
     },
     /// A line that a hook or a test of the chart printed.
@@ -79,11 +80,11 @@ pub enum EventKind {
     },
     /// A step ended.
     StepFinished {
-        /// How it ended.
+        /// The result.
         outcome: StepOutcome,
-        /// One line for people: why skipped, what was made, what went wrong.
+        /// One line for people: the result, the reason why it was skipped, or the error.
         detail: String,
-        /// Milliseconds that it took.
+        /// Milliseconds that the step took.
         elapsed_ms: u64,
     },
     /// A component wrote to its log.
@@ -101,87 +102,87 @@ pub enum EventKind {
         plugin: String,
         /// Plugin version.
         version: String,
-        /// E.g. `target.detect`.
+        /// The called function, e.g. `target.detect`.
         export: String,
-        /// Milliseconds that it took.
+        /// Milliseconds that the call took.
         elapsed_ms: u64,
-        /// Milliseconds that it had.
+        /// Milliseconds that the call was allowed to take.
         limit_ms: u64,
-        /// Whether it gave an answer rather than an error or a trap.
+        /// Whether the call returned a value, not an error or a trap.
         ok: bool,
     },
     /// A component called the host.
     HostCall {
         /// Plugin id.
         plugin: String,
-        /// E.g. `process.run`.
+        /// The called function, e.g. `process.run`.
         function: String,
         /// The arguments in one line, redacted.
         detail: String,
         /// Whether the call was granted.
         granted: bool,
-        /// Milliseconds that it took.
+        /// Milliseconds that the call took.
         elapsed_ms: u64,
     },
-    /// A check judged; its findings follow. A row that none of them names was not judged.
+    /// A check judged; its findings follow. A row without a finding was not judged.
     Judged {
-        /// The check, as its findings name it.
+        /// The check: the `source` of its findings.
         source: String,
-        /// For people.
+        /// Title for people.
         title: String,
-        /// What its findings are about, in the order of its table; a check without rows that finds nothing passed.
+        /// The rows of the check's table, in order. A check without rows passes if it has no findings.
         rows: Vec<Row>,
     },
     /// A check or the verifier judged something.
     Finding(Finding),
-    /// An image is on the nodes that lacked it.
+    /// An image was brought to the nodes that lacked it.
     ImageDelivered {
-        /// Its name there.
+        /// The image's name on the nodes.
         reference: String,
-        /// No node lacked it.
+        /// Whether all nodes had the image already.
         already_there: bool,
-        /// How much that took, to all nodes together; what several images share is told with one of them.
+        /// Bytes sent to all nodes together. Layers shared by several images count for one of them.
         bytes_sent: u64,
     },
     /// An object in the cluster was handled.
     ObjectChanged {
-        /// Which.
+        /// The object.
         object: ObjectRef,
-        /// What became of it.
+        /// The change.
         change: ObjectChange,
-        /// Why, where that is not plain.
+        /// The reason, if it is not obvious.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// An object is being waited for, and something about that changed.
+    /// The state of an object that the run waits for changed.
     ObjectWaiting {
-        /// Which.
+        /// The object.
         object: ObjectRef,
-        /// How it is.
+        /// Its state.
         state: Readiness,
-        /// Why, in one word, e.g. `Unschedulable`.
+        /// The reason in one word, e.g. `Unschedulable`.
         reason: String,
-        /// What it waits for, in one line.
+        /// The condition that the object waits for, in one line.
         message: String,
-        /// Of an object that has replicas.
+        /// The numbers of replicas, if the object has replicas.
         #[serde(skip_serializing_if = "Option::is_none")]
         replicas: Option<Replicas>,
-        /// Since when state and reason are these, in milliseconds since the run began.
+        /// Time of the last change of state or reason, in milliseconds since the run began.
         since_ms: u64,
     },
-    /// What an object that is waited for uses.
+    /// The resource usage of an object that the run waits for.
     ObjectUses(Usage),
-    /// What a deploy would change.
+    /// The changes that a deploy would make.
     Difference(Difference),
-    /// A hook of the chart runs, or ended.
+    /// A hook of the chart started or ended.
     Hook {
-        /// What it made.
+        /// The hook's object.
         object: ObjectRef,
-        /// When it runs, e.g. `pre-upgrade`.
+        /// The point in the deploy at which the hook runs, e.g. `pre-upgrade`.
         moment: String,
-        /// How far it is.
+        /// The hook's state.
         phase: HookPhase,
-        /// Milliseconds since it began.
+        /// Milliseconds since the hook began.
         elapsed_ms: u64,
     },
     /// A remark for the user, not an error.
@@ -191,111 +192,112 @@ pub enum EventKind {
         /// One line.
         message: String,
     },
-    /// The run ended; the last event of a run.
+    /// The run ended: the last event.
     RunFinished {
         /// Exit code of the process.
         exit_code: u8,
-        /// One line.
+        /// The result in one line.
         summary: String,
-        /// Revision that is now deployed, where there is one.
+        /// The current revision, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         revision: Option<u32>,
-        /// Where the app's services answer.
+        /// Addresses at which the app's Services answer.
         addresses: Vec<String>,
-        /// How it ended on each target, in the order in which they were named.
+        /// The result on each target, in the order of the command line. Absent for a single target.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         targets: Vec<TargetEnd>,
-        /// The error, its code, causes and help, where it failed; of several targets the first one's that did.
+        /// The error of a failed run; with several targets, the error of the first one that failed.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
     },
 }
 
-/// How a run ended on one of its targets.
+/// The result of a run on one of its targets.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TargetEnd {
-    /// Which.
+    /// The target.
     pub target: String,
-    /// `done`, `unchanged`, `failed` or `cancelled`.
+    /// The result; never `skipped`.
     pub outcome: StepOutcome,
-    /// Revision that is now in force there, where that is known.
+    /// The current revision on the target, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
-    /// Where the app's services answer.
+    /// Addresses at which the app's Services answer.
     pub addresses: Vec<String>,
-    /// The error, where it failed.
+    /// The error, if the run failed on this target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepOutcome {
-    /// It did its work.
+    /// The step did its work.
     Done,
-    /// Nothing had to be done (invariant I7).
+    /// The step had nothing to do (invariant I7).
     Unchanged,
-    /// It was not reached.
+    /// The step did not run.
     Skipped,
-    /// It failed.
+    /// The step failed.
     Failed,
-    /// The user stopped it.
+    /// The user stopped the step.
     Cancelled,
 }
 
-/// How an object that is waited for is.
+/// The state of an object that the run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Readiness {
-    /// It goes its way.
+    /// Progressing normally.
     Waiting,
-    /// Something is wrong; it may pass.
+    /// A fault that may be temporary.
     Failing,
-    /// Something is wrong that will not pass.
+    /// A fault that is permanent.
     Failed,
-    /// It is as it should be.
+    /// Ready.
     Ready,
 }
 
-/// How many replicas an object has, and should have.
+/// The numbers of an object's replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Replicas {
-    /// Ready ones.
+    /// Ready replicas.
     pub ready: u32,
-    /// Ones of the newest state.
+    /// Replicas of the newest version.
     pub updated: u32,
-    /// As many as there should be.
+    /// Wanted replicas.
     pub desired: u32,
 }
 
-/// How far a hook is.
+/// The state of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookPhase {
-    /// It is being waited for.
+    /// The run waits for the hook.
     Running,
-    /// It completed.
+    /// The hook completed.
     Succeeded,
-    /// It did not.
+    /// The hook failed.
     Failed,
 }
 
-/// What the containers of an object use, by their kubelet's figures: the one that needs most memory.
+/// The resource usage of an object's container, as its kubelet measured it. Of several containers, the one with the
+/// highest memory usage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Usage {
-    /// Which object.
+    /// The object.
     pub object: ObjectRef,
-    /// Which of its containers.
+    /// The container's name.
     pub container: String,
-    /// Its working set.
+    /// The working set in bytes.
     pub memory_bytes: u64,
-    /// How much it may have, as the object says, e.g. `256Mi`.
+    /// The memory limit as written in the object, e.g. `256Mi`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<String>,
-    /// Thousandths of a CPU.
+    /// CPU usage in thousandths of a core.
     pub cpu_millis: u32,
-    /// How much it may have, as the object says, e.g. `500m`.
+    /// The CPU limit as written in the object, e.g. `500m`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_limit: Option<String>,
 }

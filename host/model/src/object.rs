@@ -11,17 +11,17 @@ use serde_json::Value;
 /// An object document as the API server takes and gives it.
 pub type Object = Value;
 
-/// Names one object; mirrors `types.object-ref` of the WIT.
+/// A reference to one object; mirrors `types.object-ref` of the WIT.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
-    /// E.g. `apps/v1`.
+    /// API group and version, e.g. `apps/v1`.
     pub api_version: String,
-    /// E.g. `Deployment`.
+    /// Kind, e.g. `Deployment`.
     pub kind: String,
-    /// Absent for what has none.
+    /// Namespace; absent for cluster-wide objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Name within kind and namespace.
@@ -29,7 +29,7 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
-    /// The reference of a document; `None` where it lacks `apiVersion`, `kind` or `metadata.name`.
+    /// The reference of a document; `None` if it lacks `apiVersion`, `kind` or `metadata.name`.
     pub fn of(object: &Object) -> Option<Self> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let metadata = object.get("metadata")?;
@@ -49,20 +49,20 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// What became of an object.
+/// The change of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectChange {
-    /// It is new.
+    /// The object was created.
     Created,
-    /// Something in it changed.
+    /// A part of the object changed.
     Configured,
-    /// The server had nothing to change.
+    /// The server did not change the object.
     Unchanged,
-    /// It left the release and was removed.
+    /// The object left the release and was deleted.
     Deleted,
-    /// It left the release but stays, by rule.
+    /// The object left the release but stays in the cluster, by rule.
     Kept,
-    /// It was put back to the previous revision.
+    /// The object was rolled back to the previous revision.
     RolledBack,
 }

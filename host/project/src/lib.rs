@@ -47,29 +47,30 @@ pub struct Project {
     pub source: Source,
 }
 
-/// How a project is deployed.
+/// A project and its deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "todohost.toml")]
 pub struct ProjectFile {
-    /// The app.
+    /// The app and its release.
     pub app: App,
-    /// Images that are built from the project, by name.
+    /// Images that are built from the project. NAME is the image's name.
     #[serde(default)]
     pub images: BTreeMap<String, Image>,
-    /// Value paths that hold secrets, e.g. `secrets.databaseUrl`.
+    /// Values that are secret. NAME is the path of the value, e.g. `secrets.databaseUrl`.
     #[serde(default)]
     pub secrets: BTreeMap<String, Secret>,
-    /// Which plugin takes a step; where left out, the only core plugin that can.
+    /// The plugin of each step: its id, its path, or a table with options. The default is the only core plugin for the
+    /// step.
     #[serde(default)]
     pub plugins: StepPlugins,
-    /// How objects are applied.
+    /// Rules for applying objects.
     #[serde(default)]
     pub apply: Apply,
-    /// Checks that have to pass, by a name of your choice.
+    /// Checks that a deploy must pass. NAME is your choice.
     #[serde(default)]
     pub checks: BTreeMap<String, Check>,
-    /// Clusters to deploy to, by the name that `--target` takes; the name of a target plugin needs no entry.
+    /// Clusters to deploy to. NAME is the argument of `--target`; a target plugin can be named without an entry.
     #[serde(default)]
     pub targets: BTreeMap<String, Target>,
 }
@@ -78,17 +79,17 @@ pub struct ProjectFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct App {
-    /// Name of the app, and of its release.
+    /// Name of the app and of its release.
     pub name: String,
-    /// Namespace that it lives in; created when missing.
+    /// Namespace of the release; created if missing.
     pub namespace: String,
-    /// Directory of what is rendered, e.g. a chart.
+    /// Directory that is rendered, e.g. a chart.
     pub chart: String,
-    /// Values files, later ones win.
+    /// Values files. A later file overrides an earlier one.
     #[serde(default)]
     pub values: Vec<String>,
-    /// How long the objects of a wave, and in the end all of them, may take to become ready, e.g. `90s` or `5m`;
-    /// `--ready-within` wins. One minute where left out.
+    /// Time limit within which the objects of a wave, and at the end all objects, must become ready. `--ready-within`
+    /// overrides it. The default is one minute.
     #[serde(default, rename = "ready-within", skip_serializing_if = "Option::is_none")]
     pub ready_within: Option<TimeLimit>,
 }
@@ -97,21 +98,21 @@ pub struct App {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// Directory that the build sees.
+    /// Build context: the directory whose files the build can read.
     pub context: String,
-    /// Build instructions, relative to the context.
+    /// Dockerfile, relative to the context.
     #[serde(default = "default_dockerfile")]
     pub dockerfile: String,
-    /// Stage to build; the last one where left out.
+    /// Stage to build; by default the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// E.g. `linux/arm64`; the builder's own where left out.
+    /// Platform, e.g. `linux/arm64`; by default the builder's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// Build arguments.
     #[serde(default)]
     pub arguments: BTreeMap<String, String>,
-    /// Chart values that name the image, by path; `{name}`, `{tag}` and `{reference}` are filled in.
+    /// Chart values that name the image: a text for each path, in which `{name}`, `{tag}` and `{reference}` are replaced.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
 }
@@ -120,16 +121,16 @@ fn default_dockerfile() -> String {
     "Dockerfile".to_owned()
 }
 
-/// A value that is secret.
+/// A secret value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Secret {
-    /// A deploy without it is refused.
+    /// Whether a deploy requires the secret.
     #[serde(default)]
     pub required: bool,
 }
 
-/// Which plugin takes a step, by id or by path, or a table that also gives it options.
+/// The plugin of each step: its id, its path, or a table with options.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepPlugins {
@@ -139,7 +140,7 @@ pub struct StepPlugins {
     /// Renders objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub render: Option<StepPlugin>,
-    /// Plans what is applied.
+    /// Plans the order of objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apply: Option<StepPlugin>,
     /// Judges readiness.
@@ -147,12 +148,12 @@ pub struct StepPlugins {
     pub verify: Option<StepPlugin>,
 }
 
-/// How objects are applied.
+/// Rules for applying objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Apply {
-    /// Fields that stay as another manager has them, e.g. `Deployment/web:.spec.replicas`; `.spec.replicas` alone names
-    /// the field of every object, `*` stands for any text.
+    /// Fields that are left to other managers, e.g. `Deployment/web:.spec.replicas`. `.spec.replicas` matches the field of
+    /// every object, and `*` matches any text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
 }
@@ -165,11 +166,11 @@ impl Apply {
     }
 }
 
-/// A check that has to pass.
+/// A check that must pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Plugin, by id or by path (`tests/plugins/x.wasm`).
+    /// Id or path of the plugin, e.g. `checks/labels.wasm`.
     pub plugin: String,
     /// The plugin's options.
     #[serde(default = "no_options")]
@@ -180,7 +181,7 @@ pub struct Check {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// Plugin, by id or by path; the target's own name where left out.
+    /// Id or path of the plugin; by default the target's own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
     /// The plugin's options.

@@ -1,4 +1,4 @@
-//! The plugin that takes a step: named in short, or as a table with options.
+//! The plugin of a step: a name, or a table with options.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::no_options;
 
-/// The plugin that takes a step, with its options.
+/// The plugin of a step, with its options.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepPlugin {
-    /// By id or by path; where absent, the only core plugin that can.
+    /// Id or path; by default the only core plugin for the step.
     pub plugin: Option<String>,
     /// The plugin's options.
     pub options: Value,
@@ -25,7 +25,7 @@ pub struct StepPlugin {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 struct Table {
-    /// Plugin, by id or by path; the only core plugin that can where left out.
+    /// Id or path of the plugin; by default the only core plugin for the step.
     #[serde(default)]
     plugin: Option<String>,
     /// The plugin's options.
@@ -35,7 +35,7 @@ struct Table {
 
 impl<'de> Deserialize<'de> for StepPlugin {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand, so that a mistake inside the table is told with its own line.
+        // By hand, so that an error inside the table is reported with its own line.
         deserializer.deserialize_any(Forms)
     }
 }
@@ -69,7 +69,7 @@ impl JsonSchema for StepPlugin {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let table = Table::json_schema(generator);
         json_schema!({
-            "description": "The plugin that takes a step, by id or by path, or a table that gives it options.",
+            "description": "The plugin of a step: its id, its path, or a table with options.",
             "anyOf": [{ "type": "string" }, table],
         })
     }

@@ -39,7 +39,7 @@ impl JsonSchema for TimeLimit {
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A time from 1s to 24h.",
+            "description": "A duration from 1s to 24h.",
             "examples": ["90s", "5m", "1h 30m"],
         })
     }

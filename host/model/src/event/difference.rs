@@ -5,40 +5,40 @@ use serde::Serialize;
 
 use crate::object::{ObjectChange, ObjectRef};
 
-/// What a deploy would change.
+/// The changes that a deploy would make.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Difference {
     /// Name of the release.
     pub release: String,
-    /// Its namespace.
+    /// Namespace of the release.
     pub namespace: String,
-    /// The revision in force.
+    /// The current revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
-    /// Objects that would change, or stay by rule although they left the release.
+    /// Objects that would change, and objects that are kept although they left the release.
     pub objects: Vec<ObjectDifference>,
-    /// Images that the target lacks and a deploy would build.
+    /// Images that a deploy would build, because the target lacks them.
     pub images: Vec<String>,
     /// Hooks that would run, e.g. `Job/migrate (pre-upgrade)`.
     pub hooks: Vec<String>,
 }
 
-/// What would become of one object.
+/// The change of one object.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ObjectDifference {
-    /// Which.
+    /// The object.
     pub object: ObjectRef,
-    /// What would become of it.
+    /// The change.
     pub change: ObjectChange,
-    /// Why it stays or changes, where that is not plain.
+    /// The reason for the change, if it is not obvious.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Unified diff, secrets masked; empty where nothing changes.
+    /// Unified diff with masked secrets; empty if nothing changes.
     pub diff: String,
 }
 
 impl Difference {
-    /// A deploy would change something.
+    /// Whether a deploy would change any object.
     pub fn is_any(&self) -> bool {
         self.objects.iter().any(|one| one.change != ObjectChange::Kept)
     }

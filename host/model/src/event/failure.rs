@@ -1,4 +1,4 @@
-//! Errors as machines and the terminal read them.
+//! Errors in the form that events and the terminal show.
 
 use std::fmt::Write as _;
 
@@ -8,19 +8,19 @@ use serde::Serialize;
 
 use crate::text::clean;
 
-/// Most causes and related errors that are shown.
+/// Maximal number of causes and related errors that are shown.
 const MOST: usize = 16;
 
-/// An error as machines read it.
+/// An error with its code, causes and help.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Failure {
     /// Stable code, e.g. `todohost::apply::conflict`.
     pub code: String,
-    /// One line that says what and where.
+    /// The error in one line.
     pub message: String,
-    /// Cause chain, outermost first.
+    /// The causes, outermost first.
     pub causes: Vec<String>,
-    /// What to do about it.
+    /// The command or edit that helps.
     pub help: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Failure {
         for related in error.related().into_iter().flatten().take(MOST) {
             causes.push(clean(&related.to_string()).into_owned());
         }
-        // What can be done about the cause is of use where the wrapper knows nothing better.
+        // The outermost help wins; the help of a cause is used if the errors around it have none.
         let help = std::iter::successors(Some(error), |error| error.diagnostic_source())
             .find_map(Diagnostic::help);
         Self {

@@ -8,36 +8,36 @@ use crate::object::ObjectRef;
 /// A row of a check's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Row {
-    /// Code of its findings.
+    /// Code of the row's findings.
     pub code: String,
-    /// For people.
+    /// Title for people.
     pub title: String,
 }
 
 /// A judgement with evidence; mirrors `types.finding` of the WIT.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
-    /// Check or plugin that found it.
+    /// Check or plugin that judged.
     pub source: String,
-    /// `passed`, `warning`, `failed` or `not-judged`.
+    /// The judgement.
     pub outcome: FindingOutcome,
     /// Stable dotted code.
     pub code: String,
-    /// One line.
+    /// The judgement's reason in one line.
     pub message: String,
-    /// Lines that show it: what a container printed, what was reported.
+    /// Lines that support the judgement, e.g. a container's output.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// What to do.
+    /// The command or edit that helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Project-relative file.
+    /// Path of the judged file, relative to the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// JSON pointer in the file or object.
+    /// JSON pointer in the file or in the object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// Object in the cluster or the rendered output.
+    /// The judged object, in the cluster or in the rendered output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectRef>,
 }
@@ -46,24 +46,25 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingOutcome {
-    /// Good, with evidence.
+    /// Good.
     Passed,
-    /// Worth a look.
+    /// A possible problem; it does not stop the deploy.
     Warning,
-    /// Stops the deploy.
+    /// A problem that stops the deploy.
     Failed,
-    /// No program can judge it.
+    /// A program cannot judge the row, or the row's facts were not available.
     NotJudged,
 }
 
 impl FindingOutcome {
-    /// How many there are of each, with the word for it: `15 passed, 2 not judged`.
+    /// Counts the outcomes: `15 passed, 2 not judged`. `word` names an outcome.
     pub fn tally(outcomes: &[Self], word: impl Fn(Self) -> &'static str) -> String {
         let all = [Self::Passed, Self::Warning, Self::Failed, Self::NotJudged];
         let counted =
             all.map(|wanted| (outcomes.iter().filter(|it| **it == wanted).count(), wanted));
-        let told = counted.into_iter().filter(|(count, _)| *count > 0);
-        told.map(|(count, outcome)| format!("{count} {}", word(outcome)))
+        let present = counted.into_iter().filter(|(count, _)| *count > 0);
+        present
+            .map(|(count, outcome)| format!("{count} {}", word(outcome)))
             .collect::<Vec<_>>()
             .join(", ")
     }
