@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 KINDS = ("cli", "cluster", "targets")
@@ -140,6 +141,11 @@ def run(kind: str, arguments: list[str], programs: list[Program]) -> int:
         wanted = [program for program in wanted if names(program, arguments)]
         if not wanted:
             print(f"no {kind} test has a name with '{arguments[0]}' in it", file=sys.stderr)
+            return 1
+    skipped = [argument for option, argument in pairwise(arguments) if option == "--skip"]
+    for name in skipped:
+        if not any(names(program, [name, "--include-ignored"]) for program in wanted):
+            print(f"no {kind} test has a name with '{name}' in it, to be skipped", file=sys.stderr)
             return 1
     if kind == UNIT:
         with ThreadPoolExecutor(AT_ONCE) as pool:

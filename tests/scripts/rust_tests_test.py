@@ -98,6 +98,12 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.run_kind("cli", ["two", "--nocapture"], programs), 0)
         self.assertIn("two --nocapture", self.trace("cli"))
 
+    def test_a_skip_that_matches_no_test_is_an_error(self) -> None:
+        programs = [self.program("cli")]
+        self.assertEqual(self.run_kind("cli", ["--skip", "three"], programs), 1)
+        self.assertEqual(self.run_kind("cli", ["--quiet", "--skip", "two::"], programs), 0)
+        self.assertIn("--quiet --skip two::", self.trace("cli"))
+
     def test_a_filter_may_be_the_name_of_a_package(self) -> None:
         programs = [self.program("engine"), self.program("model")]
         programs[1] = dataclasses.replace(programs[1], package="todohost-model")
