@@ -41,10 +41,10 @@ END = r"(?=\s*(?:[.,;:)\"`]|$|\n\s*\n))"
 REPEATS = "repeats"
 RULES = {
     "what": rule("what(?:ever|soever)?", 1.5, "name the subject: the webhook's Service", asks=True),
-    "who": rule("who(?:ever|m|mever|se)?", 0.3, "name the role: user, author, owner", asks=True),
+    "who": rule("who(?:ever|m|mever)?", 0.3, "name the role: user, author, owner", asks=True),
     "tell": rule("tell|tells|told|telling", 0.3, "report, print, show, list, return"),
     "say": rule("says?|said|saying|speaks?|spoken?|speaking", 3.0, "report, print, show, list, return"),
-    "is-no": rule("(?:is|are|was|were) no(?! (?:longer|more than|less than))", 0.5, "is not a"),
+    "is-no": rule(r"(?<!there\s)(?:is|are|was|were) no(?! (?:longer|more than|less than))", 0.5, "is not a"),
     "where": rule("where", 2.5, "if, when; where is for places", asks=True),
     "nobody": rule("(?:no|some|any|every)body", 0.3, "name the role: user, author, owner"),
     "by-itself": rule("by (?:itself|themselves|oneself)", 0.3, "automatically, alone"),

@@ -23,7 +23,6 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Project(#[from] ProjectError),
-    /// The values.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Values(#[from] ValuesError),
@@ -31,15 +30,12 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Plugin(#[from] PluginError),
-    /// A grant.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Grant(#[from] GrantError),
-    /// The cluster.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Cluster(#[from] ClusterError),
-    /// The release.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Release(#[from] ReleaseError),
@@ -98,7 +94,6 @@ pub enum RunError {
     Unstable {
         /// The renderer.
         plugin: String,
-        /// The chart.
         chart: String,
     },
     /// No object uses an image of the project.
@@ -112,7 +107,6 @@ pub enum RunError {
     Unreferenced {
         /// Name of the image.
         name: String,
-        /// Its reference.
         reference: String,
         /// The images that the objects use.
         named: String,
@@ -121,7 +115,6 @@ pub enum RunError {
     #[error("target {target} has no image {reference}")]
     #[diagnostic(code(todohost::image::missing), help("{help}"))]
     ImageMissing {
-        /// The target.
         target: String,
         /// The image.
         reference: String,
@@ -135,7 +128,6 @@ pub enum RunError {
         help("check the context's path and permissions in todohost.toml")
     )]
     Inputs {
-        /// The image.
         image: String,
         /// Why.
         source: std::io::Error,
@@ -147,7 +139,6 @@ pub enum RunError {
         help("app.chart in todohost.toml names a directory of the project")
     )]
     Chart {
-        /// Its path.
         path: String,
         /// Why.
         source: std::io::Error,
@@ -156,7 +147,6 @@ pub enum RunError {
     #[error("{object} did not become ready: {reason}")]
     #[diagnostic(code(todohost::verify::not_ready))]
     NotReady {
-        /// The object.
         object: String,
         /// The reason, in one line.
         reason: String,
@@ -203,7 +193,6 @@ pub enum RunError {
         help("make one: todohost plan -o FILE, with the same arguments as a deploy")
     )]
     PlanFile {
-        /// The file.
         file: String,
         /// Why.
         reason: String,
@@ -225,14 +214,7 @@ pub enum RunError {
         code(todohost::release::absent),
         help("deploy it first: todohost deploy --target {target}")
     )]
-    NotDeployed {
-        /// The release.
-        release: String,
-        /// The namespace.
-        namespace: String,
-        /// The target.
-        target: String,
-    },
+    NotDeployed { release: String, namespace: String, target: String },
     /// The revision to roll back to does not exist.
     #[error("release {release} has no revision {wanted}")]
     #[diagnostic(
@@ -240,7 +222,6 @@ pub enum RunError {
         help("kept revisions: {known}; todohost history describes each")
     )]
     NoSuchRevision {
-        /// The release.
         release: String,
         /// The requested revision.
         wanted: String,
@@ -271,7 +252,6 @@ pub enum RunError {
         help("it would {offer}, if you agree: todohost deploy --target {target} --yes")
     )]
     NotStarted {
-        /// The target.
         target: String,
         /// Its state, with a leading `: `.
         detail: String,

@@ -59,7 +59,6 @@ const ATTEMPTS: usize = 3;
 
 /// The inputs of a run, shared by all its targets.
 pub struct Run {
-    /// The project.
     pub project: Project,
     /// The user's values.
     pub values: Values,

@@ -113,11 +113,9 @@ const DOCTOR: [&str; 2] = ["preflight", "database"];
 /// All that a run will do.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
-    /// The goal.
     pub goal: Goal,
     /// Name of the app and its release.
     pub app: String,
-    /// Its namespace.
     pub namespace: String,
     /// One step graph per target; they share nothing and may run at the same time.
     pub targets: Vec<TargetPlan>,
@@ -135,13 +133,10 @@ pub struct TargetPlan {
 /// A component with its options, as a step uses it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Chosen {
-    /// Its id.
     pub id: String,
-    /// Its version.
     pub version: String,
     /// SHA-256 of its file.
     pub digest: String,
-    /// Its options.
     pub options: Value,
     /// Its entry in the registry.
     #[serde(skip)]
@@ -176,7 +171,6 @@ pub enum PlanError {
 
 /// Asks the registry which component takes each step.
 pub struct Planner<'a> {
-    /// The project.
     pub project: &'a Project,
     /// The components that there are.
     pub registry: &'a Registry,

@@ -71,11 +71,8 @@ impl ForwardError {
 pub struct Forward {
     /// The URL at which it answers.
     pub address: String,
-    /// The Service.
     pub service: String,
-    /// Its namespace.
     pub namespace: String,
-    /// The target.
     pub target: String,
     #[serde(skip)]
     listener: TcpListener,

@@ -123,6 +123,8 @@
 //! return data, and test them with `cargo test`, without a host. A capability called outside a host panics.
 
 // The expanded macros, here and in plugins, refer to this crate as `todohost_plugin`.
+#![warn(missing_docs)]
+
 extern crate self as todohost_plugin;
 
 pub mod apply;

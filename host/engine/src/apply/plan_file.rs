@@ -42,7 +42,6 @@ pub struct SavedPlan {
     version: u32,
     /// Version of the program that made it.
     host: String,
-    /// The target.
     pub target: String,
     /// Identity of the cluster.
     cluster: String,

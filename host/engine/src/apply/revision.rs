@@ -58,7 +58,6 @@ pub(super) struct Pending {
     pub done: Done,
     /// The changes that it was going to make.
     pub prospect: Prospect,
-    /// Its objects.
     pub objects: Vec<ObjectRef>,
     /// The objects of the current revision.
     pub previous: Vec<Document>,

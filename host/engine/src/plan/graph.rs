@@ -126,7 +126,6 @@ pub struct Step {
     pub needs: Vec<StepId>,
     /// Digest of the inputs that are known before the run.
     pub inputs: String,
-    /// Its action.
     #[serde(flatten)]
     pub action: Action,
 }

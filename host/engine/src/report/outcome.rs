@@ -12,7 +12,6 @@ use todohost_model::event::{Difference, StepOutcome, TargetEnd};
 /// The result of a successful run on one target.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// The target.
     pub target: Option<String>,
     /// The current revision.
     pub revision: Option<u32>,
@@ -37,9 +36,7 @@ pub struct Outcome {
 /// The end of a run on a target, or without one.
 #[derive(Debug)]
 pub struct Ended {
-    /// The target.
     pub target: Option<String>,
-    /// The result.
     pub result: Result<Outcome, RunError>,
 }
 

@@ -14,9 +14,7 @@ use crate::verify::{find_addresses, health_label, judge, refs_of, release_object
 pub struct State {
     /// Name of the release.
     pub release: String,
-    /// Its namespace.
     pub namespace: String,
-    /// The target.
     pub target: String,
     /// The current revision.
     pub revision: u32,
