@@ -13,7 +13,7 @@ use similar::TextDiff;
 use std::path::Path;
 use thiserror::Error;
 
-const BEGIN: &str = "<!-- begin: written by `cargo run -p xtask -- documents` -->\n";
+const BEGIN: &str = "<!-- begin: written by `make documents` -->\n";
 const END: &str = "<!-- end -->\n";
 
 /// A page with a generated part.
@@ -91,10 +91,7 @@ pub enum DocumentsError {
     },
     /// The pages differ from their sources.
     #[error("generated documents are not current:\n{difference}")]
-    #[diagnostic(
-        code(xtask::documents::stale),
-        help("generate them again: cargo run -p xtask -- documents")
-    )]
+    #[diagnostic(code(xtask::documents::stale), help("generate them again: `make documents`"))]
     Stale {
         /// A unified diff per page.
         difference: String,
