@@ -94,7 +94,7 @@ impl Help {
             match line.split_once(':') {
                 Some(("Usage", usage)) => {
                     part = "usage";
-                    help.usage = usage.trim().to_owned();
+                    usage.trim().clone_into(&mut help.usage);
                     continue;
                 }
                 Some((title @ ("Commands" | "Arguments"), "")) => {
@@ -120,7 +120,7 @@ impl Help {
                 "Commands" => add_entry(&mut help.commands, line, 2),
                 "Arguments" => add_entry(&mut help.arguments, line, 2),
                 "Options" => add_entry(&mut help.options, line, 6),
-                "rest" => help.rest += &format!("{line}\n"),
+                "rest" => help.rest.extend([line, "\n"]),
                 _ => {}
             }
         }
@@ -157,13 +157,13 @@ fn add_entry(entries: &mut Vec<Entry>, line: &str, indent: usize) {
         match text.strip_prefix("- ").and_then(|item| item.split_once(':')) {
             Some((value, about)) => {
                 let comma = if meaning.ends_with(':') { "" } else { "," };
-                meaning.push_str(&format!("{comma} `{value}` ({})", about.trim()));
+                let _ = write!(meaning, "{comma} `{value}` ({})", about.trim());
             }
             None => {
                 let is_sentence = text.starts_with("Possible values:") || meaning.ends_with(')');
                 let end = if is_sentence && !meaning.is_empty() { "." } else { "" };
                 let space = if meaning.is_empty() { "" } else { " " };
-                meaning.push_str(&format!("{end}{space}{text}"));
+                meaning.extend([end, space, text]);
             }
         }
     }
