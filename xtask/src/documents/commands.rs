@@ -130,7 +130,7 @@ impl Help {
     }
 }
 
-/// Adds a line to a text whose paragraphs are wrapped.
+/// Adds a line to a text, and joins the lines of a paragraph.
 fn add_line(text: &mut String, line: &str) {
     let line = line.trim();
     if line.is_empty() {

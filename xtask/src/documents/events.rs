@@ -14,7 +14,7 @@ pub(super) fn sections(schema: &str) -> Result<String, DocumentsError> {
     let mut text = "## All events\n\n".to_owned();
     fields("event", &schema, &mut text)?;
     let events = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
-    // Types whose fields an event has as its own are described there.
+    // The section of an event describes the fields of these types.
     let mut merged = BTreeSet::new();
     for event in events {
         let name = event["properties"]["event"]["const"].as_str();
