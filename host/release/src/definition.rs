@@ -1,4 +1,4 @@
-//! Definitions of kinds that a chart brings beside its objects: upgraded only where nothing is lost, never taken away.
+//! Definitions of kinds (CRDs) in a chart: upgraded only if no object loses data, and never deleted.
 //!
 //! Owns the comparison of two definitions, and waiting until a new kind is served.
 
@@ -15,7 +15,7 @@ use todohost_model::object::{Object, ObjectRef};
 /// How long an established kind may take to be served.
 const SERVED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Between two looks at what is served: nothing tells when that changes.
+/// Pause between two requests for the served kinds, which cannot be watched.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) fn is_definition(object: &ObjectRef) -> bool {
@@ -62,7 +62,7 @@ impl Transaction {
         match self.client.list(&query).await {
             Ok(found) => Ok(!found.is_empty()),
             Err(ClusterError::UnknownKind { .. }) => Ok(false),
-            // What may not be looked at may be there.
+            // Objects that the user is not allowed to list may exist.
             Err(ClusterError::Forbidden { .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
@@ -113,7 +113,7 @@ fn served_kinds(definition: &Object) -> Vec<(String, String)> {
     named.collect()
 }
 
-/// What objects made by the old definition would lose by the new one.
+/// The parts of the old definition that the new one lacks and objects may use.
 fn compare(old: &Object, new: &Object) -> Vec<String> {
     let mut problems = Vec::new();
     let named = |definition, name: &str| {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_objects_may_have_stay_as_they_are() {
+    fn fields_in_use_must_stay_unchanged() {
         let object = |properties: Value| json!({ "type": "object", "properties": properties });
         let old = object(
             json!({ "size": { "type": "string", "enum": ["s", "m"] }, "parts": { "type": "array",

@@ -1,4 +1,4 @@
-//! What can go wrong with a release.
+//! Errors of releases.
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -16,11 +16,11 @@ pub enum ReleaseError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Cluster(#[from] ClusterError),
-    /// A secret is where it may not be.
+    /// A secret is in a forbidden place.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Secret(#[from] SecretError),
-    /// A stored revision is not what Helm writes.
+    /// A stored revision is not in Helm's format.
     #[error("revision record {record} cannot be read: {reason}")]
     #[diagnostic(
         code(todohost::release::unreadable),
@@ -43,21 +43,20 @@ pub enum ReleaseError {
     Taken {
         /// Name of the release.
         release: String,
-        /// The revision.
         revision: u32,
     },
-    /// Someone else is deploying.
+    /// Another run is deploying.
     #[error("release {release} is being deployed by {person} since {since}")]
     #[diagnostic(
         code(todohost::release::held),
         help(
-            "wait until that is over, or let it be waited for longer: --lock-timeout 30m; a deploy that was killed is taken over by the next one by itself"
+            "wait for it to finish, or wait longer with --lock-timeout 30m; a killed deploy is taken over automatically"
         )
     )]
     Held {
         /// Name of the release.
         release: String,
-        /// Who, e.g. `ada@laptop`.
+        /// The person, e.g. `ada@laptop`.
         person: String,
         /// Since when, as the holder's clock had it.
         since: String,
@@ -68,7 +67,7 @@ pub enum ReleaseError {
     )]
     #[diagnostic(
         code(todohost::release::lost),
-        help("nothing more was written; `todohost status` shows what became of it")
+        help("nothing more was written; `todohost status` shows the result")
     )]
     Lost {
         /// Name of the release.
@@ -104,11 +103,11 @@ pub enum ReleaseError {
         /// The largest parts and their sizes, for people.
         parts: String,
     },
-    /// A manifest is no YAML, or no list of objects.
+    /// A manifest is not YAML, or not a list of objects.
     #[error("manifest {origin} cannot be read: {reason}")]
     #[diagnostic(
         code(todohost::release::manifest),
-        help("correct the template; `todohost render` shows what it makes")
+        help("correct the template; `todohost render` shows its output")
     )]
     Manifest {
         /// Template or record.
@@ -140,11 +139,11 @@ pub enum ReleaseError {
         )
     )]
     Conflicts {
-        /// Every one of them.
+        /// The objects.
         #[related]
         conflicts: Vec<Conflicted>,
     },
-    /// The release would take over what it did not make.
+    /// The release would take over objects of another owner.
     #[error("nothing was applied: {} not part of release {release}", strangers_are(strangers))]
     #[diagnostic(
         code(todohost::release::not_ours),
@@ -153,9 +152,8 @@ pub enum ReleaseError {
         )
     )]
     NotOurs {
-        /// The release.
         release: String,
-        /// Every one of them.
+        /// The objects.
         #[related]
         strangers: Vec<Stranger>,
     },
@@ -164,17 +162,17 @@ pub enum ReleaseError {
     #[diagnostic(
         code(todohost::release::definition),
         help(
-            "keep in the chart's definition what is named; or see that no object needs it, and apply the definition yourself before the deploy: kubectl apply --server-side -f FILE"
+            "keep the named parts in the chart's definition; or check that no object needs them, and apply the definition before the deploy: kubectl apply --server-side -f FILE"
         )
     )]
     Definition {
         /// The definition.
         object: Box<ObjectRef>,
-        /// What stands against it.
+        /// The obstacles.
         #[related]
         problems: Vec<Problem>,
     },
-    /// What a wave waited for did not become ready.
+    /// An object of a wave did not become ready.
     #[error("wave {wave} did not become ready: {reason}")]
     #[diagnostic(
         code(todohost::release::wave_not_ready),
@@ -183,10 +181,9 @@ pub enum ReleaseError {
     NotReady {
         /// Title of the wave.
         wave: String,
-        /// What it waited for.
         reason: String,
     },
-    /// The user stopped it.
+    /// The user stopped the run.
     #[error("stopped by the user")]
     #[diagnostic(code(todohost::release::cancelled))]
     Cancelled,
@@ -194,7 +191,7 @@ pub enum ReleaseError {
     #[error("rolling back release {release} failed: {} of the steps did not succeed", failures.len())]
     #[diagnostic(
         code(todohost::release::rollback_failed),
-        help("run the deploy again once the cause is gone: it finishes what was left")
+        help("fix the cause, then deploy again: the next run finishes the rest")
     )]
     Rollback {
         /// Name of the release.
@@ -225,7 +222,7 @@ pub struct Stranger {
     pub owner: String,
 }
 
-/// What stands against something, in one line.
+/// An obstacle, in one line.
 #[derive(Clone, Debug, Error, Diagnostic)]
 #[error("{0}")]
 pub struct Problem(pub String);

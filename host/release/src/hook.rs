@@ -1,6 +1,6 @@
-//! Hooks of a chart: which of them run at a moment, in which order, and what becomes of their objects.
+//! Hooks of a chart: which of them run at a moment, in which order, and when their objects are removed.
 //!
-//! Owns Helm's rules for hooks and their state in the record. Waiting for a hook to complete, and telling why
+//! Owns Helm's rules for hooks and their state in the record. Waiting for a hook, and explaining why
 //! it did not, is the run's.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use super::{Done, HookRecord, Record, ReleaseError, Transaction, parse_manifest}
 use todohost_cluster::{ApplyOptions, reference};
 use todohost_model::object::Object;
 
-/// Where the outcome of a hook stands in Helm's record.
+/// Field of Helm's record with the outcome of a hook.
 const LAST_RUN: &str = "last_run";
 
 /// Hooks of these kinds have an end that is waited for; every other one is done once it exists.
@@ -103,7 +103,7 @@ impl HookRecord {
     /// Its objects: one, unless the chart wrote a list.
     ///
     /// # Errors
-    /// `Manifest` where it cannot be read.
+    /// `Manifest` if it cannot be parsed.
     pub fn objects(&self) -> Result<Vec<Object>, ReleaseError> {
         let documents = parse_manifest(&self.path, &self.manifest)?;
         Ok(documents.into_iter().map(|document| document.object).collect())
@@ -132,7 +132,7 @@ impl HookRecord {
         self.other.remove(LAST_RUN);
     }
 
-    /// It makes the same objects at the same moments as another one, whoever wrote either down.
+    /// Whether both hooks create the same objects at the same moments. Either may be recorded by stock Helm.
     pub fn is_same(&self, other: &Self) -> bool {
         let place = |hook: &Self| (hook.path.clone(), hook.weight, hook.events.clone());
         place(self) == place(other)
@@ -151,9 +151,9 @@ impl Record {
     }
 }
 
-/// Takes over from an interrupted revision which hooks were through already, and gives their indices: one that
-/// completed there and is the same here is not to run a second time. What has no end is made again, and so is
-/// what may have completed at another moment than the one that is next.
+/// Takes over the state of hooks from an interrupted revision. Returns the indices of those that must not run again:
+/// they completed there and are the same here. Hooks without an end are created again, and so are those that may have
+/// completed at another moment than the next one.
 pub fn continue_hooks(hooks: &mut [HookRecord], interrupted: &[HookRecord]) -> BTreeSet<usize> {
     let mut through = BTreeSet::new();
     for (index, hook) in hooks.iter_mut().enumerate() {
@@ -172,11 +172,11 @@ pub fn continue_hooks(hooks: &mut [HookRecord], interrupted: &[HookRecord]) -> B
 }
 
 impl Transaction {
-    /// Makes an object of a hook. It is not marked as the release's: hooks are no part of what Helm upgrades,
-    /// rolls back and takes away.
+    /// Creates an object of a hook. It gets no marks of the release, since Helm does not upgrade, roll back or delete the
+    /// objects of hooks.
     ///
     /// # Errors
-    /// What the API server refuses.
+    /// The API server's refusal.
     pub async fn create_hook(&self, object: &Object, done: &mut Done) -> Result<(), ReleaseError> {
         let named = reference(object)?;
         let applied = self.client.apply(object, ApplyOptions::default()).await?;
@@ -185,10 +185,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// Removes an object of a hook, whoever made it, and waits until it is gone.
+    /// Removes an object of a hook, even if another tool created it, and waits until it is gone.
     ///
     /// # Errors
-    /// Where it may not, or it does not go.
+    /// If the user is not allowed to, or the object is not removed in time.
     pub async fn remove_hook(&self, object: &Object) -> Result<(), ReleaseError> {
         self.delete_and_wait(&reference(object)?).await
     }

@@ -1,4 +1,4 @@
-//! The lease of a release: one deploy at a time, whoever runs it and wherever.
+//! The lease of a release: one deploy at a time, from all users and machines.
 //!
 //! Owns taking, renewing and giving back a Lease object. Whether another holder lives is judged by its renewals on
 //! this machine's own monotonic clock, never by comparing wall clocks. A holder on this very machine is known to be
@@ -36,24 +36,24 @@ pub struct Lease {
     client: Client,
     named: ObjectRef,
     release: String,
-    /// Who this is, for people: `ada@laptop`.
+    /// The person, as shown to others: `ada@laptop`.
     person: String,
-    /// Where holders on this machine keep their locks.
+    /// Folder with the lock files of holders on this machine.
     folder: PathBuf,
     /// How long another deploy is waited for.
     patience: Duration,
-    /// The version of the lease whose holder was found to be dead: nobody waits for the same one twice.
+    /// The version of the lease whose holder was found dead, so that no call waits for it twice.
     of_the_dead: Arc<Mutex<String>>,
 }
 
-/// Who holds a lease.
+/// The holder of a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// E.g. `ada@laptop`.
     pub person: String,
     /// Since when, as the holder's clock had it.
     pub since: String,
-    /// Tells two of the same person apart.
+    /// Distinguishes two holders of the same person.
     id: String,
     duration: Duration,
 }
@@ -81,8 +81,8 @@ impl Holder {
     }
 }
 
-/// What was seen of another holder, who lives for as long as its lease keeps changing. No time that is written in there
-/// counts, and none of this machine's wall clock.
+/// The observed lease of another holder, which is alive while its lease keeps changing. Times in the lease do not count,
+/// nor does the wall clock of this machine.
 #[derive(Default)]
 struct Watched {
     /// The version of the lease, and since when it is the same.
@@ -117,8 +117,8 @@ pub struct Held {
 }
 
 impl Lease {
-    /// The lease of a release; nothing is asked yet. `folder` is where this machine's holders keep their locks,
-    /// `patience` how long another one is waited for.
+    /// The lease of a release; makes no request yet. `folder` has the lock files of this machine's holders, and
+    /// `patience` is the longest wait for another holder.
     pub fn new(
         client: Client,
         namespace: &str,
@@ -144,10 +144,10 @@ impl Lease {
         }
     }
 
-    /// Waits until nobody who lives holds it; `tell` is called when somebody does.
+    /// Waits until no live holder has it. Calls `tell` for each holder that it waits for.
     ///
     /// # Errors
-    /// `Held` once patience is over; where the cluster cannot be asked.
+    /// `Held` after the timeout; errors of the cluster.
     pub async fn wait_until_free(
         &self,
         tell: &(dyn Fn(&Holder) + Sync),
@@ -155,11 +155,11 @@ impl Lease {
         self.until_free(tell).await.map(drop)
     }
 
-    /// Takes it, once nobody who lives holds it. The namespace must exist. When it is lost, `stop` is cancelled; who stops
-    /// before holds nothing.
+    /// Takes the lease when no live holder has it. The namespace must exist. If the lease is lost later, `stop` is
+    /// cancelled. If `stop` is cancelled before, the lease is not taken.
     ///
     /// # Errors
-    /// As [`Lease::wait_until_free`]; `Cancelled`; `Unlockable` where this machine keeps no files.
+    /// As [`Lease::wait_until_free`]; `Cancelled`; `Unlockable` if this machine cannot write the lock file.
     pub async fn take(
         &self,
         tell: &(dyn Fn(&Holder) + Sync),
@@ -168,7 +168,7 @@ impl Lease {
         let id = new_id()?;
         let lock = self.folder.join(&id);
         let file = self.lock(&lock)?;
-        // Most often there is none: made without a look, and only looked at where there is.
+        // Usually there is no lease, so create it at once, and read it only if it exists.
         let mut free = None;
         loop {
             let taken = match self.write(&self.document(&id, free.as_ref()), &stop).await {
@@ -189,7 +189,7 @@ impl Lease {
             };
             let uid = text(&taken, "/metadata/uid").to_owned();
             let lost = CancellationToken::new();
-            // A run that is stopped still takes back what it began, and holds the lease until then.
+            // A stopped run holds the lease until it has rolled back.
             let lease = Self { client: self.client.regardless(Timeouts::BRIEF), ..self.clone() };
             let renewal = Renewal {
                 client: lease.client.clone(),
@@ -204,8 +204,8 @@ impl Lease {
         }
     }
 
-    /// Makes it, or writes over the one that `wanted` names a version of. A stop does not cut that off, since what was
-    /// asked may have been done: an answer that stays out then is given up soon.
+    /// Creates the lease, or overwrites the version that `wanted` names. A stop does not cancel the request, since the
+    /// server may have carried it out; the wait for its answer is short then.
     async fn write(
         &self,
         wanted: &Object,
@@ -226,7 +226,7 @@ impl Lease {
         }
     }
 
-    /// Takes away what may have been made without an answer; whatever stays runs out by itself.
+    /// Deletes a lease that may have been created without an answer. If that fails, the lease expires.
     async fn disown(&self, id: &str) {
         let client = self.client.regardless(Timeouts::BRIEF);
         let Ok(Some(lease)) = client.get(&self.named).await else { return };
@@ -244,7 +244,7 @@ impl Lease {
             .map_err(|source| ReleaseError::Unlockable { path: path.display().to_string(), source })
     }
 
-    /// The lease as it is once nobody who lives holds it; `None` where there is none.
+    /// Waits until no live holder has the lease, and returns it; `None` if it does not exist.
     async fn until_free(
         &self,
         tell: &(dyn Fn(&Holder) + Sync),
@@ -280,7 +280,7 @@ impl Lease {
         self.of_the_dead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It ran on this machine, and its process is no more.
+    /// The holder ran on this machine, and its process has exited.
     fn is_dead_here(&self, holder: &Holder) -> bool {
         let is_id = !holder.id.is_empty() && holder.id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_id {
@@ -290,7 +290,7 @@ impl Lease {
         let Ok(file) = fs::File::open(&path) else { return false };
         match file.into_file().try_lock() {
             Ok(()) => {
-                // Nobody will ask for it again.
+                // No later run will look for it.
                 let _ = fs::remove_file(&path);
                 true
             }
@@ -330,7 +330,7 @@ impl Held {
     /// Gives it back.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked; it then runs out by itself.
+    /// Errors of the cluster. The lease then expires.
     pub async fn give_back(self) -> Result<(), ReleaseError> {
         self.stop.cancel();
         let deleted = if self.is_lost() {
@@ -426,7 +426,11 @@ mod tests {
         let holder = Holder::of(&lease).unwrap();
         assert_eq!((holder.person.as_str(), holder.id.as_str()), ("ada@laptop", "00ff"));
         assert_eq!(holder.since, "2026-11-21T05:00:00Z");
-        assert_eq!(holder.duration, Duration::from_mins(1), "nobody makes others wait for days");
+        assert_eq!(
+            holder.duration,
+            Duration::from_mins(1),
+            "a holder cannot make others wait for days"
+        );
         assert_eq!(Holder::of(&json!({ "spec": { "holderIdentity": "" } })), None);
         assert_eq!(Holder::of(&json!({ "spec": {} })), None);
     }
@@ -465,7 +469,7 @@ mod tests {
                 after += LOOK;
             }
         }
-        // Whatever it said last, who is silent is dead: not at once, and not hours later.
+        // A silent holder counts as dead, neither at once nor hours later.
         for (version, jump) in [(90, 24), (91, -24)] {
             let lease = lease(version, hours(jump));
             assert!(!look(&lease, after));

@@ -1,7 +1,7 @@
 //! Releases: their revisions in the cluster, and the transaction that makes a new one.
 //!
-//! Owns Helm's storage format, the manifest in it, the salt and the lease of a release, hooks, and carrying out
-//! and taking back what the apply step planned. It does not judge readiness: that is the verify step's.
+//! Owns Helm's storage format, the manifest in it, the salt and the lease of a release, hooks, and the
+//! transaction that carries out and rolls back the apply step's plan. The verify step judges readiness.
 
 mod definition;
 mod error;

@@ -7,23 +7,22 @@ use serde_json::Value;
 use super::ReleaseError;
 use todohost_model::object::Object;
 
-/// What a template wrote above its output, by convention of the renderers.
+/// The comment that renderers write above the output of a template.
 const SOURCE: &str = "# Source: ";
 
 /// One object with the template that it comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// E.g. `todo-app/templates/secret.yaml`; empty where unknown.
+    /// Path of the template, e.g. `todo-app/templates/secret.yaml`; empty if unknown.
     pub source: String,
-    /// The object.
     pub object: Object,
 }
 
-/// The objects of a YAML stream; `List` objects are opened, empty documents left out, and `# Source:`
-/// comments tell the template where `source` is empty.
+/// The objects of a YAML stream. `List` objects are expanded, empty documents are left out. If `source` is empty,
+/// `# Source:` comments name the template.
 ///
 /// # Errors
-/// `Manifest` with what is wrong and where.
+/// `Manifest` with the problem and its place.
 pub fn parse_manifest(source: &str, text: &str) -> Result<Vec<Document>, ReleaseError> {
     let mut documents = Vec::new();
     let mut origin = source.to_owned();
@@ -93,17 +92,17 @@ fn open(value: Value, origin: &str, documents: &mut Vec<Document>) -> Result<(),
                 }
             }
         }
-        _ => Err("a document is no object".to_owned()),
+        _ => Err("a document is not an object".to_owned()),
     }
 }
 
-/// The documents of a stream as texts: each can then be told by its own comment.
+/// The documents of a stream as texts, each with its own comment.
 fn split(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut position = 0;
     for line in text.split_inclusive('\n') {
-        // Only a line by itself separates; `--- # comment` and `--- !tag` do so, too.
+        // A separator is a line of its own; `--- # comment` and `--- !tag` are separators, too.
         let ends = line
             .strip_prefix("---")
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
@@ -131,7 +130,7 @@ fn split(text: &str) -> Vec<&str> {
 /// The stream that a record keeps: one document per object under its `# Source:` comment.
 ///
 /// # Errors
-/// `Manifest` where an object cannot be written.
+/// `Manifest` if an object cannot be written.
 pub fn print_manifest(documents: &[Document]) -> Result<String, ReleaseError> {
     let mut text = String::new();
     for document in documents {
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_the_same() {
+    fn a_written_manifest_reads_the_same() {
         let awkward = [
             "yes",
             "on",
@@ -250,6 +249,6 @@ mod tests {
         assert!(error.contains("app/templates/x.yaml") && error.contains("line"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
         let error = parse_manifest("x", "just text").unwrap_err().to_string();
-        assert!(error.ends_with("a document is no object"), "{error}");
+        assert!(error.ends_with("a document is not an object"), "{error}");
     }
 }

@@ -12,11 +12,11 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
-/// What the user lets a release take over that was not made by it.
+/// Objects of other owners that the user lets the release take over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Adoption {
-    /// Whatever the release names.
+    /// Every object of the release.
     All,
     /// One object, as `Kind/name`.
     One(String),
@@ -92,7 +92,7 @@ pub(super) fn is_claimed(object: &Object) -> bool {
     object.pointer("/metadata/annotations").is_some_and(|marks| marks.get(RELEASE_NAME).is_some())
 }
 
-/// Who wrote last, but for status.
+/// The last writer of fields other than status.
 fn last_manager(object: &Object) -> Option<&str> {
     let entries = object.pointer("/metadata/managedFields")?.as_array()?;
     let writes = entries.iter().filter(|entry| entry.get("subresource").is_none());
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_owns_an_object_is_told() {
+    fn the_owner_of_an_object_is_named() {
         let mut object = json!({ "metadata": { "name": "a", "managedFields": [
             { "manager": "kubectl-create", "time": "2026-01-01T00:00:00Z" },
             { "manager": "kubectl-edit", "time": "2026-01-02T00:00:00Z" },
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_beside_what_is_there() {
+    fn marks_are_added_to_existing_ones() {
         let mut object = json!({ "metadata": { "name": "a", "labels": { "x": "y", MANAGED_BY: "hand" }, "annotations": null } });
         mark(&mut object, "todo", "apps");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What would become of the objects, by dry runs: nothing is applied where one of them would be refused.
+//! Dry runs: the change of every object. If the API server would refuse one, nothing is applied.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,26 +11,26 @@ use super::{LeftField, Operation, ReleaseError, Transaction, Wave, definition, o
 use todohost_cluster::{ClusterError, is_unmigrated};
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
 
-/// What would become of one object. It holds the real data of Secrets.
+/// The change of one object. It holds the real data of Secrets.
 #[derive(Clone, Debug)]
 pub struct Prospective {
     /// Which.
     pub object: ObjectRef,
-    /// What would become of it.
+    /// The kind of change.
     pub change: ObjectChange,
-    /// Why it stays or changes, where that is not plain.
+    /// The reason, if it is not obvious.
     pub reason: Option<String>,
-    /// As it is.
+    /// The object now.
     pub before: Option<Object>,
-    /// As it would be; `None` where nothing is applied, or the cluster cannot tell yet.
+    /// The object afterwards; `None` if it is not applied, or a dry run is not possible yet.
     pub after: Option<Object>,
     /// Fields that would stay as others have them.
     pub left: Vec<LeftField>,
-    /// Applying it would change nothing, not even who manages what.
+    /// Applying it would change nothing, not even the managers of fields.
     is_idle: bool,
 }
 
-/// What would become of the objects.
+/// The changes of all objects.
 #[derive(Clone, Debug, Default)]
 pub struct Prospect {
     /// Every object, in the order of the waves.
@@ -49,7 +49,7 @@ impl Prospect {
         self.objects.iter().any(|one| one.object == *object && one.change == ObjectChange::Created)
     }
 
-    /// Those that would stay as they are, although not all that stock Helm set of them was applied.
+    /// Unchanged objects with fields that stock Helm set by other ways than server-side apply.
     pub fn unmigrated(&self) -> HashSet<ObjectRef> {
         let is_it = |one: &&Prospective| {
             one.change == ObjectChange::Unchanged && one.before.as_ref().is_some_and(is_unmigrated)
@@ -57,7 +57,7 @@ impl Prospect {
         self.objects.iter().filter(is_it).map(|one| one.object.clone()).collect()
     }
 
-    /// The waves without a write where it would be none.
+    /// The waves without operations that would change nothing.
     #[must_use]
     pub fn spare(&self, waves: Vec<Wave>) -> Vec<Wave> {
         let mut prospects = self.objects.iter();
@@ -76,11 +76,12 @@ impl Prospect {
 }
 
 impl Transaction {
-    /// Asks the API server, by dry runs, what the waves would change. Where the namespace or a kind is still missing,
-    /// what belongs there is new. `live` has what is there of the objects, `known` is what the release had before.
+    /// Finds the changes of the waves by dry runs on the API server. If the namespace or a kind is missing, its objects
+    /// are new. `live` has the live objects, `known` the objects that the release had before.
     ///
     /// # Errors
-    /// `NotOurs` with every object that the release did not make; `Conflicts` with every field that others manage; everything else that the API server would refuse.
+    /// `NotOurs` with every object of another owner; `Conflicts` with every field of another manager; other refusals of
+    /// the API server.
     pub async fn prospect(
         &self,
         waves: &[Wave],
@@ -125,7 +126,7 @@ impl Transaction {
         }
     }
 
-    /// What was made by others and is taken over, with whose it is.
+    /// Objects of other owners that are taken over, with their owners.
     fn adopted(
         &self,
         waves: &[Wave],
@@ -135,7 +136,7 @@ impl Transaction {
         let own_namespace = todohost_cluster::namespace_ref(&self.namespace);
         let (mut adopted, mut strangers) = (HashMap::new(), Vec::new());
         for operation in waves.iter().flat_map(|wave| &wave.operations) {
-            // What is not touched because it is as it should be has to be the release's own, too.
+            // An object that stays unchanged must belong to the release, too.
             if matches!(operation, Operation::Keep(..) | Operation::Delete(_)) {
                 continue;
             }
@@ -146,7 +147,7 @@ impl Transaction {
             if self.definitions.contains(&object) {
                 continue;
             }
-            // What was ours and has lost its marks still is.
+            // An object of the release that lost its marks still belongs to it.
             if known.contains(&object) && !ownership::is_claimed(found) {
                 continue;
             }
@@ -214,7 +215,7 @@ impl Transaction {
     }
 }
 
-/// What a dry run told.
+/// The result of a dry run.
 struct Asked {
     change: ObjectChange,
     reason: Option<String>,

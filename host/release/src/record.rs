@@ -1,7 +1,7 @@
 //! One revision of a release, in the shape that Helm stores: base64 of gzip of JSON, in a Secret.
 //!
-//! Fields that this host does not know are kept as they are, so that a record which only changes its
-//! state loses nothing that another version of Helm wrote.
+//! Unknown fields are kept unchanged, so that a record whose state changes loses no field of another
+//! version of Helm.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -31,10 +31,10 @@ const FACTS_KEY: &str = "todohost";
 /// Labels that Helm sets itself.
 const SYSTEM_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 
-/// What a Secret may hold.
+/// Largest Secret, in bytes.
 const SECRET_LIMIT: usize = 1 << 20;
 
-/// What a record may hold unpacked: a packed one is at most 1 MiB, but not everything that unpacks is honest.
+/// Largest unpacked record, in bytes. A packed one has at most 1 MiB, but may be a decompression bomb.
 const UNPACKED_LIMIT: u64 = 64 << 20;
 
 /// Helm's release states.
@@ -107,12 +107,11 @@ pub struct Info {
     /// One line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// State.
     pub status: Status,
     /// The chart's notes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub notes: String,
-    /// What newer versions of Helm may add.
+    /// Fields of newer versions of Helm.
     #[serde(flatten)]
     pub other: serde_json::Map<String, Value>,
 }
@@ -141,13 +140,13 @@ pub struct HookRecord {
     /// E.g. `before-hook-creation`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub delete_policies: Vec<String>,
-    /// Its last execution, and what newer versions of Helm may add.
+    /// Its last execution, and fields of newer versions of Helm.
     #[serde(flatten)]
     pub other: serde_json::Map<String, Value>,
 }
 
-/// What the host itself wants to know about a revision. Kept beside Helm's data in the same Secret:
-/// Helm ignores it on reading, and drops it from revisions that it writes, which then count as changed.
+/// The host's own facts about a revision, stored beside Helm's data in the same Secret. Helm ignores them on reading,
+/// and drops them from revisions that it writes, which then count as changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Facts {
@@ -159,7 +158,7 @@ pub struct Facts {
     pub inputs: BTreeMap<String, String>,
     /// Images by name, as the manifest names them.
     pub images: BTreeMap<String, String>,
-    /// Who made it, e.g. `ada@laptop`.
+    /// The person that made it, e.g. `ada@laptop`.
     pub person: String,
 }
 
@@ -180,7 +179,6 @@ pub struct Record {
     /// All objects but hooks, with the real data of Secrets.
     #[serde(default)]
     pub manifest: String,
-    /// Hooks.
     #[serde(default)]
     pub hooks: Vec<HookRecord>,
     /// Revision number.
@@ -192,7 +190,7 @@ pub struct Record {
     /// `ssa` or `csa`; Helm 3 writes nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub apply_method: String,
-    /// What newer versions of Helm may add.
+    /// Fields of newer versions of Helm.
     #[serde(flatten)]
     pub other: serde_json::Map<String, Value>,
     /// The host's own; `None` on revisions that stock Helm made.
@@ -215,7 +213,7 @@ impl Record {
     /// The objects of the revision.
     ///
     /// # Errors
-    /// `Manifest` where the manifest cannot be read.
+    /// `Manifest` if the manifest cannot be parsed.
     pub fn documents(&self) -> Result<Vec<Document>, ReleaseError> {
         parse_manifest("", &self.manifest).map_err(|error| match error {
             ReleaseError::Manifest { origin, reason } => ReleaseError::Manifest {
@@ -226,7 +224,7 @@ impl Record {
         })
     }
 
-    /// What its Secrets hold, by what each value is called; nothing where its manifest cannot be read.
+    /// The values of its Secrets, by name; empty if its manifest cannot be parsed.
     pub fn secret_values(&self) -> Vec<(String, SecretValue)> {
         let documents = self.documents().unwrap_or_default().into_iter().map(|it| it.object);
         let hooks = self.hooks.iter().filter_map(|hook| hook.objects().ok()).flatten();
@@ -311,7 +309,7 @@ impl Record {
             .map_err(|error| unreadable(error.to_string()))?;
         let json = unpack(&packed).map_err(unreadable)?;
         let mut record: Self = serde_json::from_slice(&json)
-            .map_err(|error| unreadable(format!("it is no release: {error}")))?;
+            .map_err(|error| unreadable(format!("it is not a release: {error}")))?;
         record.facts = STANDARD
             .decode(text(&format!("/data/{FACTS_KEY}")))
             .ok()
@@ -328,7 +326,7 @@ impl Record {
         Ok(record)
     }
 
-    /// What makes it large, largest first, as packed by itself.
+    /// Its parts, each packed alone, largest first.
     fn largest_parts(&self) -> String {
         let size = |bytes: &[u8]| pack(bytes).map_or(bytes.len(), |packed| packed.len());
         let mut parts = vec![
@@ -449,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_versions_write_is_kept() {
+    fn fields_of_other_versions_are_kept() {
         let json = json!({ "name": "old", "version": 1, "namespace": "apps", "newfield": { "a": 1 },
             "info": { "first_deployed": "", "last_deployed": "2026-11-21T06:00:00.123456789+01:00", "deleted": "",
                       "status": "brand-new", "resources": { "v1/Pod": [] } },
@@ -480,8 +478,8 @@ mod tests {
     }
 
     #[test]
-    fn too_large_a_record_names_what_makes_it_large() {
-        // Pseudo-random bytes: what compresses well would not be too large.
+    fn a_record_that_is_too_large_names_its_largest_parts() {
+        // Pseudo-random bytes do not compress.
         let mut state = 1_u32;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

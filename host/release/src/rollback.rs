@@ -1,4 +1,4 @@
-//! Taking back what a failed transaction did.
+//! Rolls back a failed transaction.
 
 use std::collections::HashMap;
 
@@ -15,14 +15,14 @@ use todohost_model::object::{Object, ObjectChange, ObjectRef};
 /// Objects that are put back or removed at the same time.
 const PARALLEL: usize = 64;
 
-/// What every namespace has from birth.
+/// Objects that every new namespace has.
 const BORN_WITH: [(&str, &str); 2] =
     [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 
-/// What the cluster makes for other objects, and takes away with them sooner or later.
+/// Kinds that the cluster creates for other objects and deletes with them.
 const FOLLOWERS: [&str; 3] = ["Event", "Endpoints", "EndpointSlice"];
 
-/// What a rollback did.
+/// The result of a rollback.
 #[derive(Clone, Debug, Default)]
 pub struct RolledBack {
     /// Objects that the failed deploy had created: gone.
@@ -33,7 +33,7 @@ pub struct RolledBack {
 
 impl Transaction {
     /// Applies the previous revision's documents again (none: a first install) and removes what the failed deploy
-    /// created; what is in doubt is looked up, and must not have been there before. The client's deadlines bound it.
+    /// created. Unconfirmed objects are looked up, and must not have existed before. The client's deadlines bound it.
     ///
     /// # Errors
     /// `Rollback` with every failure, after everything was tried.
@@ -45,7 +45,7 @@ impl Transaction {
         let mut failures = Vec::new();
         let mut rolled_back = RolledBack::default();
 
-        // What the previous revision had comes back first, so that what still runs finds it.
+        // Restore the previous revision first, so that running pods find its objects.
         let restoring = previous.iter().map(|document| self.restore(document, &done.refused));
         let mut restoring = stream::iter(restoring).buffered(PARALLEL);
         while let Some(restored) = restoring.next().await {
@@ -79,7 +79,7 @@ impl Transaction {
             .chain(hooks)
             .rev()
             .filter(|(object, _)| {
-                // With a definition everybody's objects of that kind would go.
+                // Deleting a definition would delete all objects of that kind.
                 !rolled_back.restored.contains(object) && !self.definitions.contains(object)
             })
             .map(|(object, uid)| self.remove_created(object, uid));
@@ -99,15 +99,15 @@ impl Transaction {
         Err(ReleaseError::Rollback { release: self.release.clone(), failures })
     }
 
-    /// Removes the namespace where it was created for this release and nothing else is in it. To be called
-    /// after the revision records are gone.
+    /// Removes the namespace, if it was created for this release and is empty. Call it after the revision records are
+    /// removed.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the cluster.
     pub async fn remove_namespace(&self) -> Result<bool, ReleaseError> {
         let namespace = namespace_ref(&self.namespace);
         let live = match self.live(&namespace).await {
-            // Who may not look at namespaces has been given one.
+            // A user without permission to read namespaces did not create this one.
             Err(ReleaseError::Cluster(ClusterError::Forbidden { .. })) => None,
             live => live?,
         };
@@ -127,7 +127,7 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Nothing is left but what is going away and what every namespace has.
+    /// Whether only terminating objects and those of every new namespace are left.
     async fn is_empty_namespace(&self) -> Result<bool, ReleaseError> {
         let kinds = self.client.kinds_in_namespaces().await?;
         let asked = kinds.iter().filter(|kind| !FOLLOWERS.contains(&kind.kind.as_str())).map(
@@ -141,7 +141,7 @@ impl Transaction {
                 };
                 let found = match self.client.list(&query).await {
                     Ok(found) => found,
-                    // What may not be looked at may be someone's.
+                    // Objects that the user is not allowed to list may belong to others.
                     Err(ClusterError::Forbidden { .. }) => return Ok::<_, ClusterError>(false),
                     Err(error) => return Err(error),
                 };
@@ -165,14 +165,14 @@ impl Transaction {
         let named = reference(&document.object)?;
         let mut object = document.object.clone();
         ownership::mark(&mut object, &self.release, &self.namespace);
-        // Fields that the failed revision took are ours: nobody else's are taken that the user did not name.
+        // Fields that the failed revision took belong to the release. Other fields are taken only if the user named them.
         let before = self.client.get(&named).await?;
         let change = match self.apply_settled(&object, before.as_ref(), false).await {
             Ok(settled) if settled.applied.change != ObjectChange::Unchanged => {
                 ObjectChange::RolledBack
             }
             Ok(_) => ObjectChange::Unchanged,
-            // What refused the new revision (a webhook that does not answer) may refuse this, too.
+            // A webhook that refused the new revision may refuse this, too.
             Err(error) => match (before, refused.get(&named)) {
                 (Some(now), Some(then)) if asked(now.clone()) == asked(then.clone()) => {
                     ObjectChange::Unchanged
@@ -215,7 +215,7 @@ impl Transaction {
     }
 }
 
-/// What was asked for, less what the cluster reports and counts.
+/// The desired state, without the fields that the cluster reports and counts.
 fn asked(mut object: Object) -> Object {
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_cluster_reports_is_not_what_was_asked_for() {
+    fn reported_fields_are_not_desired_state() {
         let object = |version: &str, ready: u8, replicas: u8| {
             json!({
                 "metadata": { "name": "web", "resourceVersion": version },
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_someones_keeps_a_namespace() {
+    fn only_objects_of_others_keep_a_namespace() {
         let object = |name: &str, more: &str| json!({ "metadata": { "name": name, more: "x" } });
         assert!(is_of_no_one("ConfigMap", &object("kube-root-ca.crt", "uid")));
         assert!(is_of_no_one("Pod", &object("web", "deletionTimestamp")));

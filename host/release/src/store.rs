@@ -26,29 +26,28 @@ pub struct Store {
     release: String,
 }
 
-/// What a deploy starts from.
+/// The revisions that a deploy starts from.
 #[derive(Clone, Default)]
 pub struct Newest {
-    /// The newest revision in whatever state; `None` before the first.
+    /// The newest revision in any state; `None` before the first.
     pub latest: Option<Record>,
-    /// The revision in force: what a new one is compared with and a failed one goes back to.
+    /// The current revision: new ones are compared with it, and failed ones roll back to it.
     pub deployed: Option<Record>,
     /// Newer ones that never came to an end.
     pub interrupted: Vec<Record>,
 }
 
-/// What the labels of a revision tell without reading it.
+/// The labels of a revision, which need no unpacking.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RevisionSummary {
     /// Revision number.
     pub revision: u32,
-    /// State.
     pub status: Status,
     /// This host made it, not stock Helm.
     pub ours: bool,
 }
 
-/// What a new revision consists of.
+/// The content of a new revision.
 pub struct NewRevision {
     /// The chart, as the renderer gave it.
     pub chart: Value,
@@ -56,13 +55,12 @@ pub struct NewRevision {
     pub config: Value,
     /// All objects but hooks, with real values in Secrets.
     pub documents: Vec<Document>,
-    /// Hooks.
     pub hooks: Vec<HookRecord>,
     /// Notes, redacted.
     pub notes: String,
     /// The host's own.
     pub facts: Facts,
-    /// When it was begun; tells it from what others may begin at the same time.
+    /// The time of its start, which distinguishes it from revisions that others start at the same time.
     pub begun: Timestamp,
     /// The older revision that it brings back.
     pub goes_back_to: Option<u32>,
@@ -83,7 +81,7 @@ impl Store {
     /// All revisions, oldest first.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the cluster.
     pub async fn list(&self) -> Result<Vec<RevisionSummary>, ReleaseError> {
         let secrets = self
             .client
@@ -111,10 +109,10 @@ impl Store {
         Ok(revisions)
     }
 
-    /// The newest revisions: what a deploy starts from.
+    /// The newest revisions, which a deploy starts from.
     ///
     /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked.
+    /// `Unreadable`; errors of the cluster.
     pub async fn newest(&self) -> Result<Newest, ReleaseError> {
         let revisions = self.list().await?;
         let is_deployed = |one: &&RevisionSummary| one.status == Status::Deployed;
@@ -141,7 +139,7 @@ impl Store {
     /// One revision.
     ///
     /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked.
+    /// `Unreadable`; errors of the cluster.
     pub async fn get(&self, revision: u32) -> Result<Option<Record>, ReleaseError> {
         let secret = self.client.get(&self.record_ref(revision)).await?;
         secret.as_ref().map(Record::from_secret).transpose()
@@ -150,7 +148,7 @@ impl Store {
     /// Every revision that is kept, oldest first.
     ///
     /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked.
+    /// `Unreadable`; errors of the cluster.
     pub async fn records(&self) -> Result<Vec<Record>, ReleaseError> {
         let revisions = self.list().await?;
         let found =
@@ -158,10 +156,10 @@ impl Store {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Every revision of every release in the cluster, whoever made it.
+    /// Every revision of every release in the cluster, also those of stock Helm.
     ///
     /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked, or not for all namespaces.
+    /// `Unreadable`; errors of the cluster, also if the user is not allowed to list all namespaces.
     pub async fn records_of_all(&self) -> Result<Vec<Record>, ReleaseError> {
         let query = Query {
             api_version: "v1".to_owned(),
@@ -175,7 +173,7 @@ impl Store {
     /// The salt kept with the release, or `None` before the first deploy.
     ///
     /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked.
+    /// `Unreadable`; errors of the cluster.
     pub async fn salt(&self) -> Result<Option<Salt>, ReleaseError> {
         let named = self.salt_ref();
         let Some(secret) = self.client.get(&named).await? else { return Ok(None) };
@@ -196,7 +194,7 @@ impl Store {
     /// Sees that `latest` is still the newest revision; gives all of them, oldest first.
     ///
     /// # Errors
-    /// `Taken` where it is not: what was decided from it was decided without knowing of the newer one.
+    /// `Taken` if it is not: the plan was made without the newer revision.
     pub async fn expect_newest(
         &self,
         latest: Option<&Record>,
@@ -214,7 +212,7 @@ impl Store {
     /// The salt is kept first, so that there is no revision without one. The namespace must exist.
     ///
     /// # Errors
-    /// `Taken`, `TooLarge`; where the cluster cannot be asked.
+    /// `Taken`, `TooLarge`; errors of the cluster.
     pub async fn create_pending(
         &self,
         new: NewRevision,
@@ -281,7 +279,7 @@ impl Store {
         Ok(record)
     }
 
-    /// `true` where the salt was not kept before.
+    /// `true` if the salt was not stored before.
     async fn keep_salt(
         &self,
         kept: Option<&Salt>,
@@ -312,7 +310,7 @@ impl Store {
     /// Ends a revision: once deployed, the one in force before is superseded and old ones are removed. Gives those.
     ///
     /// # Errors
-    /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
+    /// `Taken` if another run changed the revision; errors of the cluster.
     pub async fn finish(
         &self,
         record: &mut Record,
@@ -323,18 +321,18 @@ impl Store {
             self.write(record, status, description).await?;
             return Ok(Vec::new());
         }
-        // What there is besides does not depend on how this one ends.
+        // Other revisions do not depend on the end of this one.
         let (written, revisions) =
             tokio::join!(self.write(record, status, description), self.list());
         written?;
         self.settle_among(record.revision, &revisions?).await
     }
 
-    /// Supersedes what was in force before a revision, and removes the oldest ones, which it gives. In this order there
-    /// is always a revision in force; two for a moment, of which Helm takes the newer.
+    /// Supersedes the revision before the new current one, and removes and returns the oldest ones. In this order there is
+    /// always a current revision; for a moment there are two, of which Helm takes the newer.
     ///
     /// # Errors
-    /// `Taken` where someone else changed a revision; where the cluster cannot be asked.
+    /// `Taken` if another run changed a revision; errors of the cluster.
     pub async fn settle(&self, deployed: u32) -> Result<Vec<Record>, ReleaseError> {
         self.settle_among(deployed, &self.list().await?).await
     }
@@ -351,7 +349,7 @@ impl Store {
         let surplus = revisions.len().saturating_sub(HISTORY);
         let mut removed = Vec::new();
         for oldest in older().take(surplus) {
-            // One that cannot be read has nothing more to tell.
+            // A record that cannot be read names no images.
             removed.extend(self.get(oldest.revision).await.ok().flatten());
             self.delete(oldest.revision).await?;
         }
@@ -361,7 +359,7 @@ impl Store {
     /// Writes a revision down again in the state that it is in.
     ///
     /// # Errors
-    /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
+    /// `Taken` if another run changed the revision; errors of the cluster.
     pub async fn update(&self, record: &mut Record) -> Result<(), ReleaseError> {
         let (status, description) = (record.info.status, record.info.description.clone());
         self.write(record, status, &description).await
@@ -385,10 +383,10 @@ impl Store {
         Ok(())
     }
 
-    /// The unfinished revision that was begun at a time, where its creation was carried out.
+    /// The unfinished revision that was started at a time, if its creation succeeded.
     ///
     /// # Errors
-    /// `Unreadable`; where the cluster cannot be asked.
+    /// `Unreadable`; errors of the cluster.
     pub async fn begun_at(&self, begun: Timestamp) -> Result<Option<Record>, ReleaseError> {
         let newest = self.newest().await?.latest;
         Ok(newest.filter(|record| {
@@ -396,10 +394,10 @@ impl Store {
         }))
     }
 
-    /// Ends the newest revision of a release that is no more, and keeps its history.
+    /// Ends the newest revision of a deleted release, and keeps its history.
     ///
     /// # Errors
-    /// `Taken` where someone else changed the revision; where the cluster cannot be asked.
+    /// `Taken` if another run changed the revision; errors of the cluster.
     pub async fn retire(&self, record: &mut Record) -> Result<(), ReleaseError> {
         for older in self.list().await? {
             if older.status == Status::Deployed && older.revision < record.revision {
@@ -409,10 +407,10 @@ impl Store {
         self.write(record, Status::Uninstalled, "Uninstallation complete").await
     }
 
-    /// Removes every revision and the salt, the newest last: while it is there, what was begun can be finished.
+    /// Removes every revision and the salt, the newest last: until then an interrupted deletion can be finished.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the cluster.
     pub async fn remove_all(&self) -> Result<(), ReleaseError> {
         for revision in self.list().await? {
             self.remove(revision.revision).await?;
@@ -429,16 +427,16 @@ impl Store {
     /// Removes one revision; with the last one the salt goes, too.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the cluster.
     pub async fn remove(&self, revision: u32) -> Result<(), ReleaseError> {
         self.delete(revision).await?;
         self.remove_unused_salt().await
     }
 
-    /// Removes the salt where there is no revision.
+    /// Removes the salt if there is no revision.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the cluster.
     pub async fn remove_unused_salt(&self) -> Result<(), ReleaseError> {
         if self.list().await?.is_empty() {
             self.client.delete(&self.salt_ref(), None).await?;

@@ -16,16 +16,16 @@ const REPLICAS: &str = ".spec.replicas";
 /// Rounds in which new conflicts may turn up after those before are settled.
 const ROUNDS: usize = 3;
 
-/// What the user said about what others made or manage.
+/// The user's choices about objects and fields of other owners.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Takeover {
-    /// Take whatever no rule leaves.
+    /// Take all fields that no rule leaves to their manager.
     pub force: bool,
-    /// Take these, whatever a rule says.
+    /// Take these fields, against any rule.
     pub take: Vec<FieldPattern>,
     /// Leave these.
     pub ignore: Vec<FieldPattern>,
-    /// Objects that are taken over, whoever made them.
+    /// Objects that are taken over from any owner.
     pub adopt: Vec<Adoption>,
 }
 
@@ -38,7 +38,7 @@ pub struct LeftField {
     pub because: &'static str,
 }
 
-/// An object that was applied, with what was left to others.
+/// An applied object, with the fields that were left to others.
 pub(super) struct Settled {
     pub applied: Applied,
     pub left: Vec<LeftField>,
@@ -51,10 +51,10 @@ enum Fate {
 }
 
 impl Transaction {
-    /// Server-side apply, settling every conflict as the user and the rules say. `before` is what is there.
+    /// Server-side apply that resolves conflicts by the user's choices and the rules. `before` is the live object.
     ///
     /// # Errors
-    /// `Conflict` with the fields that nobody settled; what the server refuses.
+    /// `Conflict` with the fields that no choice or rule resolves; the server's refusals.
     pub(super) async fn apply_settled(
         &self,
         object: &Object,
@@ -88,7 +88,7 @@ impl Transaction {
         }
         Err(ClusterError::Precondition {
             action: format!("apply {named}"),
-            message: "others keep changing who manages its fields".to_owned(),
+            message: "the managers of its fields keep changing".to_owned(),
             exists: true,
         })
     }
@@ -129,7 +129,7 @@ impl Transaction {
         };
         match self.client.list(&query).await {
             Ok(autoscalers) => Ok(autoscalers.iter().any(|autoscaler| targets(autoscaler, object))),
-            // Who may not look at autoscalers has to say what is to be left.
+            // Without permission to read autoscalers, the user has to name the fields to leave.
             Err(ClusterError::Forbidden { .. } | ClusterError::UnknownKind { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_who_scales_is_no_autoscaler() {
+    fn a_person_that_scales_is_not_an_autoscaler() {
         let conflict = |manager: &str, subresource: Option<&str>| FieldConflict {
             field: REPLICAS.into(),
             manager: manager.into(),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_object_tells_since_when() {
+    fn the_object_shows_the_time_of_the_takeover() {
         let object = json!({ "metadata": { "managedFields": [
             { "manager": "scaler", "time": "2026-01-03T00:00:00Z" },
             { "manager": "scaler", "time": "2026-01-01T00:00:00Z", "subresource": "scale" },

@@ -1,4 +1,4 @@
-//! Carrying out what the apply step planned.
+//! Carries out the waves that the apply step planned.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,16 +23,15 @@ pub(super) const PARALLEL: usize = 64;
 /// How long an object may take to go away: as long as a pod's usual grace period, and some more.
 pub const GONE_WITHIN: Duration = Duration::from_mins(1);
 
-/// What is to be done with one object; mirrors `apply.operation` of the WIT.
+/// The operation on one object; mirrors `apply.operation` of the WIT.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
     /// Server-side apply; may hold placeholders and tokens.
     Apply(Object),
     /// Delete and create anew; may hold placeholders and tokens.
     Replace(Object),
-    /// Delete.
     Delete(ObjectRef),
-    /// Leave what nobody wants any more, for the reason given.
+    /// Keep an object that is no longer desired, for the given reason.
     Keep(ObjectRef, String),
     /// Leave: it is as it should be.
     Unchanged(ObjectRef),
@@ -59,7 +58,7 @@ pub trait ReadyGate: Send + Sync {
     async fn ready(&self, wave: &str, objects: &[ObjectRef]) -> Result<(), ReleaseError>;
 }
 
-/// What was done, also by a transaction that failed: what a rollback starts from.
+/// The changes of a transaction, also of a failed one. A rollback starts from them.
 #[derive(Clone, Debug, Default)]
 pub struct Done {
     /// New objects with their uids, in the order of creation.
@@ -72,7 +71,7 @@ pub struct Done {
     pub deleted: Vec<ObjectRef>,
     /// Objects left by rule.
     pub kept: Vec<ObjectRef>,
-    /// Objects of which nobody knows what became: the answer did not come.
+    /// Objects whose request was not answered, so that their state is unknown.
     pub in_doubt: Vec<ObjectRef>,
     /// Objects that the API server refused to change, as they were before.
     pub refused: HashMap<ObjectRef, Object>,
@@ -90,22 +89,21 @@ pub struct Transaction {
     pub vault: Arc<Vault>,
     /// Gets an event per object.
     pub bus: Bus,
-    /// Stops between operations; the client gives up what is under way.
+    /// Stops between operations; the client cancels the current requests.
     pub cancel: CancellationToken,
     /// Name of the release.
     pub release: String,
-    /// Its namespace.
     pub namespace: String,
-    /// What the user said about what others made or manage.
+    /// The user's choices about objects and fields of other owners.
     pub takeover: Takeover,
     /// Definitions of kinds that the release brings and does not own: they outlive it.
     pub definitions: HashSet<ObjectRef>,
-    /// Objects that stay as they are, but with fields that stock Helm set by other ways than server-side apply. They
-    /// become applied ones: by its record, the whole release is.
+    /// Unchanged objects with fields that stock Helm set by other ways than server-side apply. They are applied, since the
+    /// record claims that the whole release is.
     pub unmigrated: HashSet<ObjectRef>,
 }
 
-/// What became of one operation.
+/// The result of one operation.
 enum Outcome {
     Created(ObjectRef, String),
     Configured(ObjectRef),
@@ -132,10 +130,10 @@ impl Operation {
 }
 
 impl Transaction {
-    /// Creates the namespace where it is missing: the revision record needs it before anything else.
+    /// Creates the namespace if it is missing, since the revision record is stored in it.
     ///
     /// # Errors
-    /// Where it may not, or the namespace is being deleted.
+    /// If the user is not allowed to, or the namespace is being deleted.
     pub async fn prepare(&self, done: &mut Done) -> Result<(), ReleaseError> {
         if self.client.has_namespace(&self.namespace).await? {
             return Ok(());
@@ -153,7 +151,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Carries the waves out. What was done is in `done` whatever the result.
+    /// Carries the waves out. `done` holds the changes, even after an error.
     ///
     /// # Errors
     /// `Apply` with every failure of the wave; `NotReady`; `Cancelled`.
@@ -171,7 +169,7 @@ impl Transaction {
         }
         for wave in waves {
             let carried_out = self.carry_out(&wave.operations, done).await;
-            // Also where the last operation failed: that the user stopped is the reason why the run ends.
+            // Even if the last operation failed: the stop is the reason why the run ends.
             if self.cancel.is_cancelled() {
                 return Err(ReleaseError::Cancelled);
             }
@@ -234,7 +232,7 @@ impl Transaction {
         Err(ReleaseError::Apply { object, cause, others })
     }
 
-    /// What is there of the objects that are applied: it tells what is new from what was changed.
+    /// The live objects among the applied ones, to distinguish created from changed ones.
     async fn live_targets(
         &self,
         operations: &[Operation],

@@ -245,7 +245,7 @@ async fn helm_continues(namespace: &Namespace, store: &Store) {
         (3, Status::Deployed, false)
     );
     assert_eq!(latest.documents().unwrap().len(), 2);
-    assert!(store.salt().await.unwrap().is_some(), "the salt outlives what Helm does");
+    assert!(store.salt().await.unwrap().is_some(), "the salt survives a rollback by stock Helm");
 
     helm(&["uninstall", "app"]);
     assert!(store.list().await.unwrap().is_empty());
@@ -293,7 +293,7 @@ async fn a_failed_install_leaves_nothing_behind() {
 
 #[tokio::test]
 #[ignore = "needs a cluster"]
-async fn a_failed_upgrade_goes_back_to_what_was() {
+async fn a_failed_upgrade_restores_the_previous_state() {
     let client = connect().await;
     let namespace = Namespace::create(&client, "upgrade").await;
     let vault = vault();
