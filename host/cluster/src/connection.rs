@@ -11,7 +11,7 @@ use super::error::Cause;
 use super::transport::{Answers, Call, reason_of};
 use super::{Client, ClusterError, PARALLEL_REQUESTS, Shared, Timeouts, Version};
 
-/// Where a client comes from.
+/// The source of a client's configuration.
 #[derive(Clone)]
 pub enum Connection {
     /// A context of the user's kubeconfig.
@@ -36,7 +36,7 @@ pub struct ContextInfo {
 /// The contexts of the kubeconfig files, in the files' order; no file at all gives none.
 ///
 /// # Errors
-/// `BadKubeconfig` where a file exists but cannot be read.
+/// `BadKubeconfig` if a file exists but cannot be read.
 pub fn contexts(files: &[PathBuf]) -> Result<Vec<ContextInfo>, ClusterError> {
     Ok(read(files)?.map_or_else(Vec::new, |config| contexts_of(&config)))
 }
@@ -61,7 +61,7 @@ fn contexts_of(config: &Kubeconfig) -> Vec<ContextInfo> {
         .collect()
 }
 
-/// All files merged as kubectl merges them: the first to say something wins.
+/// All files merged as kubectl merges them: the first file that sets a field wins.
 fn read(files: &[PathBuf]) -> Result<Option<Kubeconfig>, ClusterError> {
     let mut merged: Option<Kubeconfig> = None;
     for file in files.iter().filter(|file| file.exists()) {
@@ -121,7 +121,7 @@ impl Client {
             .await
             .map_err(|error| bad(&origin, &error))?;
         config.connect_timeout = Some(timeouts.connect);
-        // The client has one policy for all requests, that knows what may be repeated.
+        // The client has one retry policy for all requests, which knows the safe ones.
         config.default_retry = false;
         let server = config.cluster_url.to_string();
         let http = open(config, &context, &server, timeouts).await?;
@@ -146,7 +146,7 @@ impl Client {
     pub(super) async fn ask_version(&self) -> Result<Version, ClusterError> {
         let call = Call {
             answers: Answers::Contact,
-            ..Call::get("/version".to_owned(), "tell its version".to_owned())
+            ..Call::get("/version".to_owned(), "report its version".to_owned())
         };
         self.call_for(&call).await
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_way_of_not_getting_there_is_told_apart() {
+    async fn each_connection_failure_has_its_own_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config");
         let none = refused(&Connection::Context("x".into()), std::slice::from_ref(&file)).await;
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_speaks_no_tls_or_never_answers_is_told_apart() {
+    async fn a_server_without_tls_and_a_silent_one_have_their_own_errors() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = tokio::spawn(async move {

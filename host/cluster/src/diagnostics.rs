@@ -1,4 +1,4 @@
-//! What else the API server can be asked: logs, probes, node figures, permissions.
+//! Further requests to the API server: logs, probes, node figures, permissions.
 
 use std::time::Duration;
 
@@ -16,15 +16,14 @@ use todohost_model::object::{Object, ObjectRef};
 /// Bytes of a log or a body that are kept.
 const TEXT_LIMIT: usize = 1 << 20;
 
-/// Bytes of a log that are read while it is written; what comes after them is not told.
+/// Largest part of a followed log that is read, in bytes.
 const FOLLOWED_LIMIT: u64 = 8 << 20;
 
 /// Which lines of a container to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRequest {
-    /// The pod.
     pub pod: ObjectRef,
-    /// Needed where the pod has several.
+    /// Required if the pod has several containers.
     pub container: Option<String>,
     /// Of the run before the last restart.
     pub previous: bool,
@@ -32,7 +31,7 @@ pub struct LogRequest {
     pub tail_lines: u32,
 }
 
-/// What a Service or Pod answered through the API server.
+/// The answer of a Service or Pod, through the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// HTTP status.
@@ -41,12 +40,12 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
-/// What a container uses at a moment, as its kubelet measured it.
+/// The usage of a container at a moment, as measured by its kubelet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerUsage {
     /// Name of the pod.
     pub pod: String,
-    /// Tells pods of the same name apart.
+    /// Distinguishes pods of the same name.
     pub pod_uid: String,
     /// Name of the container.
     pub container: String,
@@ -60,7 +59,7 @@ impl Client {
     /// The last lines of a container, at most 1 MiB.
     ///
     /// # Errors
-    /// Where the container never started, or the cluster cannot be asked.
+    /// If the container never started; errors of the connection.
     pub async fn logs(&self, request: &LogRequest) -> Result<String, ClusterError> {
         let pod = &request.pod;
         let parameters = query(&[
@@ -84,7 +83,7 @@ impl Client {
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
-    /// The lines of a container from its first, as it prints them, until it ends. What cannot be read has no lines.
+    /// Streams the lines of a container from its first until it ends. A log that cannot be read is an empty stream.
     pub fn follow(&self, pod: &ObjectRef, container: &str) -> BoxStream<'static, String> {
         let namespace = pod.namespace.as_deref().unwrap_or("default");
         let pods: Api<Pod> = Api::namespaced(self.shared.http.clone(), namespace);
@@ -103,7 +102,7 @@ impl Client {
     /// GET through the API server to a Service or Pod port.
     ///
     /// # Errors
-    /// Where the API server cannot be asked; an answer with an error status is an answer.
+    /// Errors of the connection. An answer with an error status is not an error.
     pub async fn http_get(
         &self,
         object: &ObjectRef,
@@ -143,16 +142,16 @@ impl Client {
     /// The kubelet's summary of a node.
     ///
     /// # Errors
-    /// Where the node is unknown or cannot be asked.
+    /// If the node is unknown or does not answer.
     pub async fn node_summary(&self, node: &str) -> Result<Object, ClusterError> {
         let path = format!("/api/v1/nodes/{}/proxy/stats/summary", segment(node));
         self.call_for(&Call::get(path, format!("read the figures of node {node}"))).await
     }
 
-    /// What the containers of a node use now. The kubelet measures for the answer, other than for the whole summary.
+    /// The current usage of a node's containers. The kubelet measures it for this answer, unlike for the whole summary.
     ///
     /// # Errors
-    /// Where the node is unknown or may not be asked.
+    /// If the node is unknown, or the user is not allowed to read its figures.
     pub async fn pod_usage(&self, node: &str) -> Result<Vec<ContainerUsage>, ClusterError> {
         let path =
             format!("/api/v1/nodes/{}/proxy/stats/summary?only_cpu_and_memory=true", segment(node));
@@ -164,7 +163,7 @@ impl Client {
     /// the rights to a namespace itself may come from inside of it.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the connection.
     pub async fn can_i(
         &self,
         verb: &str,
@@ -187,7 +186,7 @@ impl Client {
             body: review.to_string().into_bytes(),
             ..Call::get(
                 "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
-                format!("tell whether {verb} {} is allowed", kind.kind),
+                format!("check if {verb} {} is allowed", kind.kind),
             )
         };
         let review: Value = self.call_for(&call).await?;

@@ -11,7 +11,7 @@ use super::transport::{Call, parse, segment};
 use super::{Client, ClusterError};
 use todohost_model::object::{Object, ObjectRef};
 
-/// Asks for everything in one answer where the server has that (since 1.30), and for the groups where not.
+/// Accepts aggregated discovery (since 1.30), or else the list of groups.
 const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
@@ -24,7 +24,7 @@ pub struct Kind {
     pub kind: String,
     /// E.g. `deployments`.
     pub plural: String,
-    /// What else people call it, e.g. `deployment` and `deploy`; unknown for those that are not asked for.
+    /// Other names, e.g. `deployment` and `deploy`; empty for kinds that were not discovered alone.
     pub aliases: Vec<String>,
     /// Its objects live in namespaces.
     pub namespaced: bool,
@@ -50,7 +50,7 @@ impl Kind {
 
 type Kinds = Arc<Vec<Kind>>;
 
-/// What was asked already, by `apiVersion`.
+/// The discovered kinds, by `apiVersion`.
 #[derive(Default)]
 pub(super) struct Discovery {
     versions: Mutex<HashMap<String, Arc<OnceCell<Kinds>>>>,
@@ -72,7 +72,7 @@ impl Client {
     /// Everything served, as charts ask for it: `apps/v1` and `apps/v1/Deployment`, sorted.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the connection.
     pub async fn api_versions(&self) -> Result<Vec<String>, ClusterError> {
         let mut names = BTreeSet::new();
         for (api_version, served) in self.everything().await? {
@@ -107,7 +107,7 @@ impl Client {
             if list.get("kind").and_then(Value::as_str) == Some("APIGroupDiscoveryList") {
                 for (api_version, served) in aggregated(list) {
                     let served: Kinds = Arc::new(served);
-                    // Whoever asked for this one alone in the meantime got the same answer.
+                    // A concurrent request for this version alone got the same answer.
                     let _ = self.shared.discovery.cell(&api_version).set(served.clone());
                     kinds.push((api_version, served));
                 }
@@ -141,7 +141,7 @@ impl Client {
     /// One kind.
     ///
     /// # Errors
-    /// `UnknownKind` where it is not served.
+    /// `UnknownKind` if it is not served.
     pub async fn kind(&self, api_version: &str, kind: &str) -> Result<Kind, ClusterError> {
         if let Some(found) = built_in(api_version, kind) {
             return Ok(found);
@@ -150,7 +150,7 @@ impl Client {
         if let Some(found) = kinds.iter().find(|candidate| candidate.kind == kind) {
             return Ok(found.clone());
         }
-        // A definition may have been applied since, so what is missing is asked for anew the next time.
+        // A definition may be applied later, so a missing kind is requested again the next time.
         self.shared.discovery.forget(api_version);
         Err(ClusterError::UnknownKind {
             api_version: api_version.to_owned(),
@@ -158,11 +158,11 @@ impl Client {
         })
     }
 
-    /// The object that is meant where its kind is called by any of its names, as people write them: `secret`,
+    /// Resolves an object whose kind is given by any of its names, as people write them: `secret`,
     /// `deployments`, `deploy`. Without an API version, the first that has such a kind is meant.
     ///
     /// # Errors
-    /// `UnknownKind` where nothing of that name is served.
+    /// `UnknownKind` if no kind of that name is served.
     pub async fn resolve(&self, named: &ObjectRef) -> Result<ObjectRef, ClusterError> {
         let ObjectRef { api_version, kind: name, .. } = named;
         let kinds = if api_version.is_empty() {
@@ -240,7 +240,7 @@ fn built_in(api_version: &str, kind: &str) -> Option<Kind> {
     )
 }
 
-/// The reference of a document, or what it lacks.
+/// The reference of a document, or the missing field.
 pub fn reference(object: &Object) -> Result<ObjectRef, ClusterError> {
     ObjectRef::of(object).filter(|named| !named.name.is_empty()).ok_or_else(|| {
         let lacks = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).is_none();
@@ -327,7 +327,7 @@ fn aggregated(list: &Value) -> Vec<(String, Vec<Kind>)> {
     all
 }
 
-/// What servers without aggregated discovery list: `APIVersions` and `APIGroupList`.
+/// The lists of servers without aggregated discovery: `APIVersions` and `APIGroupList`.
 fn group_versions(list: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let core =
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn nameless_objects_say_what_they_lack() {
+    fn an_object_without_a_name_names_the_missing_field() {
         let lacks = |object: Value| reference(&object).unwrap_err().to_string();
         assert_eq!(lacks(json!({ "kind": "Pod" })), "an object lacks apiVersion");
         assert_eq!(lacks(json!({ "apiVersion": "v1" })), "an object lacks kind");
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_tell_scope_by_version() {
+    fn definitions_have_a_scope_per_version() {
         let object = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "spec": {
             "group": "example.org", "scope": "Cluster", "names": { "kind": "Widget" }, "versions": [{ "name": "v1" }, { "name": "v2" }] } });
         let found = definition(&object).unwrap();

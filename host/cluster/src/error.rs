@@ -1,4 +1,4 @@
-//! What can go wrong between the host and the API server.
+//! Errors between the host and the API server.
 
 use std::fmt;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub enum ClusterError {
     ContextMissing {
         /// The one asked for.
         context: String,
-        /// What there is, and what to do.
+        /// The existing contexts, and the command to type.
         #[help]
         help: String,
     },
@@ -85,11 +85,11 @@ pub enum ClusterError {
         server: String,
         /// One of the plain reasons, e.g. `connection refused`.
         reason: Unreachable,
-        /// What the transport said.
+        /// The error of the transport.
         #[source]
         cause: Cause,
     },
-    /// The API server does not know who asks.
+    /// The API server rejects the credentials.
     #[error(
         "cluster of context `{context}` at {server} does not accept the credentials of the kubeconfig"
     )]
@@ -102,11 +102,11 @@ pub enum ClusterError {
         context: String,
         /// Address of the API server.
         server: String,
-        /// What the server or the credential plugin said.
+        /// The message of the server or the credential plugin.
         #[source]
         cause: Cause,
     },
-    /// The user may not do it.
+    /// The user is not allowed to do it.
     #[error("not allowed to {action}")]
     #[diagnostic(
         code(todohost::cluster::forbidden),
@@ -115,22 +115,22 @@ pub enum ClusterError {
     Forbidden {
         /// E.g. `apply Deployment/api`.
         action: String,
-        /// What the server said.
+        /// The server's message.
         #[source]
         cause: Cause,
     },
-    /// A policy of the cluster is against it, whoever asks.
+    /// A policy of the cluster denies it, for every user.
     #[error("a policy of the cluster is against it: {action}")]
     #[diagnostic(
         code(todohost::cluster::denied),
         help(
-            "change in the chart or its values what the policy names, or ask whoever runs the policy"
+            "change the setting named by the policy in your chart or values, or ask the policy's owner for an exception"
         )
     )]
     Denied {
         /// E.g. `apply Deployment/api`.
         action: String,
-        /// What the policy said, with its name.
+        /// The policy's message, with its name.
         #[source]
         cause: Cause,
     },
@@ -139,15 +139,14 @@ pub enum ClusterError {
     #[diagnostic(
         code(todohost::cluster::webhook),
         help(
-            "see that what serves it runs: `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -o yaml` names the Service; then run the command again"
+            "check that the webhook's Service is running (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations -o yaml` shows which one), then run the command again"
         )
     )]
     Webhook {
         /// E.g. `apply Deployment/api`.
         action: String,
-        /// Its name.
         webhook: String,
-        /// What the server said.
+        /// The server's message.
         #[source]
         cause: Cause,
     },
@@ -162,7 +161,6 @@ pub enum ClusterError {
     Terminating {
         /// E.g. `apply Deployment/api`.
         action: String,
-        /// Its name.
         namespace: String,
     },
     /// The cluster has no such kind.
@@ -174,7 +172,7 @@ pub enum ClusterError {
         )
     )]
     UnknownKind {
-        /// E.g. `example.org/v1`; empty where any would have done.
+        /// E.g. `example.org/v1`; empty if any version would do.
         api_version: String,
         /// E.g. `Widget`.
         kind: String,
@@ -202,12 +200,12 @@ pub enum ClusterError {
     Precondition {
         /// E.g. `delete ConfigMap/settings`.
         action: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
         /// The object exists already.
         exists: bool,
     },
-    /// The API server refuses the object as it is.
+    /// The API server refuses the object.
     #[error("the cluster refused to {action}: {message}")]
     #[diagnostic(
         code(todohost::cluster::refused),
@@ -216,7 +214,7 @@ pub enum ClusterError {
     Refused {
         /// E.g. `apply Deployment/api`.
         action: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
         /// HTTP status.
         status: u16,
@@ -234,16 +232,16 @@ pub enum ClusterError {
         #[source]
         cause: Cause,
     },
-    /// The answer is not what the Kubernetes API promises.
+    /// The answer violates the Kubernetes API.
     #[error("the API server's answer to `{action}` cannot be understood")]
     #[diagnostic(
         code(todohost::cluster::answer),
-        help("check what answers at the cluster's address")
+        help("check which server answers at the cluster's address")
     )]
     Answer {
-        /// What was asked.
+        /// The request.
         action: String,
-        /// Where it went wrong.
+        /// The broken part of the answer.
         #[source]
         cause: Cause,
     },
@@ -254,19 +252,18 @@ pub enum ClusterError {
         help("the cluster is overloaded or its connection is bad; run the command again")
     )]
     Timeout {
-        /// What was asked.
+        /// The request.
         action: String,
-        /// The limit.
         limit: Duration,
     },
     /// The user stopped before the answer came.
     #[error("stopped before the API server answered to `{action}`")]
     #[diagnostic(code(todohost::cluster::stopped))]
     Stopped {
-        /// What was asked.
+        /// The request.
         action: String,
     },
-    /// A document lacks what names an object.
+    /// A document lacks a field that identifies an object.
     #[error("an object lacks {field}")]
     #[diagnostic(
         code(todohost::cluster::nameless),
@@ -298,7 +295,7 @@ pub enum Unreachable {
     Other,
 }
 
-/// A cause as text: what lies below the transport is not ours to match on.
+/// A cause as text, since the types below the transport are not stable.
 #[derive(Clone, Debug, Error)]
 #[error("{message}")]
 pub struct Cause {
@@ -362,12 +359,12 @@ impl ClusterError {
         }
     }
 
-    /// A webhook has effects of its own, so that nobody can tell beforehand what would become of the object.
+    /// A webhook has side effects, so a dry run of the object is not possible.
     pub fn is_no_dry_run(&self) -> bool {
         matches!(self, Self::Refused { status: 400, message, .. } if message.contains("does not support dry run"))
     }
 
-    /// The answer did not come: what was asked may have been done all the same.
+    /// The answer did not arrive, so the server may have carried out the request.
     pub fn leaves_doubt(&self) -> bool {
         matches!(
             self,

@@ -1,7 +1,7 @@
 //! The way to the pods behind a Service: which of them are ready, and a stream to a port of one.
 //!
-//! Owns following the pods and opening streams through the API server. Who uses a stream, and for what, is no
-//! concern of this module.
+//! Owns following the pods and opening streams through the API server. The callers own
+//! the use of a stream.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +29,6 @@ use todohost_model::object::{Object, ObjectRef};
 pub struct Backend {
     /// Name of the pod.
     pub pod: String,
-    /// Its port.
     pub port: u16,
     /// A part of its name is random: no other cluster has a pod of this name.
     pub is_unique: bool,
@@ -48,7 +47,7 @@ impl Drop for Pods {
 }
 
 impl Pods {
-    /// The ready ones behind a port of a Service, once there is one that is not in `without`; `None` where there
+    /// Waits for a ready pod behind a port of a Service that is not in `without`, and returns all ready ones; `None` if there
     /// was none in this time.
     pub async fn behind(
         &self,
@@ -69,7 +68,7 @@ impl Pods {
 }
 
 impl Client {
-    /// Follows the pods of a namespace until what is given is dropped.
+    /// Follows the pods of a namespace until the result is dropped.
     pub fn pods(&self, namespace: &str) -> Pods {
         let pods: Api<Pod> = Api::namespaced(self.shared.http.clone(), namespace);
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
@@ -88,7 +87,7 @@ impl Client {
                     Ok(Event::Delete(pod)) => {
                         tell.send_modify(|pods| drop(pods.remove(&name_of(&pod))));
                     }
-                    // What was known stays until the watch is open again.
+                    // Keep the known pods until the watch is open again.
                     Err(_) => {}
                 }
             }
@@ -99,7 +98,7 @@ impl Client {
     /// A stream to a port of a pod, through the API server.
     ///
     /// # Errors
-    /// Where the pod is gone, may not be reached, or the cluster does not answer.
+    /// If the pod is gone, the user is not allowed to connect, or the cluster does not answer.
     pub async fn open_port(
         &self,
         namespace: &str,
@@ -113,7 +112,7 @@ impl Client {
             return Err(ClusterError::Timeout { action, limit });
         };
         let mut forwarder = opened.map_err(|error| self.upgrade_refused(&error, action.clone()))?;
-        // It ends by itself once both sides of the stream are closed.
+        // The task ends when both sides of the stream are closed.
         forwarder.take_stream(*port).ok_or_else(|| ClusterError::Refused {
             action,
             message: "the stream has no such port".to_owned(),
@@ -139,7 +138,7 @@ impl Client {
     /// A Service as it is now.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the connection.
     pub async fn service(
         &self,
         namespace: &str,
@@ -149,7 +148,7 @@ impl Client {
     }
 }
 
-/// Names a Service.
+/// Reference of a Service in a namespace.
 pub fn service_ref(namespace: &str, name: &str) -> ObjectRef {
     ObjectRef {
         api_version: "v1".to_owned(),
@@ -163,7 +162,7 @@ fn name_of(pod: &Pod) -> String {
     pod.metadata.name.clone().unwrap_or_default()
 }
 
-/// Where a pod listens for a port of a Service; `None` where it is not ready, going away, or not behind it.
+/// The pod's port for a port of a Service; `None` if the pod is not ready, terminating, or not selected.
 fn backend(service: &Object, port: u16, pod: &Pod) -> Option<Backend> {
     let selector = service.pointer("/spec/selector")?.as_object().filter(|it| !it.is_empty())?;
     let labels = pod.metadata.labels.as_ref()?;
@@ -186,7 +185,7 @@ fn backend(service: &Object, port: u16, pod: &Pod) -> Option<Backend> {
     Some(Backend { pod: name_of(pod), port, is_unique: is_unique(pod) })
 }
 
-/// Those of stateful sets are numbered, those that nobody owns are named by hand.
+/// Pods of stateful sets are numbered, and pods without an owner are named by hand.
 fn is_unique(pod: &Pod) -> bool {
     let owners = pod.metadata.owner_references.iter().flatten();
     owners.into_iter().any(|owner| matches!(owner.kind.as_str(), "ReplicaSet" | "DaemonSet"))

@@ -1,7 +1,8 @@
 //! The Kubernetes API server as the host speaks with it.
 //!
 //! Owns connecting, discovery of kinds, reading, server-side apply, deleting, watching, and streams to
-//! pods and through them, with their deadlines and retries. It does not decide what is applied, nor what healthy means: components do.
+//! pods and through them, with their deadlines and retries. Components decide which objects are applied, and
+//! when they are healthy.
 //! Dropping a future of this module cancels its request; retries have a bound, so every call ends.
 
 mod connection;
@@ -36,7 +37,7 @@ pub use managed_fields::is_unmigrated;
 pub use objects::{comparable, namespace_ref};
 
 /// The field manager of everything that the host applies; stock Helm 4 uses the same name, so that
-/// either may upgrade what the other deployed.
+/// either may upgrade the other's releases.
 pub const FIELD_MANAGER: &str = "helm";
 
 /// Requests that may be under way at the same time on one client.
@@ -63,7 +64,7 @@ impl Default for Timeouts {
     }
 }
 
-/// What the API server says of itself.
+/// The API server's version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
@@ -76,7 +77,7 @@ pub struct Version {
 }
 
 impl Timeouts {
-    /// For what is put in order after the user's stop, who waits for it.
+    /// For the cleanup after a stop, while the user waits.
     pub const BRIEF: Self = Self {
         connect: Duration::from_secs(2),
         request: Duration::from_secs(5),
@@ -84,7 +85,7 @@ impl Timeouts {
     };
 }
 
-/// A connection to one cluster. Cheap to clone; clones share connections and what was discovered.
+/// A connection to one cluster. Cheap to clone; clones share connections and discovery.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -116,13 +117,13 @@ impl Client {
         Self { stop: Some(stop), ..self.clone() }
     }
 
-    /// The same connection for what has to be done whatever was stopped, with these deadlines.
+    /// The same connection for requests that a stop must not cancel, with these deadlines.
     #[must_use]
     pub fn regardless(&self, timeouts: Timeouts) -> Self {
         Self { stop: None, timeouts, ..self.clone() }
     }
 
-    /// What its calls are given up after; never, where nothing was said.
+    /// Cancels its calls; never cancelled unless set.
     pub fn stop(&self) -> CancellationToken {
         self.stop.clone().unwrap_or_default()
     }

@@ -1,5 +1,4 @@
-//! Who manages which field of an object: what this host's manager once set by other ways than server-side apply
-//! becomes part of what it applies.
+//! Managers of fields: fields that this host's manager set by other ways than server-side apply become applied ones.
 //!
 //! Stock Helm 3 (and 4, for releases of 3) creates and patches, which leaves `Update` entries. Server-side apply by
 //! the same manager neither changes those fields without a conflict nor removes them once they are no longer
@@ -16,10 +15,10 @@ use todohost_model::object::{Object, ObjectRef};
 const ROUNDS: usize = 5;
 
 impl Client {
-    /// Rewrites the entries of an object that stays as it is; one that is gone has none.
+    /// Rewrites the entries of an unchanged object. A missing object has none.
     ///
     /// # Errors
-    /// Where the cluster refuses, or others keep changing the object.
+    /// If the cluster refuses, or others keep changing the object.
     pub async fn take_entries(&self, named: &ObjectRef) -> Result<(), ClusterError> {
         if let Some(found) = self.get(named).await? {
             self.migrate_entries(&found).await?;
@@ -30,7 +29,7 @@ impl Client {
     /// Rewrites the entries of an object that this host's manager did not apply; gives the object as it is then.
     ///
     /// # Errors
-    /// Where the cluster refuses, or others keep changing the object.
+    /// If the cluster refuses, or others keep changing the object.
     pub(super) async fn migrate_entries(&self, object: &Object) -> Result<Object, ClusterError> {
         let named = reference(object)?;
         let mut object = object.clone();
@@ -83,14 +82,14 @@ fn is_unapplied(entry: &Value) -> bool {
     is_ours(entry) && entry["operation"] == "Update"
 }
 
-/// The entries with those that were not applied merged into the one that is; `None` where there is nothing to do.
+/// The entries, with the update entries merged into the apply entry; `None` if there is nothing to merge.
 fn migrated(object: &Object) -> Option<Vec<Value>> {
     if !is_unmigrated(object) {
         return None;
     }
     let (ours, mut kept): (Vec<Value>, Vec<Value>) =
         entries(object).iter().cloned().partition(is_ours);
-    // The version of the API of what was applied last, or else of the first update.
+    // The API version of the last apply, or else of the first update.
     let mut merged = ours.iter().find(|entry| !is_unapplied(entry)).or(ours.first())?.clone();
     merged["operation"] = "Apply".into();
     let mut fields = Map::new();
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_helm_3_set_becomes_what_is_applied() {
+    fn fields_set_by_helm_3_become_applied() {
         let other = entry("kubectl-edit", "Update", &json!({ "f:data": { "f:b": {} } }));
         let found = migrated(&object(&[
             entry(
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_or_already_applied_stays() {
+    fn foreign_and_applied_entries_stay() {
         let applied = entry("helm", "Apply", &json!({ "f:data": {} }));
         let other = entry("kubectl", "Update", &json!({ "f:data": {} }));
         let mut status = entry("helm", "Update", &json!({ "f:status": {} }));

@@ -31,10 +31,10 @@ fn group_of(object: &ObjectRef) -> Group<'_> {
     (&object.api_version, &object.kind, object.namespace.as_deref())
 }
 
-/// What a list begins with, by name.
+/// The first objects of a list, by name.
 struct FirstPage {
     objects: HashMap<String, Object>,
-    /// What is not in it is not there.
+    /// The list is complete: an object that is missing in it does not exist.
     is_whole: bool,
 }
 
@@ -60,20 +60,20 @@ pub struct Query {
 /// How to apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ApplyOptions {
-    /// Only ask what would become of it.
+    /// Dry run: change nothing.
     pub dry_run: bool,
     /// Take fields from other managers.
     pub force: bool,
 }
 
-/// What the server made of an applied object.
+/// The server's result of an apply.
 #[derive(Clone, Debug)]
 pub struct Applied {
     /// As it is now, or would be.
     pub object: Object,
     /// Created, configured or unchanged.
     pub change: ObjectChange,
-    /// The fields that are ours are, or would be, others than before, whatever their values.
+    /// The set of managed fields changed, whatever their values.
     pub owns_anew: bool,
 }
 
@@ -81,7 +81,7 @@ impl Client {
     /// One object, or `None`.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked or does not know the kind.
+    /// If the kind is unknown; errors of the connection.
     pub async fn get(&self, object: &ObjectRef) -> Result<Option<Object>, ClusterError> {
         let call = Call::get(self.path_of(object).await?, format!("get {object}")).about(object);
         let answer = self.call(&call).await?;
@@ -122,7 +122,7 @@ impl Client {
         .await
     }
 
-    /// The first objects of a kind and namespace; nothing where they may not be listed.
+    /// The first objects of a kind and namespace; `None` if the user is not allowed to list them.
     async fn first_page<'a>(
         &self,
         group: Group<'a>,
@@ -132,7 +132,7 @@ impl Client {
             Err(ClusterError::UnknownKind { .. }) => return Ok(None),
             kind => kind?,
         };
-        // Records of releases are large, and nobody asks for many.
+        // Records of releases are large, and few are requested.
         let is_secret = kind.api_version == "v1" && kind.kind == "Secret";
         let wanted = Query {
             namespace: namespace.map(str::to_owned),
@@ -145,7 +145,7 @@ impl Client {
                 let objects = objects.into_iter().filter_map(named).collect();
                 Ok(Some((group, FirstPage { objects, is_whole: next.is_empty() && !is_secret })))
             }
-            // Who may get an object by its name may still not list all of them.
+            // A user may be allowed to get an object by name, but not to list the kind.
             Err(ClusterError::Forbidden { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -154,7 +154,7 @@ impl Client {
     /// Objects of one kind.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked or does not know the kind.
+    /// If the kind is unknown; errors of the connection.
     pub async fn list(&self, wanted: &Query) -> Result<Vec<Object>, ClusterError> {
         let kind = self.kind(&wanted.api_version, &wanted.kind).await?;
         match self.pages(&kind, wanted, PAGE).await {
@@ -190,7 +190,7 @@ impl Client {
         }
     }
 
-    /// One page of a list, and where the next one begins; that is empty where there is none.
+    /// One page of a list, and the token of the next; empty on the last page.
     async fn page(
         &self,
         kind: &Kind,
@@ -224,7 +224,7 @@ impl Client {
     /// Server-side apply as manager `helm`.
     ///
     /// # Errors
-    /// `Conflict` with every field and its other manager; what the server refuses.
+    /// `Conflict` with every field and its manager; the server's refusals.
     pub async fn apply(
         &self,
         object: &Object,
@@ -234,7 +234,7 @@ impl Client {
         self.apply_over(object, before.as_ref(), options).await
     }
 
-    /// The same, where what is there was read already.
+    /// The same with a live object that was read before.
     ///
     /// # Errors
     /// As [`Client::apply`].
@@ -256,8 +256,8 @@ impl Client {
         self.patch_applied(named, object, before, options).await
     }
 
-    /// What would become of an object whose entries have yet to be rewritten, which no dry run can do: conflicts with
-    /// ourselves are none.
+    /// Predicts the apply of an object whose entries are not yet rewritten, since a dry run cannot rewrite them. Conflicts
+    /// with the host's own manager do not count.
     async fn foresee_takeover(
         &self,
         named: &ObjectRef,
@@ -285,7 +285,7 @@ impl Client {
     ) -> Result<Applied, ClusterError> {
         let mut object = object.clone();
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            // The server refuses a document that says who manages what.
+            // The server refuses a document with managed fields.
             metadata.shift_remove("managedFields");
         }
         let parameters = query(&[
@@ -317,7 +317,7 @@ impl Client {
             let same = before.is_some_and(|before| version_of(before) == version_of(&after));
             if same { ObjectChange::Unchanged } else { ObjectChange::Configured }
         } else {
-            // What a dry run seems to change may be what a controller changed since `before` was read.
+            // A difference may come from a controller that changed the object after `before` was read.
             let read_again = match before {
                 Some(before) if version_of(before) == version_of(&after) => None,
                 _ => self.get(named).await?,
@@ -329,11 +329,11 @@ impl Client {
         Ok(Applied { object: after, change, owns_anew })
     }
 
-    /// Creates an object that must not exist yet. An answer that does not come is no failure: the cluster is asked what
-    /// became of it.
+    /// Creates an object that must not exist yet. If the answer does not arrive, the object is
+    /// looked up.
     ///
     /// # Errors
-    /// `Precondition` with `exists` where it does.
+    /// `Precondition` with `exists` if it exists.
     pub async fn create(&self, object: &Object) -> Result<Object, ClusterError> {
         let named = reference(object)?;
         let kind = self.kind(&named.api_version, &named.kind).await?;
@@ -363,18 +363,18 @@ impl Client {
             match self.get(&named).await {
                 Ok(Some(found)) if has_all_of(&found, object) => return Ok(found),
                 Ok(None) => {}
-                // Somebody else made it, or it cannot be looked up either.
+                // Another client created it, or it cannot be looked up either.
                 Ok(Some(_)) | Err(_) => return Err(error),
             }
         }
         self.call_for(&call).await
     }
 
-    /// Replaces an object; a `metadata.resourceVersion` in it must still be the current one. An answer that does not
-    /// come is no failure: the cluster is asked what became of it.
+    /// Replaces an object; a `metadata.resourceVersion` in it must still be the current one. If the answer does
+    /// not arrive, the object is looked up.
     ///
     /// # Errors
-    /// `Precondition` where it changed in the meantime.
+    /// `Precondition` if it changed in the meantime.
     pub async fn replace(&self, object: &Object) -> Result<Object, ClusterError> {
         let named = reference(object)?;
         let parameters = query(&[("fieldManager", FIELD_MANAGER)]);
@@ -395,7 +395,7 @@ impl Client {
             match self.get(&named).await {
                 // The first of several attempts was carried out, and only its answer did not come.
                 Ok(Some(found)) if has_all_of(&found, object) => return Ok(found),
-                // Nobody changed it after all, or it may be changed whatever it is.
+                // It did not change after all, or any version may be overwritten.
                 Ok(Some(found))
                     if version_of(object)
                         .is_none_or(|version| version_of(&found) == Some(version)) => {}
@@ -405,10 +405,10 @@ impl Client {
         self.call_for(&call).await
     }
 
-    /// Deletes; dependents follow in the background. `false` where it was gone already.
+    /// Deletes an object, and its dependents in the background. `false` if it was already gone.
     ///
     /// # Errors
-    /// `Precondition` where the object is another one than `uid` says.
+    /// `Precondition` if the object has another uid.
     pub async fn delete(
         &self,
         object: &ObjectRef,
@@ -442,7 +442,7 @@ impl Client {
     /// Whether the namespace is there, as far as the user may know.
     ///
     /// # Errors
-    /// `Terminating` where it is being deleted.
+    /// `Terminating` if it is being deleted.
     pub async fn has_namespace(&self, namespace: &str) -> Result<bool, ClusterError> {
         let named = namespace_ref(namespace);
         match self.get(&named).await {
@@ -452,17 +452,17 @@ impl Client {
                     namespace: namespace.to_owned(),
                 })
             }
-            // Who may not look at namespaces has been given one.
+            // A user without permission to read namespaces has been given one.
             Ok(Some(_)) | Err(ClusterError::Forbidden { .. }) => Ok(true),
             Ok(None) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Creates the namespace, with `annotations`; `false` where somebody else just did.
+    /// Creates the namespace, with `annotations`; `false` if another client just did.
     ///
     /// # Errors
-    /// Where the user may not.
+    /// If the user is not allowed to.
     pub async fn create_namespace(
         &self,
         namespace: &str,
@@ -505,7 +505,7 @@ pub fn namespace_ref(name: &str) -> ObjectRef {
     }
 }
 
-/// Items of a list do not say what they are.
+/// Items of a list lack `apiVersion` and `kind`.
 fn typed(item: Object, kind: &Kind) -> Object {
     match item {
         Value::Object(mut map) => {
@@ -521,7 +521,7 @@ fn typed(item: Object, kind: &Kind) -> Object {
     }
 }
 
-/// Whether an object is what was sent: everything that was said of it is so, whatever the server added.
+/// Whether an object contains every sent field; the server may add others.
 fn has_all_of(found: &Object, sent: &Object) -> bool {
     match (found, sent) {
         (Value::Object(found), Value::Object(sent)) => sent.iter().all(|(name, sent)| {
@@ -552,7 +552,7 @@ fn owned(object: &Object) -> Option<&Value> {
     entries.iter().find(ours)?.get("fieldsV1")
 }
 
-/// An object less what the server keeps count of and what controllers report.
+/// An object without the server's bookkeeping and its status.
 pub fn comparable(object: &Object) -> Object {
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {
@@ -571,7 +571,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_is_known_again_and_what_others_wrote_is_not() {
+    fn a_sent_object_is_recognised_and_a_foreign_one_is_not() {
         let sent =
             json!({ "metadata": { "name": "a", "labels": { "by": "one" } }, "data": { "x": "1" } });
         let mut found = sent.clone();
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn bookkeeping_is_no_change() {
+    fn bookkeeping_is_not_a_change() {
         let object = |version: &str, generation: u32, replicas: u32| {
             json!({ "kind": "Deployment", "metadata": { "name": "a", "resourceVersion": version,
                 "generation": generation, "managedFields": [version] }, "spec": { "replicas": replicas },

@@ -2,7 +2,7 @@
 //!
 //! Owns that pod from its creation to its removal, and the streams that lead through it. The pod has no rights, no token
 //! and no secret: it learns a host and a port, and its programs are those of an image that its node has already; nothing
-//! is pulled. One that is left behind by a killed run ends by itself, and a later run removes it.
+//! is pulled. A pod that a killed run left behind ends on its own, and a later run removes it.
 
 mod line;
 mod place;
@@ -21,16 +21,16 @@ use todohost_model::object::{Object, ObjectRef};
 
 pub use line::Line;
 
-/// Says whose pod it is.
+/// Marks the pods of relays.
 const LABEL: &str = "todohost.dev/relay";
 
-/// Where there is no namespace of the app yet.
+/// Used while the app's namespace does not exist.
 const ELSEWHERE: &str = "default";
 
 /// How long the pod may take to start: no image is pulled.
 const START: Duration = Duration::from_secs(30);
 
-/// How long the pod lives where nobody removes it; longer than a check that uses it.
+/// How long the pod lives if it is not removed; longer than a check that uses it.
 const LIFE_SECONDS: u32 = 180;
 
 /// A place in the cluster from which connections are opened. Nothing is made before the first one.
@@ -63,16 +63,16 @@ pub enum RelayError {
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
-    /// Something else, as the pod tells it.
+    /// Another failure, as reported by the pod.
     #[error("{0}")]
     Failed(String),
     /// A host that is none.
-    #[error("`{0}` is no name and no address")]
+    #[error("`{0}` is neither a name nor an address")]
     BadHost(String),
     /// No node runs pods.
     #[error("no node of the cluster takes a pod")]
     NoNode,
-    /// No image has what it takes.
+    /// No image has a suitable program.
     #[error("no image on node {node} has a program that can pass a connection on")]
     NoImage {
         /// Its name.
@@ -81,9 +81,8 @@ pub enum RelayError {
     /// The pod does not start.
     #[error("a pod for it did not start in namespace {namespace}: {reason}")]
     NotStarted {
-        /// Where.
         namespace: String,
-        /// What the cluster says.
+        /// The cluster's error.
         reason: String,
     },
     /// The cluster does not let it be.
@@ -92,7 +91,7 @@ pub enum RelayError {
 }
 
 impl Relay {
-    /// Connections from a namespace, by images of these repositories where there are any.
+    /// Connections from a namespace, preferably by images of these repositories.
     pub fn new(client: Client, namespace: &str, repositories: Vec<String>) -> Self {
         Self { client, namespace: namespace.to_owned(), repositories, pod: Mutex::new(None) }
     }
@@ -100,7 +99,7 @@ impl Relay {
     /// Connects from a pod to a host and port, within `limit` once the pod runs.
     ///
     /// # Errors
-    /// What the pod was told, or why there is no pod.
+    /// The connection, or why there is no pod.
     pub async fn open(&self, host: &str, port: u16, limit: Duration) -> Result<Line, RelayError> {
         if !is_host(host) {
             return Err(RelayError::BadHost(host.to_owned()));
@@ -123,16 +122,16 @@ impl Relay {
         }
     }
 
-    /// Where the pod is, in words.
+    /// The place of the pod, for messages.
     pub async fn place(&self) -> Option<String> {
         let pod = self.pod.lock().await;
         pod.as_ref().map(|pod| format!("a pod in namespace {}", pod.place.namespace))
     }
 
-    /// Takes the pod away, whatever was stopped.
+    /// Removes the pod, even after a stop.
     ///
     /// # Errors
-    /// Where it may still be there: it ends by itself.
+    /// If the pod may still exist. It ends on its own.
     pub async fn remove(&self) -> Result<(), ClusterError> {
         let Some(pod) = self.pod.lock().await.take() else { return Ok(()) };
         self.client.regardless(Timeouts::BRIEF).delete(&pod.named, None).await.map(drop)
@@ -150,14 +149,14 @@ impl Relay {
         Ok(pod)
     }
 
-    /// Where the pod is going to be, after what killed runs left behind is away.
+    /// Chooses the place of the pod, after removing the pods of killed runs.
     async fn planned(&self) -> Result<Pod, RelayError> {
         let is_there = self.client.has_namespace(&self.namespace).await?;
         let namespace = if is_there { self.namespace.as_str() } else { ELSEWHERE };
         let pods = self.client.list(&query("Pod", Some(namespace))).await?;
         for left in pods.iter().filter(|pod| is_left_behind(pod)) {
             if let Some(left) = ObjectRef::of(left) {
-                // Somebody else may be removing it, too.
+                // Another run may be removing it, too.
                 let _ = self.client.delete(&left, None).await;
             }
         }
@@ -221,7 +220,7 @@ fn state(pod: &Object, useless: &BTreeSet<String>) -> State {
     let usable: Vec<&Value> =
         containers.iter().filter(|container| !useless.contains(&name(container))).collect();
     if pod.is_null() || !pod["metadata"]["deletionTimestamp"].is_null() {
-        return State::Over("somebody took it away".to_owned());
+        return State::Over("it was deleted".to_owned());
     }
     if let Some(running) = usable.iter().find(|it| !it["state"]["running"].is_null()) {
         return State::Running(name(running));
@@ -244,13 +243,13 @@ fn state(pod: &Object, useless: &BTreeSet<String>) -> State {
     State::Waiting
 }
 
-/// A pod of a run that is over: it ended by itself.
+/// A pod of a finished run, which ended on its own.
 fn is_left_behind(pod: &Object) -> bool {
     !pod["metadata"]["labels"][LABEL].is_null()
         && matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
-/// The pod: one container for each image that may have what it takes, all of them asleep.
+/// The pod: one sleeping container for each image that may have a suitable program.
 fn document(name: &str, place: &Place) -> Object {
     let container = |(number, image): (usize, &String)| {
         json!({
@@ -275,7 +274,7 @@ fn document(name: &str, place: &Place) -> Object {
         "metadata": {
             "name": name, "namespace": place.namespace,
             "labels": { LABEL: "true" },
-            "annotations": { LABEL: "asks for todohost whether pods reach a place; ends by itself" },
+            "annotations": { LABEL: "tests for todohost if pods reach a server; ends on its own" },
         },
         "spec": {
             "nodeName": place.node,
@@ -302,7 +301,7 @@ fn query(kind: &str, namespace: Option<&str>) -> Query {
     }
 }
 
-/// What no other run's pod is called.
+/// A name that no pod of another run has.
 fn random(namespace: &str) -> Result<String, RelayError> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| RelayError::NotStarted {
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pod_has_no_rights_and_ends_by_itself() {
+    fn the_pod_has_no_rights_and_a_deadline() {
         let document = document("todohost-relay-1", &place());
         let spec = &document["spec"];
         assert_eq!(spec["automountServiceAccountToken"], false);
@@ -376,16 +375,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_ended_is_left_behind() {
+    fn only_ended_pods_are_left_behind() {
         assert!(is_left_behind(&pod("Failed", &[])));
         assert!(!is_left_behind(&pod("Running", &[])), "another run's");
         let mut other = pod("Failed", &[]);
         other["metadata"]["labels"] = json!({});
-        assert!(!is_left_behind(&other), "somebody else's");
+        assert!(!is_left_behind(&other), "of another run");
     }
 
     #[test]
-    fn a_host_is_no_option_and_no_program() {
+    fn a_host_is_neither_an_option_nor_a_program() {
         for host in ["db.example", "10.0.0.1", "::1", "my_db"] {
             assert!(is_host(host), "{host}");
         }

@@ -21,23 +21,23 @@ const ANSWER_LIMIT: usize = 64 << 20;
 /// Attempts while the server asks for patience or does not answer.
 const ATTEMPTS: u32 = 8;
 
-/// How long a server that nobody answers for may take to come back: API servers are restarted.
+/// How long a server that does not answer may take to come back, since API servers are restarted.
 const RESTART: Duration = Duration::from_secs(40);
 
-/// An API server that has just started answers before it has read the rules, and forbids everything. What it forbids so
-/// soon after a connection was lost is asked again.
+/// An API server that has just started answers before it has read the rules, and forbids everything. A refusal that
+/// soon after a lost connection is retried.
 const STARTING: Duration = Duration::from_secs(20);
 
 /// Attempts while the server reports a failure of its own: often one that stays.
 const ATTEMPTS_AFTER_FAILURE: u32 = 3;
 
-/// What is under way when the user stops may take this much longer.
+/// Time for the current request after the user stopped the run.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What is asked of the API server.
+/// A request to the API server.
 pub(super) struct Call<'a> {
     pub method: Method,
     /// With its query.
@@ -47,9 +47,9 @@ pub(super) struct Call<'a> {
     pub body: Vec<u8>,
     /// For people: `apply Deployment/api`.
     pub action: String,
-    /// The object that it is about, where it is about one.
+    /// The object of the request, if it has one.
     pub object: Option<&'a ObjectRef>,
-    /// What the answer's status means.
+    /// The meaning of the answer's status.
     pub answers: Answers,
 }
 
@@ -58,11 +58,11 @@ pub(super) struct Call<'a> {
 pub(super) enum Answers {
     /// Making it twice is making it once.
     Repeatable,
-    /// Only where it surely was not carried out.
+    /// Only if the server surely did not carry it out.
     Once,
     /// The status is someone else's, passed on: never again.
     Foreign,
-    /// The first contact: a cluster that does not answer is told of at once.
+    /// The first contact: a cluster that does not answer is reported at once.
     Contact,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What the API server answered.
+/// The API server's answer.
 pub(super) struct Answer {
     pub status: u16,
     pub body: Vec<u8>,
@@ -102,7 +102,7 @@ enum Attempt {
 }
 
 impl Client {
-    /// Makes a call, again where that helps, and gives whatever answer comes.
+    /// Makes a call, with retries if they help, and returns the answer.
     pub(super) async fn call(&self, call: &Call<'_>) -> Result<Answer, ClusterError> {
         let limit = self.timeouts.call.max(self.timeouts.request);
         let action = || call.action.clone();
@@ -120,7 +120,7 @@ impl Client {
         let Some(stop) = &self.stop else { return std::future::pending().await };
         let is_under_way = !stop.is_cancelled();
         stop.cancelled().await;
-        // What a write did need not be looked up if its answer comes right now.
+        // If the answer of a write arrives now, its result need not be looked up.
         if is_under_way && call.changes_something() {
             sleep(GRACE).await;
         }
@@ -164,10 +164,10 @@ impl Client {
                     let again = match call.answers {
                         Answers::Repeatable => true,
                         Answers::Once | Answers::Foreign => nothing_was_sent,
-                        // A connection that broke says nothing of the server; one that is refused says all.
+                        // A broken connection proves nothing about the server; a refused one does.
                         Answers::Contact => !nothing_was_sent && number < ATTEMPTS_AFTER_FAILURE,
                     };
-                    // Where it was reached before, a handshake that breaks off or a name that is not found is a server,
+                    // After an earlier answer, a broken handshake or an unknown name is a server,
                     // or a network, that goes away and comes back.
                     let hopeless = matches!(error, kube::Error::Auth(_))
                         || (call.answers == Answers::Contact
@@ -376,7 +376,7 @@ fn field_conflicts(status: &Value) -> Vec<FieldConflict> {
         .collect()
 }
 
-/// Whether admission refused it, and not what the user may do. The API server has words for that and no status of
+/// Whether admission refused it, rather than the user's permissions. The API server has words for that and no status of
 /// its own: webhooks and policies choose theirs.
 fn is_denied(status: u16, message: &str) -> bool {
     let by_webhook =
@@ -427,7 +427,7 @@ pub(super) fn reason_of(error: &kube::Error) -> Unreachable {
     Unreachable::Other
 }
 
-/// The layers of an HTTP client say little: the chain begins where it says more than "error".
+/// The outer errors of an HTTP client hold little: skip to the first that holds more than "error".
 fn innermost_telling(error: &kube::Error) -> &(dyn Error + 'static) {
     let mut telling: &(dyn Error + 'static) = error;
     while let Some(source) = telling.source() {
@@ -440,7 +440,7 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A name as one step of a path, whatever is in it.
+/// A name, escaped as one step of a path.
 pub(super) fn segment(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_policy_denies_is_told_from_what_the_user_may_not() {
+    fn denials_of_policies_and_missing_permissions_differ() {
         let denied = [
             (403, "admission webhook \"labels.example.org\" denied the request: no owner"),
             (
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_made_again_only_where_that_is_safe() {
+    fn only_safe_calls_are_repeated() {
         let call =
             |answers, method| Call { method, answers, ..Call::get(String::new(), String::new()) };
         let answer = |status, body: Value| Answer { status, body: body.to_string().into_bytes() };

@@ -1,7 +1,7 @@
-//! Objects with what belongs to them, as they change.
+//! Watches objects with their dependents and events.
 //!
-//! Owns which lists and watches a set of objects needs, and putting together what they tell. The
-//! streams are kube's: they list, watch, and list anew where a watch expired or fell silent.
+//! Owns which lists and watches a set of objects needs, and combines their results. The streams
+//! are kube's: they list, watch, and list again if a watch expired or fell silent.
 
 mod family;
 
@@ -24,17 +24,17 @@ use todohost_model::object::{Object, ObjectRef};
 /// A watch is asked anew after so many seconds: one that fell silent is noticed five seconds later.
 pub(super) const WATCH_SECONDS: u32 = 10;
 
-/// A watch that failed is opened again after this long at first, and after this long at most: whoever waits for a
-/// deploy has no use for the minutes that controllers give a server.
+/// A watch that failed is opened again after this long at first, and after this long at most: the pauses of
+/// minutes that suit controllers would delay a deploy.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A watch that reports no failure for this long, more than the longest pause, is open again.
 const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
-/// Changes that come this close together are told together.
+/// Changes that are this close together arrive as one.
 const TOGETHER: Duration = Duration::from_millis(40);
 
-/// An object with what it owns and their events, at one moment. The data of Secrets is left out.
+/// An object with its dependents and their events, at one moment, without the data of Secrets.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Which object.
@@ -56,7 +56,7 @@ pub struct Watch {
     wanted: Vec<ObjectRef>,
     sources: Vec<Source>,
     streams: SelectAll<Events>,
-    /// What the last snapshot of each wanted object was made of.
+    /// The parts of the last snapshot of each wanted object.
     told: Vec<Option<Vec<(String, String)>>>,
     /// The first snapshots were given.
     started: bool,
@@ -126,7 +126,7 @@ impl Client {
     /// a watch that ends there has opened none.
     ///
     /// # Errors
-    /// Where a kind is not served.
+    /// If a kind is not served.
     pub async fn watch(
         &self,
         objects: &[ObjectRef],
@@ -201,7 +201,7 @@ impl Client {
     /// Waits until an object is gone, or another one has its name.
     ///
     /// # Errors
-    /// `Timeout`; where the cluster cannot be asked.
+    /// `Timeout`; errors of the connection.
     pub async fn wait_gone(
         &self,
         object: &ObjectRef,
@@ -230,10 +230,10 @@ impl Client {
         }
     }
 
-    /// Waits until an object is no longer what it was at that version, for at most `limit`.
+    /// Waits until an object differs from that version, at most for `limit`.
     ///
     /// # Errors
-    /// Where the cluster cannot be asked.
+    /// Errors of the connection.
     pub async fn wait_changed(
         &self,
         object: &ObjectRef,
@@ -254,7 +254,7 @@ impl Client {
         timeout(limit, waiting).await.unwrap_or(Ok(()))
     }
 
-    /// Watches one object, without what belongs to it.
+    /// Watches one object, without its dependents.
     pub(super) async fn watch_alone(&self, object: &ObjectRef) -> Result<Watch, ClusterError> {
         let alone = vec![family::alone(object)];
         self.watch_subjects(std::slice::from_ref(object), alone, self.stop()).await
@@ -263,10 +263,10 @@ impl Client {
 
 impl Watch {
     /// Waits for the next change and gives a snapshot of every object that it touched: all of them at first.
-    /// `None` once cancelled. A call that is given up loses nothing: the next one tells what had arrived.
+    /// The next changes; `None` after cancellation. A dropped call loses nothing: the next one returns its changes.
     ///
     /// # Errors
-    /// Where the cluster went away for longer than the client's deadline.
+    /// If the cluster was away for longer than the client's deadline.
     pub async fn next(&mut self) -> Result<Option<Vec<Snapshot>>, ClusterError> {
         let cancelled = self.cancel.clone();
         // The first lists are the whole picture: waiting for more than them would open the watches.
@@ -368,7 +368,7 @@ impl Watch {
                 let action = format!("watch {} {}", source.api_version, source.kind);
                 let error = self.client.watch_error(error, action);
                 match (error, source.needed) {
-                    // Who may not see events is told less, not nothing.
+                    // Without permission to read events, snapshots have none.
                     (Some(ClusterError::Forbidden { .. }), false) => source.behind = None,
                     (
                         Some(
@@ -434,7 +434,7 @@ impl Source {
             && self.behind.as_ref().is_some_and(|one| one.confirmed.elapsed() >= OPEN_AGAIN)
     }
 
-    /// The object as a document that says what it is, under its key.
+    /// The object with `apiVersion` and `kind`, under its key.
     fn keyed(&self, object: &DynamicObject) -> (String, Object) {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let key = key(object.metadata.namespace.as_deref(), name);
@@ -460,7 +460,7 @@ fn key(namespace: Option<&str>, name: &str) -> String {
 }
 
 impl Client {
-    /// What a watch stumbled over; `None` for what it recovers from by itself.
+    /// The error of a watch; `None` if the watch recovers from it.
     fn watch_error(&self, error: watcher::Error, action: String) -> Option<ClusterError> {
         let (watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)

@@ -1,6 +1,6 @@
-//! One connection through a relay's pod: what its program says first, and the bytes from then on.
+//! One connection through a relay's pod: the first lines of its program, and then the bytes.
 //!
-//! Owns the programs, one for each of what images have, and the lines in which they tell how it went.
+//! Owns the programs, one for each interpreter that images have, and the lines in which they report the result.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,7 +22,7 @@ const SHELL: &str = include_str!("relay.sh");
 const PYTHON: &str = include_str!("relay.py");
 const NODE: &str = include_str!("relay.js");
 
-/// What every line of the programs begins with.
+/// The first word of every line of the programs.
 const MARK: &str = "relay ";
 /// No line of theirs is longer.
 const LONGEST: usize = 256;
@@ -72,7 +72,7 @@ impl AsyncWrite for Line {
     }
 }
 
-/// What a program says before the bytes.
+/// The report of a program before the bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
     Trying,
@@ -101,7 +101,7 @@ impl Word {
 }
 
 impl Client {
-    /// A connection from a container; `None` where the container has no program for it.
+    /// A connection from a container; `None` if the container has no suitable program.
     pub(super) async fn line(
         &self,
         pod: &ObjectRef,
@@ -148,7 +148,7 @@ impl Client {
     }
 }
 
-/// The next line; `None` where there is none, or it is no word of a relay's.
+/// The next line; `None` at the end, or if the line is not a relay's.
 async fn word(from: &mut (impl AsyncRead + Unpin)) -> Option<Word> {
     let mut line = Vec::new();
     while line.len() < LONGEST {
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_has_no_end_is_no_word() {
+    async fn an_endless_line_is_not_a_report() {
         let endless = vec![b'x'; LONGEST * 2];
         assert_eq!(word(&mut endless.as_slice()).await, None);
         assert_eq!(word(&mut b"relay trying".as_slice()).await, None);
     }
 
-    /// Where this machine has a program. What stands for Python may be a script that looks for it.
+    /// Path of a program on this machine. `python3` may be a script that starts the real one.
     fn found(program: &str) -> PathBuf {
         let (asked, how) = match program {
             "python3" => (program, "import os, sys; print(os.path.realpath(sys.executable))"),
@@ -218,7 +218,7 @@ mod tests {
             .unwrap()
     }
 
-    /// What each of these images has; the first that it finds is used.
+    /// The programs of each image; the first that exists is used.
     const IMAGES: [&[&str]; 3] = [&["python3"], &["node"], &["bash", "cat", "tail"]];
 
     #[tokio::test]
@@ -230,7 +230,7 @@ mod tests {
                 loop {
                     let (mut line, _) = listener.accept().await.unwrap();
                     let mut asked = [0; 4];
-                    // Some look first whether anybody listens.
+                    // Some programs first test if the port is open.
                     if line.read_exact(&mut asked).await.is_ok() {
                         line.write_all(&[asked.as_slice(), &[0, 255, b'\n']].concat())
                             .await
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_program_tells_apart_why_there_is_no_connection() {
+    async fn every_program_reports_why_a_connection_failed() {
         let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port();
         for programs in IMAGES {
             for (host, expected) in

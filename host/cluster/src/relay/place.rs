@@ -1,4 +1,4 @@
-//! Where a relay's pod goes: a node that takes pods, and images that it has already.
+//! The place of a relay's pod: a node that accepts pods, and images that it already has.
 
 use serde_json::Value;
 

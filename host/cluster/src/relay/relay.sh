@@ -1,5 +1,5 @@
-# Connects to $1:$2 by whatever this image has, says how that went, and passes bytes on. $3 and $4 are this for Python
-# and for Node.
+# Connects to $1:$2 with the first suitable program of this image, reports the result, and passes bytes on. $3 and $4 are
+# the programs for Python and for Node.
 say() { echo "relay $1"; }
 tell() {
   case "$1" in

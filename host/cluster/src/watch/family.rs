@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Snapshot;
 use todohost_model::object::{Object, ObjectRef};
 
-/// Events of one object and what it owns that are told; the newest of them.
+/// Most events of one object and its dependents; the newest are kept.
 const EVENTS: usize = 100;
 
 /// Kinds that run pods, or others that do.
@@ -22,7 +22,7 @@ const WORKLOADS: [&str; 8] = [
     "CronJob",
 ];
 
-/// What to list and watch: one kind in one namespace.
+/// A list and watch: one kind in one namespace.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub api_version: String,
@@ -45,7 +45,7 @@ pub(super) fn alone(object: &ObjectRef) -> Subject {
     }
 }
 
-/// The kinds and namespaces of `objects`, and of what belongs to them.
+/// The kinds and namespaces of `objects` and of their dependents.
 pub(super) fn subjects(objects: &[ObjectRef]) -> Vec<Subject> {
     let mut names: BTreeMap<(String, String, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for object in objects {
@@ -151,7 +151,7 @@ impl<'a> Families<'a> {
     }
 }
 
-/// What a snapshot is made of: it is news where this differs.
+/// The parts of a snapshot; a difference is a change.
 pub(super) fn state(snapshot: &Snapshot) -> Vec<(String, String)> {
     let parts = snapshot.object.iter().chain(&snapshot.related).chain(&snapshot.events);
     let read = |object, pointer| text(object, pointer).unwrap_or_default().to_owned();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_what_the_objects_need_and_no_more() {
+    fn lists_only_the_kinds_that_the_objects_need() {
         assert_eq!(
             kinds(&[
                 named("v1", "ConfigMap", "a"),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_has_what_is_owned_by_way_of_others_and_its_events_in_order() {
+    fn a_snapshot_has_indirect_dependents_and_ordered_events() {
         let object = |kind: &str, uid: &str, owner: &str| {
             json!({ "kind": kind, "metadata": { "name": uid, "uid": uid, "resourceVersion": "1",
                 "ownerReferences": [{ "uid": owner }] } })

@@ -25,7 +25,7 @@ fn deployment(namespace: &Namespace, name: &str, image: &str) -> Object {
 
 #[tokio::test]
 #[ignore = "needs a cluster"]
-async fn tells_version_and_kinds() {
+async fn version_and_kinds_are_discovered() {
     let client = connect().await;
     assert!(client.version().git_version.starts_with("v1."), "{:?}", client.version());
     let versions = client.api_versions().await.unwrap();
@@ -35,7 +35,7 @@ async fn tells_version_and_kinds() {
     }
     let unknown = client.kind("example.org/v1", "Widget").await.unwrap_err();
     assert!(matches!(unknown, ClusterError::UnknownKind { .. }), "{unknown}");
-    // Discovered alone it is what it was among all.
+    // A kind discovered alone equals the same one among all.
     assert_eq!(
         connect().await.kind("apps/v1", "Deployment").await.unwrap(),
         client.kind("apps/v1", "Deployment").await.unwrap()
@@ -52,7 +52,7 @@ async fn tells_version_and_kinds() {
 
 #[tokio::test]
 #[ignore = "needs a cluster"]
-async fn applies_and_tells_what_changed() {
+async fn apply_reports_changes() {
     let client = connect().await;
     let namespace = Namespace::create(&client, "apply").await;
     let (one, two) = (namespace.config_map("a", "one"), namespace.config_map("a", "two"));
@@ -82,7 +82,7 @@ async fn applies_and_tells_what_changed() {
         (".data.key", "a-person")
     );
     let told = conflict.to_string();
-    // The API server does not always tell since when; the transaction finds that in the object.
+    // The API server does not always report the time; the transaction finds it in the object.
     assert!(told.starts_with("ConfigMap/a: .data.key is managed by a-person"), "{told}");
     let forced = ApplyOptions { force: true, ..real };
     assert_eq!(client.apply(&one, forced).await.unwrap().change, ObjectChange::Configured);
@@ -152,7 +152,7 @@ async fn lists_page_by_page_and_places_objects() {
 
 #[tokio::test]
 #[ignore = "needs a cluster"]
-async fn watches_objects_with_what_belongs_to_them() {
+async fn watches_objects_with_their_dependents() {
     let client = connect().await;
     let namespace = Namespace::create(&client, "watch").await;
     let objects =

@@ -1,5 +1,5 @@
-//! What the cluster client makes of an API server that is slow, overloaded, restarting or cut off. The server is a
-//! scripted one on loopback: each test says what it answers to which request.
+//! The cluster client against an API server that is slow, overloaded, restarting or cut off. The server is a scripted
+//! one on loopback: each test sets its answers.
 
 #![expect(clippy::unwrap_used, reason = "a failure of the preparations fails the test, too")]
 
@@ -56,7 +56,7 @@ async fn a_pause_that_the_server_asks_for_is_kept() {
 }
 
 #[tokio::test]
-async fn a_fault_that_stays_is_told_with_its_cause() {
+async fn a_lasting_fault_is_reported_with_its_cause() {
     let server =
         Server::start(|_, _| Answer::Json(500, status(500, "InternalError", "etcd is\nfull")))
             .await;
@@ -71,7 +71,7 @@ async fn a_fault_that_stays_is_told_with_its_cause() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_carried_out_is_not_sent_twice() {
+async fn a_request_that_may_have_succeeded_is_not_repeated() {
     let unsure: [fn() -> Answer; 3] = [
         || Answer::Drop,
         || Answer::Stall,
@@ -127,7 +127,7 @@ async fn a_race_with_another_writer_is_tried_again_a_conflict_of_managers_is_not
 }
 
 #[tokio::test]
-async fn refusals_are_told_apart() {
+async fn refusals_have_their_own_errors() {
     let cases: [(u16, &str, Fits); 4] = [
         (401, "Unauthorized", |error| matches!(error, ClusterError::Unauthorised { .. })),
         (403, "Forbidden", |error| matches!(error, ClusterError::Forbidden { .. })),
@@ -204,7 +204,7 @@ async fn every_other_of_twenty(
     server
 }
 
-/// What is asked for by its name.
+/// The objects that are requested by name.
 fn one_of_twenty(asked: &Asked) -> Option<Answer> {
     let number: usize = asked.path.strip_prefix(PATHS)?.strip_prefix('n')?.parse().ok()?;
     if number % 2 == 1 {
@@ -232,12 +232,12 @@ async fn many_objects_of_a_kind_are_asked_for_by_one_list() {
         one_of_twenty(asked).unwrap_or_else(|| list_of_twenty(20, ""))
     })
     .await;
-    // The list alone, which is no object's path.
+    // The list alone, which is not the path of an object.
     assert_eq!((server.count("GET", LIST), server.count("GET", PATHS)), (1, 0));
 }
 
 #[tokio::test]
-async fn what_a_long_list_does_not_begin_with_is_asked_for_by_name() {
+async fn objects_beyond_the_first_page_are_requested_by_name() {
     let server = every_other_of_twenty(|asked| {
         one_of_twenty(asked).unwrap_or_else(|| list_of_twenty(10, "more"))
     })
@@ -247,7 +247,7 @@ async fn what_a_long_list_does_not_begin_with_is_asked_for_by_name() {
 }
 
 #[tokio::test]
-async fn who_may_not_list_asks_by_name() {
+async fn without_list_permission_objects_are_requested_by_name() {
     let server = every_other_of_twenty(|asked| {
         let message = "configmaps is forbidden: User \"ada\" cannot list resource \"configmaps\"";
         one_of_twenty(asked).unwrap_or_else(|| Answer::Json(403, status(403, "Forbidden", message)))
@@ -271,7 +271,7 @@ async fn a_server_that_restarts_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_a_server_forbids_that_may_have_just_started_is_asked_again() {
+async fn a_refusal_by_a_server_that_may_have_just_started_is_retried() {
     let forbidden = || {
         let why = r#"configmaps is forbidden: User "lab" cannot get resource "configmaps""#;
         Answer::Json(403, status(403, "Forbidden", why))
@@ -293,7 +293,7 @@ async fn what_a_server_forbids_that_may_have_just_started_is_asked_again() {
 }
 
 #[tokio::test]
-async fn what_was_carried_out_unheard_is_found_and_what_was_not_is_sent_again() {
+async fn an_unanswered_write_is_looked_up_and_repeated_only_if_missing() {
     // Carried out: it is there when it is looked for.
     let server = Server::start(|asked, _| match asked.method.as_str() {
         "POST" => Answer::Drop,
@@ -311,7 +311,7 @@ async fn what_was_carried_out_unheard_is_found_and_what_was_not_is_sent_again() 
     .await;
     server.client().await.create(&config_map("", "x")).await.unwrap();
     assert_eq!(server.count("POST", LIST), 2);
-    // Somebody else's.
+    // Of another client.
     let server = Server::start(|asked, _| match asked.method.as_str() {
         "POST" => Answer::Drop,
         _ => Answer::Json(200, config_map("1", "other")),
@@ -353,7 +353,7 @@ async fn credentials_come_from_the_plugin_that_the_kubeconfig_names() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_turns_the_user_away_at_once_is_told_at_once() {
+async fn a_cluster_that_rejects_the_user_is_reported_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);

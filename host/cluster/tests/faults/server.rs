@@ -22,7 +22,7 @@ pub(crate) struct Asked {
     pub(crate) authorization: String,
 }
 
-/// What the server does with it.
+/// The server's reaction.
 pub(crate) enum Answer {
     Json(u16, Value),
     Later(u16, u32),
@@ -71,7 +71,7 @@ impl Server {
         Self { port, asked, task }
     }
 
-    /// Nobody listens any more, and what was open is closed.
+    /// Closes the port and all connections.
     pub(crate) async fn stop(self) -> u16 {
         self.task.abort();
         let _ = self.task.await;
@@ -158,7 +158,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Asked> {
     }
 }
 
-/// `false` where the connection ends.
+/// `false` if the connection ends.
 async fn reply(stream: &mut TcpStream, answer: Answer) -> bool {
     let mut write = async |text: String| stream.write_all(text.as_bytes()).await.is_ok();
     let chunk = |event: &Value| {

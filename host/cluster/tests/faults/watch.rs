@@ -88,14 +88,14 @@ async fn a_call_that_is_given_up_loses_nothing() {
     watch.next().await.unwrap().unwrap();
     let mut told = None;
     let began = Instant::now();
-    // Each call is given up before the changes of its moment are told together.
+    // Each call is dropped before its combined changes arrive.
     while told.is_none() && began.elapsed() < Duration::from_secs(2) {
         told = tokio::time::timeout(Duration::from_millis(30), watch.next()).await.ok();
     }
     if told.is_none() {
         told = tokio::time::timeout(Duration::from_secs(2), watch.next()).await.ok();
     }
-    let snapshots = told.expect("the change is told").unwrap().unwrap();
+    let snapshots = told.expect("the change arrives").unwrap().unwrap();
     assert_eq!(snapshots[0].object.as_ref().unwrap()["data"]["key"], "two");
 }
 
