@@ -28,7 +28,7 @@ pub use discovery::Kind;
 pub use error::{ClusterError, FieldConflict, Unreachable};
 pub use forward::{Backend, Pods};
 pub use objects::{Applied, ApplyOptions, Query};
-pub use relay::{Line, Relay, RelayError};
+pub use relay::{PodStream, Relay, RelayError};
 pub use watch::{Snapshot, Watch};
 
 pub use discovery::reference;
@@ -113,13 +113,13 @@ impl Client {
 
     /// The same connection, whose calls end with `Stopped` soon after `stop`.
     #[must_use]
-    pub fn until(&self, stop: CancellationToken) -> Self {
+    pub fn with_cancel(&self, stop: CancellationToken) -> Self {
         Self { stop: Some(stop), ..self.clone() }
     }
 
     /// The same connection for requests that a stop must not cancel, with these deadlines.
     #[must_use]
-    pub fn regardless(&self, timeouts: Timeouts) -> Self {
+    pub fn without_cancel(&self, timeouts: Timeouts) -> Self {
         Self { stop: None, timeouts, ..self.clone() }
     }
 

@@ -19,7 +19,7 @@ use self::place::Place;
 use super::{Client, ClusterError, Query, Timeouts};
 use todohost_model::object::{Object, ObjectRef};
 
-pub use line::Line;
+pub use line::PodStream;
 
 /// Marks the pods of relays.
 const LABEL: &str = "todohost.dev/relay";
@@ -100,7 +100,12 @@ impl Relay {
     ///
     /// # Errors
     /// The connection, or why there is no pod.
-    pub async fn open(&self, host: &str, port: u16, limit: Duration) -> Result<Line, RelayError> {
+    pub async fn open(
+        &self,
+        host: &str,
+        port: u16,
+        limit: Duration,
+    ) -> Result<PodStream, RelayError> {
         if !is_host(host) {
             return Err(RelayError::BadHost(host.to_owned()));
         }
@@ -134,7 +139,7 @@ impl Relay {
     /// If the pod may still exist. It ends on its own.
     pub async fn remove(&self) -> Result<(), ClusterError> {
         let Some(pod) = self.pod.lock().await.take() else { return Ok(()) };
-        self.client.regardless(Timeouts::BRIEF).delete(&pod.named, None).await.map(drop)
+        self.client.without_cancel(Timeouts::BRIEF).delete(&pod.named, None).await.map(drop)
     }
 
     async fn post(&self, slot: &mut Option<Pod>) -> Result<Pod, RelayError> {

@@ -41,7 +41,7 @@ pub(super) async fn run(
         plan_changes::run(connected, rendered, chosen, &bus),
         look_before(connected, rendered, &bus),
     )?;
-    let changed = plan.prospect.changes().count();
+    let changed = plan.dry_run.changes().count();
     let applied = Applied { objects: plan.desired.clone(), answered_before };
     let base = connected.deployed.as_ref();
     if let (Some(base), true, 0) = (base, connected.interrupted.is_empty(), changed)

@@ -39,7 +39,7 @@ pub(super) async fn run(
         Err(error) => (start(cx, chosen, &bus, error).await?, true),
     };
     let app = cx.app();
-    let client = client.until(cx.cancel.clone());
+    let client = client.with_cancel(cx.cancel.clone());
     let store = Store::new(client.clone(), &app.namespace, &app.name);
     let lease = Lease::new(
         client.clone(),

@@ -32,7 +32,7 @@ use todohost_model::environment::Environment;
 use todohost_model::event::{Bus, EventKind};
 use todohost_project::values::Values;
 use todohost_project::{Project, READY_WITHIN, TimeLimit};
-use todohost_release::{ReleaseError, Takeover};
+use todohost_release::{OwnershipPolicy, ReleaseError};
 use todohost_runtime::plugin::{Registry, Role, Runtime};
 
 use self::connected::Connected;
@@ -73,7 +73,7 @@ pub struct Run {
     /// Stops the run.
     pub cancel: CancellationToken,
     /// The user's choices about objects and fields of other owners.
-    pub takeover: Takeover,
+    pub takeover: OwnershipPolicy,
     /// How long objects may take to become ready: those of a wave, all of them, and those that a rollback restored.
     pub ready_within: TimeLimit,
     /// How long to wait for another deploy of the release.
@@ -111,7 +111,7 @@ impl Run {
             runtime,
             bus,
             cancel,
-            takeover: Takeover::default(),
+            takeover: OwnershipPolicy::default(),
             lock_timeout: LOCK_TIMEOUT,
             after_failure: AfterFailure::default(),
             builds: Builds::default(),

@@ -144,18 +144,18 @@ pub enum ReleaseError {
         conflicts: Vec<Conflicted>,
     },
     /// The release would take over objects of another owner.
-    #[error("nothing was applied: {} not part of release {release}", strangers_are(strangers))]
+    #[error("nothing was applied: {} not part of release {release}", describe_foreign(foreign))]
     #[diagnostic(
         code(todohost::release::not_ours),
         help(
-            "take it over with --adopt {} (repeatable), or everything with --adopt all; or give the object another name in the chart", strangers.first().map(|one| one.object.to_string()).unwrap_or_default()
+            "take it over with --adopt {} (repeatable), or everything with --adopt all; or give the object another name in the chart", foreign.first().map(|one| one.object.to_string()).unwrap_or_default()
         )
     )]
-    NotOurs {
+    NotOwned {
         release: String,
         /// The objects.
         #[related]
-        strangers: Vec<Stranger>,
+        foreign: Vec<ForeignObject>,
     },
     /// Objects that are there would be lost by a new definition of their kind.
     #[error("nothing was applied: {object} would break objects of its kind that are there")]
@@ -215,7 +215,7 @@ pub struct Conflicted {
 /// An object that the release names and did not make.
 #[derive(Clone, Debug, Error, Diagnostic)]
 #[error("{} {object} {owner}", object.api_version)]
-pub struct Stranger {
+pub struct ForeignObject {
     /// Which object.
     pub object: ObjectRef,
     /// Whose it is.
@@ -227,8 +227,8 @@ pub struct Stranger {
 #[error("{0}")]
 pub struct Problem(pub String);
 
-fn strangers_are(strangers: &[Stranger]) -> String {
-    match strangers {
+fn describe_foreign(foreign: &[ForeignObject]) -> String {
+    match foreign {
         [one] => format!("{} is there already and", one.object),
         more => format!("{} objects are there already and", more.len()),
     }
@@ -288,7 +288,7 @@ impl ReleaseError {
             Self::Unlockable { .. } => Exit::Internal,
             Self::Conflicts { .. }
             | Self::Definition { .. }
-            | Self::NotOurs { .. }
+            | Self::NotOwned { .. }
             | Self::Unreadable { .. }
             | Self::Held { .. }
             | Self::Lost { .. }

@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::transaction::uid_of;
-use super::{Done, HookRecord, Record, ReleaseError, Transaction, parse_manifest};
+use super::{AppliedChanges, HookRecord, Record, ReleaseError, Transaction, parse_manifest};
 use todohost_cluster::{ApplyOptions, reference};
 use todohost_model::object::Object;
 
@@ -177,7 +177,11 @@ impl Transaction {
     ///
     /// # Errors
     /// The API server's refusal.
-    pub async fn create_hook(&self, object: &Object, done: &mut Done) -> Result<(), ReleaseError> {
+    pub async fn create_hook(
+        &self,
+        object: &Object,
+        done: &mut AppliedChanges,
+    ) -> Result<(), ReleaseError> {
         let named = reference(object)?;
         let applied = self.client.apply(object, ApplyOptions::default()).await?;
         let uid = uid_of(&applied.object).unwrap_or_default().to_owned();

@@ -43,7 +43,7 @@ pub struct Lease {
     /// How long another deploy is waited for.
     patience: Duration,
     /// The version of the lease whose holder was found dead, so that no call waits for it twice.
-    of_the_dead: Arc<Mutex<String>>,
+    stale_version: Arc<Mutex<String>>,
 }
 
 /// The holder of a lease.
@@ -140,7 +140,7 @@ impl Lease {
             person,
             folder,
             patience,
-            of_the_dead: Arc::default(),
+            stale_version: Arc::default(),
         }
     }
 
@@ -182,7 +182,7 @@ impl Lease {
                     continue;
                 }
                 Err(error) if error.leaves_doubt() => {
-                    self.disown(&id).await;
+                    self.release_unconfirmed(&id).await;
                     return Err(error.into());
                 }
                 taken => taken?,
@@ -190,7 +190,8 @@ impl Lease {
             let uid = text(&taken, "/metadata/uid").to_owned();
             let lost = CancellationToken::new();
             // A stopped run holds the lease until it has rolled back.
-            let lease = Self { client: self.client.regardless(Timeouts::BRIEF), ..self.clone() };
+            let lease =
+                Self { client: self.client.without_cancel(Timeouts::BRIEF), ..self.clone() };
             let renewal = Renewal {
                 client: lease.client.clone(),
                 named: self.named.clone(),
@@ -211,7 +212,7 @@ impl Lease {
         wanted: &Object,
         stop: &CancellationToken,
     ) -> Result<Object, ClusterError> {
-        let client = self.client.regardless(Timeouts::default());
+        let client = self.client.without_cancel(Timeouts::default());
         let is_new = text(wanted, "/metadata/resourceVersion").is_empty();
         let written = async {
             if is_new { client.create(wanted).await } else { client.replace(wanted).await }
@@ -227,8 +228,8 @@ impl Lease {
     }
 
     /// Deletes a lease that may have been created without an answer. If that fails, the lease expires.
-    async fn disown(&self, id: &str) {
-        let client = self.client.regardless(Timeouts::BRIEF);
+    async fn release_unconfirmed(&self, id: &str) {
+        let client = self.client.without_cancel(Timeouts::BRIEF);
         let Ok(Some(lease)) = client.get(&self.named).await else { return };
         if Holder::of(&lease).is_some_and(|holder| holder.id == id) {
             let _ = client.delete(&self.named, Some(text(&lease, "/metadata/uid"))).await;
@@ -257,8 +258,8 @@ impl Lease {
             let version = text(&lease, "/metadata/resourceVersion");
             let is_new = watched.seen.is_none();
             let has_run_out = watched.is_silent(&lease, &holder, Instant::now());
-            if has_run_out || self.is_of_the_dead(version) || self.is_dead_here(&holder) {
-                version.clone_into(&mut self.of_the_dead());
+            if has_run_out || self.is_stale(version) || self.holder_exited(&holder) {
+                version.clone_into(&mut self.stale_version());
                 return Ok(Some(lease));
             }
             if is_new {
@@ -272,16 +273,16 @@ impl Lease {
         }
     }
 
-    fn is_of_the_dead(&self, version: &str) -> bool {
-        *self.of_the_dead() == version
+    fn is_stale(&self, version: &str) -> bool {
+        *self.stale_version() == version
     }
 
-    fn of_the_dead(&self) -> MutexGuard<'_, String> {
-        self.of_the_dead.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stale_version(&self) -> MutexGuard<'_, String> {
+        self.stale_version.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The holder ran on this machine, and its process has exited.
-    fn is_dead_here(&self, holder: &Holder) -> bool {
+    fn holder_exited(&self, holder: &Holder) -> bool {
         let is_id = !holder.id.is_empty() && holder.id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_id {
             return false;

@@ -4,28 +4,28 @@
 //! transaction that carries out and rolls back the apply step's plan. The verify step judges readiness.
 
 mod definition;
+mod dry_run;
 mod error;
 mod hook;
 mod lease;
 mod manifest;
 mod ownership;
-mod prospect;
+mod ownership_policy;
 mod record;
 mod rollback;
 mod store;
-mod takeover;
 mod transaction;
 
+pub use dry_run::{DryRun, PlannedChange};
 pub use error::ReleaseError;
 pub use hook::{HookDeletion, HookEvent};
 pub use hook::{continue_hooks, output_policies};
 pub use lease::{Held, Holder, Lease};
 pub use manifest::{Document, parse_manifest, print_manifest};
 pub use ownership::Adoption;
-pub use prospect::{Prospect, Prospective};
+pub use ownership_policy::{LeftField, OwnershipPolicy};
 pub use record::{Facts, HookRecord, Info, Record, Status};
 pub use rollback::RolledBack;
 pub use store::{NewRevision, Newest, RevisionSummary, Store};
-pub use takeover::{LeftField, Takeover};
 pub use transaction::GONE_WITHIN;
-pub use transaction::{Done, Operation, ReadyGate, Transaction, Wave};
+pub use transaction::{AppliedChanges, Operation, ReadyGate, Transaction, Wave};

@@ -7,7 +7,7 @@ use futures::stream;
 use serde_json::Value;
 
 use super::transaction::{GONE_WITHIN, uid_of};
-use super::{Document, Done, ReleaseError, Transaction, ownership};
+use super::{AppliedChanges, Document, ReleaseError, Transaction, ownership};
 use todohost_cluster::{ClusterError, Query, namespace_ref, reference};
 use todohost_model::event::EventKind;
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
@@ -39,14 +39,14 @@ impl Transaction {
     /// `Rollback` with every failure, after everything was tried.
     pub async fn roll_back(
         &self,
-        done: &Done,
+        done: &AppliedChanges,
         previous: &[Document],
     ) -> Result<RolledBack, ReleaseError> {
         let mut failures = Vec::new();
         let mut rolled_back = RolledBack::default();
 
         // Restore the previous revision first, so that running pods find its objects.
-        let restoring = previous.iter().map(|document| self.restore(document, &done.refused));
+        let restoring = previous.iter().map(|document| self.restore(document, &done.rejected));
         let mut restoring = stream::iter(restoring).buffered(PARALLEL);
         while let Some(restored) = restoring.next().await {
             match restored {
@@ -57,7 +57,7 @@ impl Transaction {
         drop(restoring);
 
         let doubted = done
-            .in_doubt
+            .unknown
             .iter()
             .filter(|object| !rolled_back.restored.contains(object))
             .map(|object| self.remove_doubted(object));

@@ -63,7 +63,7 @@ pub struct NewRevision {
     /// The time of its start, which distinguishes it from revisions that others start at the same time.
     pub begun: Timestamp,
     /// The older revision that it brings back.
-    pub goes_back_to: Option<u32>,
+    pub from_revision: Option<u32>,
 }
 
 impl Store {
@@ -74,7 +74,7 @@ impl Store {
 
     /// The same store by another client.
     #[must_use]
-    pub fn by(&self, client: Client) -> Self {
+    pub fn with_client(&self, client: Client) -> Self {
         Self { client, ..self.clone() }
     }
 
@@ -229,13 +229,13 @@ impl Store {
         let now = new.begun;
         let revision = newest.unwrap_or(0) + 1;
         labels.insert(ORIGIN_LABEL.to_owned(), revision.to_string());
-        let (status, description) = match new.goes_back_to {
+        let (status, description) = match new.from_revision {
             Some(older) => (Status::PendingRollback, format!("Rollback to {older}")),
             None if in_force => (Status::PendingUpgrade, "Preparing upgrade".to_owned()),
             None => (Status::PendingInstall, "Initial install underway".to_owned()),
         };
         let mut other = Map::new();
-        if let Some(older) = new.goes_back_to {
+        if let Some(older) = new.from_revision {
             other.insert("rollback_revision".to_owned(), older.into());
         }
         let mut record = Record {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::ownership::{self, CREATED_FOR};
-use super::{ReleaseError, Takeover};
+use super::{OwnershipPolicy, ReleaseError};
 use todohost_cluster::{Client, ClusterError};
 use todohost_model::event::{Bus, EventKind};
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
@@ -60,7 +60,7 @@ pub trait ReadyGate: Send + Sync {
 
 /// The changes of a transaction, also of a failed one. A rollback starts from them.
 #[derive(Clone, Debug, Default)]
-pub struct Done {
+pub struct AppliedChanges {
     /// New objects with their uids, in the order of creation.
     pub created: Vec<(ObjectRef, String)>,
     /// Objects in which something changed.
@@ -72,9 +72,9 @@ pub struct Done {
     /// Objects left by rule.
     pub kept: Vec<ObjectRef>,
     /// Objects whose request was not answered, so that their state is unknown.
-    pub in_doubt: Vec<ObjectRef>,
+    pub unknown: Vec<ObjectRef>,
     /// Objects that the API server refused to change, as they were before.
-    pub refused: HashMap<ObjectRef, Object>,
+    pub rejected: HashMap<ObjectRef, Object>,
     /// Objects of hooks with their uids, in the order in which they were made.
     pub hooks: Vec<(ObjectRef, String)>,
     /// The namespace was created for it, or may have been.
@@ -95,7 +95,7 @@ pub struct Transaction {
     pub release: String,
     pub namespace: String,
     /// The user's choices about objects and fields of other owners.
-    pub takeover: Takeover,
+    pub takeover: OwnershipPolicy,
     /// Definitions of kinds that the release brings and does not own: they outlive it.
     pub definitions: HashSet<ObjectRef>,
     /// Unchanged objects with fields that stock Helm set by other ways than server-side apply. They are applied, since the
@@ -134,7 +134,7 @@ impl Transaction {
     ///
     /// # Errors
     /// If the user is not allowed to, or the namespace is being deleted.
-    pub async fn prepare(&self, done: &mut Done) -> Result<(), ReleaseError> {
+    pub async fn prepare(&self, done: &mut AppliedChanges) -> Result<(), ReleaseError> {
         if self.client.has_namespace(&self.namespace).await? {
             return Ok(());
         }
@@ -159,7 +159,7 @@ impl Transaction {
         &self,
         waves: &[Wave],
         gate: &dyn ReadyGate,
-        done: &mut Done,
+        done: &mut AppliedChanges,
     ) -> Result<(), ReleaseError> {
         // Nothing is changed before every object is known to have its values.
         for operation in waves.iter().flat_map(|wave| &wave.operations) {
@@ -186,7 +186,7 @@ impl Transaction {
     async fn carry_out(
         &self,
         operations: &[Operation],
-        done: &mut Done,
+        done: &mut AppliedChanges,
     ) -> Result<(), ReleaseError> {
         let live = &self.live_targets(operations).await?;
         let running = operations.iter().map(|operation| async move {
@@ -207,9 +207,9 @@ impl Transaction {
                 Err((object, error)) => {
                     if let (Some(object), ReleaseError::Cluster(cause)) = (&object, &error) {
                         if cause.leaves_doubt() {
-                            done.in_doubt.push(object.clone());
+                            done.unknown.push(object.clone());
                         } else if let Some(before) = live.get(object) {
-                            done.refused.insert(object.clone(), before.clone());
+                            done.rejected.insert(object.clone(), before.clone());
                         }
                     }
                     failures.push((object, error));
@@ -335,7 +335,7 @@ impl Transaction {
     }
 }
 
-fn note(outcome: Outcome, done: &mut Done) {
+fn note(outcome: Outcome, done: &mut AppliedChanges) {
     match outcome {
         Outcome::Created(object, uid) => done.created.push((object, uid)),
         Outcome::Configured(object) => done.configured.push(object),

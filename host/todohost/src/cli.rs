@@ -33,7 +33,7 @@ use todohost_model::event::{Bus, Event, EventKind, Failure, TargetEnd};
 use todohost_model::exit::Exit;
 use todohost_project::values::{Prompt, ValueArgument, Values};
 use todohost_project::{Project, ProjectFile};
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 use todohost_runtime::plugin::{Registry, RegistryOptions, Runtime, RuntimeOptions};
 
 // Id and SHA-256 of the core plugins that were built with this program: `CORE_PLUGINS`, written by `build.rs`.
@@ -188,7 +188,7 @@ impl Cli {
         goal: Goal,
         common: &Common,
         values: &[ValueArgument],
-        takeover: Takeover,
+        takeover: OwnershipPolicy,
     ) -> Result<Run, RunError> {
         self.bus.send(EventKind::RunStarted { command: goal.name().to_owned() });
         self.open(common, values, takeover)
@@ -199,14 +199,14 @@ impl Cli {
         &self,
         common: &Common,
         values: &[ValueArgument],
-        takeover: Takeover,
+        takeover: OwnershipPolicy,
     ) -> Result<Run, RunError> {
         let directory = current_directory()?;
         let project = Project::open(common.project.as_deref(), &directory)?;
         let values =
             Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
         let registry = self.registry(&project.root)?;
-        let takeover = Takeover { ignore: project.file.apply.ignored(), ..takeover };
+        let takeover = OwnershipPolicy { ignore: project.file.apply.ignored(), ..takeover };
         Ok(Run { values, takeover, ..self.new_run(project, registry)? })
     }
 

@@ -32,13 +32,13 @@ const BUFFER: usize = 64 * 1024;
 const BEGIN: Duration = Duration::from_secs(10);
 
 /// A connection; dropping it ends it.
-pub struct Line {
+pub struct PodStream {
     bytes: Join<ReadHalf<SimplexStream>, WriteHalf<SimplexStream>>,
     // It carries the bytes for as long as it is there.
     _process: AttachedProcess,
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for PodStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,7 +48,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for PodStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl Client {
         container: &str,
         (host, port): (&str, u16),
         limit: Duration,
-    ) -> Result<Option<Line>, RelayError> {
+    ) -> Result<Option<PodStream>, RelayError> {
         let action = || format!("run a program in {pod}");
         let namespace = pod.namespace.as_deref().unwrap_or_default();
         let pods: Api<Pod> = Api::namespaced(self.shared.http.clone(), namespace);
@@ -131,7 +131,7 @@ impl Client {
             let cause = Cause::new("the program has no input or output");
             return Err(ClusterError::Answer { action: action(), cause }.into());
         };
-        let mut line = Line { bytes: tokio::io::join(output, input), _process: process };
+        let mut line = PodStream { bytes: tokio::io::join(output, input), _process: process };
         match timeout(BEGIN, word(&mut line)).await {
             Ok(Some(Word::Trying)) => {}
             // No shell, no program, or one that says something else: another image may have it.

@@ -12,7 +12,7 @@ use crate::scheduler::Report;
 use crate::stages::{ImageSet, Rendered};
 use todohost_model::event::{Bus, Difference, ObjectDifference};
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
-use todohost_release::Prospective;
+use todohost_release::PlannedChange;
 
 /// Compares the rendered objects with the cluster.
 pub(crate) async fn run(
@@ -52,8 +52,8 @@ pub(super) fn difference(
     let desired = by_name(plan.desired.iter().collect());
     let previous = by_name(plan.previous.iter().map(|document| &document.object).collect());
     let mut objects = Vec::new();
-    for one in &plan.prospect.objects {
-        let Prospective { object, change, reason, before, after, .. } = one;
+    for one in &plan.dry_run.objects {
+        let PlannedChange { object, change, reason, before, after, .. } = one;
         let diff = match change {
             ObjectChange::Unchanged => continue,
             ObjectChange::Kept => String::new(),

@@ -20,7 +20,7 @@ use crate::verify::wait_healthy;
 use todohost_cluster::{Client, Snapshot};
 use todohost_model::event::{Bus, EventKind, HookPhase};
 use todohost_model::object::{Object, ObjectRef};
-use todohost_release::{Done, HookDeletion, HookEvent, Record, Transaction};
+use todohost_release::{AppliedChanges, HookDeletion, HookEvent, Record, Transaction};
 
 /// How long a hook may take, as in Helm. A Job with `activeDeadlineSeconds` may have less.
 const HOOK_WITHIN: Duration = Duration::from_mins(5);
@@ -36,7 +36,7 @@ pub(super) struct Stage<'a> {
     /// The revision of the hooks, which records their results.
     pub record: &'a mut Record,
     /// Receives the objects that were created.
-    pub done: &'a mut Done,
+    pub done: &'a mut AppliedChanges,
     /// Hooks that completed before the last deploy was interrupted.
     pub completed: &'a BTreeSet<usize>,
     /// Receives the objects of failed hooks before they are removed.
@@ -76,7 +76,7 @@ pub(crate) async fn test(connected: &Connected, bus: Bus) -> Result<Report, RunE
         return Ok(Report::skipped("the chart has no tests"));
     }
     let (mut done, completed, mut evidence) =
-        (Done::default(), BTreeSet::new(), Evidence::default());
+        (AppliedChanges::default(), BTreeSet::new(), Evidence::default());
     let mut stage = Stage {
         connected,
         transaction: &connected.transaction(&bus),
@@ -93,7 +93,7 @@ pub(crate) async fn test(connected: &Connected, bus: Bus) -> Result<Report, RunE
 async fn run_hook(event: HookEvent, index: usize, stage: &mut Stage<'_>) -> Result<(), RunError> {
     let connected = stage.connected;
     let client = &stage.transaction.client;
-    let store = &connected.store.by(client.clone());
+    let store = &connected.store.with_client(client.clone());
     let objects = hook_objects(client, index, stage.record).await?;
     let refs: Vec<ObjectRef> = objects.iter().filter_map(ObjectRef::of).collect();
     if stage.completed.contains(&index) {

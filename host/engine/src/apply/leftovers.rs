@@ -55,8 +55,8 @@ fn leftovers(pending: &Pending) -> Vec<(ObjectRef, &'static str)> {
     begun.extend(done.created.iter().map(|(object, _)| (object.clone(), CREATED)));
     begun.extend(done.configured.iter().map(|object| (object.clone(), "was changed")));
     begun.extend(done.deleted.iter().map(|object| (object.clone(), "was deleted")));
-    begun.extend(done.in_doubt.iter().map(|object| {
-        let is_new = pending.prospect.creates(object);
+    begun.extend(done.unknown.iter().map(|object| {
+        let is_new = pending.dry_run.creates(object);
         (object.clone(), if is_new { UNCONFIRMED } else { "may have been changed" })
     }));
     begun

@@ -10,9 +10,7 @@ use crate::stages::Rendered;
 use todohost_cluster::FieldConflict;
 use todohost_model::event::Bus;
 use todohost_model::object::{Object, ObjectRef};
-use todohost_release::{
-    Document, LeftField, Operation, Prospect, Record, Status, Transaction, Wave,
-};
+use todohost_release::{Document, DryRun, LeftField, Operation, Record, Status, Transaction, Wave};
 use todohost_runtime::plugin::wit::apply;
 
 /// The changes that a revision would make.
@@ -25,7 +23,7 @@ pub(crate) struct ApplyPlan {
     /// The operations that change something.
     pub waves: Vec<Wave>,
     /// The result of the dry run.
-    pub prospect: Prospect,
+    pub dry_run: DryRun,
 }
 
 /// Plans the changes; changes nothing.
@@ -65,18 +63,18 @@ pub(super) async fn run(
     };
     let definitions = definitions.collect();
     let transaction = Transaction { takeover, definitions, ..connected.transaction(bus) };
-    let prospect = transaction.prospect(&waves, &live, &seen, has_namespace);
-    let prospect = cx.or_cancelled(prospect).await?;
-    for one in &prospect.objects {
+    let dry_run = transaction.dry_run(&waves, &live, &seen, has_namespace);
+    let dry_run = cx.or_cancelled(dry_run).await?;
+    for one in &dry_run.objects {
         for LeftField { conflict, because } in &one.left {
             let FieldConflict { field, manager, .. } = conflict;
             let message = format!("{} {field} is left to {manager}: {because}", one.object);
             note(bus, "info", connected.vault.redact(&message));
         }
     }
-    let waves = prospect.spare(waves);
-    let transaction = Transaction { unmigrated: prospect.unmigrated(), ..transaction };
-    Ok(ApplyPlan { desired, previous, transaction, waves, prospect })
+    let waves = dry_run.without_noops(waves);
+    let transaction = Transaction { unmigrated: dry_run.unmigrated(), ..transaction };
+    Ok(ApplyPlan { desired, previous, transaction, waves, dry_run })
 }
 
 /// Reads these objects from the cluster.

@@ -24,7 +24,7 @@ use crate::stages::{ImageSet, Rendered};
 use todohost_model::event::{Bus, Difference};
 use todohost_model::object::{Object, ObjectRef};
 use todohost_model::private_file;
-use todohost_release::{Operation, Prospective, Takeover, Wave};
+use todohost_release::{Operation, OwnershipPolicy, PlannedChange, Wave};
 use todohost_secrets::{Nonce, Salt, Vault};
 
 pub(crate) use self::drift::check_drift;
@@ -61,7 +61,7 @@ pub struct SavedPlan {
     inputs: String,
     /// Digest of the component that rendered them.
     renderer: String,
-    takeover: Takeover,
+    takeover: OwnershipPolicy,
     waves: Vec<SavedWave>,
     /// Every object of the plan, with a digest of its state.
     live: Vec<SavedLive>,
@@ -159,7 +159,7 @@ impl SavedPlan {
     }
 
     /// The user's choices about fields of other managers.
-    pub(super) fn takeover(&self) -> Takeover {
+    pub(super) fn takeover(&self) -> OwnershipPolicy {
         self.takeover.clone()
     }
 
@@ -213,7 +213,7 @@ pub(crate) async fn save(
         |error: String| RunError::PlanFile { file: file.display().to_string(), reason: error };
     let text = serde_json::to_vec_pretty(&saved).map_err(|error| unwritable(error.to_string()))?;
     private_file::write(file, &text).map_err(|error| unwritable(error.to_string()))?;
-    let count = plan.prospect.changes().count();
+    let count = plan.dry_run.changes().count();
     let report =
         Report::done(format!("{count} objects would change, written to {}", file.display()));
     Ok((difference(connected, rendered, &plan)?, report))
@@ -259,7 +259,7 @@ async fn saved_plan(
         renderer: rendered.renderer.clone(),
         takeover: cx.run.takeover.clone(),
         waves: saved_waves(vault, plan)?,
-        live: plan.prospect.objects.iter().map(|one| saved_live(vault, one)).collect(),
+        live: plan.dry_run.objects.iter().map(|one| saved_live(vault, one)).collect(),
         rendered: cached,
     })
 }
@@ -303,7 +303,7 @@ fn saved_waves(vault: &Vault, plan: &ApplyPlan) -> Result<Vec<SavedWave>, RunErr
     plan.waves.iter().map(wave).collect()
 }
 
-fn saved_live(vault: &Vault, one: &Prospective) -> SavedLive {
+fn saved_live(vault: &Vault, one: &PlannedChange) -> SavedLive {
     let left: Vec<String> = one.left.iter().map(|left| left.conflict.field.clone()).collect();
     let version = |object: &Object| {
         object

@@ -23,8 +23,8 @@ use todohost_model::event::Bus;
 use todohost_model::exit::Exit;
 use todohost_model::object::ObjectRef;
 use todohost_release::{
-    Document, Done, Facts, HookEvent, NewRevision, Prospect, ReadyGate, Record, ReleaseError,
-    Status, Transaction, Wave, continue_hooks,
+    AppliedChanges, Document, DryRun, Facts, HookEvent, NewRevision, ReadyGate, Record,
+    ReleaseError, Status, Transaction, Wave, continue_hooks,
 };
 
 /// The one revision that a run may make on a target.
@@ -55,9 +55,9 @@ pub(super) struct Pending {
     pub record: Option<Record>,
     /// The request to create the record was not answered.
     pub is_unconfirmed: bool,
-    pub done: Done,
+    pub done: AppliedChanges,
     /// The changes that it was going to make.
-    pub prospect: Prospect,
+    pub dry_run: DryRun,
     pub objects: Vec<ObjectRef>,
     /// The objects of the current revision.
     pub previous: Vec<Document>,
@@ -116,7 +116,7 @@ impl Revision {
         if !matches!(self.state, State::Idle) {
             return Err(RunError::internal("a run makes one revision"));
         }
-        let ApplyPlan { desired, previous, transaction, waves, prospect } = plan;
+        let ApplyPlan { desired, previous, transaction, waves, dry_run } = plan;
         // From here on something is changed: the run must finish it or roll it back.
         let mut pending = Box::new(Pending {
             connected: Arc::clone(connected),
@@ -124,8 +124,8 @@ impl Revision {
             begun: Timestamp::now(),
             record: None,
             is_unconfirmed: false,
-            done: Done::default(),
-            prospect,
+            done: AppliedChanges::default(),
+            dry_run,
             objects: refs_of(&desired),
             previous,
             is_upgrade: connected.deployed.is_some(),
@@ -247,7 +247,7 @@ async fn make(
         notes: rendered.notes.clone(),
         facts,
         begun: pending.begun,
-        goes_back_to: rendered.from_revision,
+        from_revision: rendered.from_revision,
     };
     let created =
         connected.store.create_pending(new, &connected.salt, connected.latest.as_ref()).await;

@@ -16,7 +16,7 @@ use crate::images::restore::restore_images;
 use crate::report::failure_report::{self, Evidence};
 use crate::verify::verify_restored;
 use todohost_cluster::{Client, Timeouts};
-use todohost_release::{Document, Done, HookEvent, Record, Status, Transaction};
+use todohost_release::{AppliedChanges, Document, HookEvent, Record, Status, Transaction};
 
 /// Rolls back, or keeps the failed revision if the user wants that. Returns the error that the run ends with.
 pub(super) async fn run(mut pending: Pending, lock: &mut ReleaseLock, error: RunError) -> RunError {
@@ -34,13 +34,13 @@ pub(super) async fn run(mut pending: Pending, lock: &mut ReleaseLock, error: Run
     let was_cancelled = error.is_cancelled();
     let client = if was_cancelled {
         // The user is waiting: give up soon on a cluster that does not answer.
-        let client = connected.client.regardless(Timeouts::BRIEF);
+        let client = connected.client.without_cancel(Timeouts::BRIEF);
         if let Err(silence) = client.answers().await {
             return unreachable_rollback(RunError::cancelled(), silence, &pending);
         }
         client
     } else {
-        connected.client.regardless(Timeouts::default())
+        connected.client.without_cancel(Timeouts::default())
     };
     if let (Some(record), false) = (&pending.record, was_cancelled) {
         let evidence = std::mem::take(&mut pending.evidence);
@@ -48,7 +48,7 @@ pub(super) async fn run(mut pending: Pending, lock: &mut ReleaseLock, error: Run
         failure_report::write(&connected, evidence, record.revision, objects, hooks, &error).await;
     }
     if is_kept {
-        return keep_failed(pending, &connected.store.by(client), error, &bus).await;
+        return keep_failed(pending, &connected.store.with_client(client), error, &bus).await;
     }
     match Box::pin(roll_back(pending, lock, client, &error)).await {
         Ok(left) if was_cancelled => RunError::Cancelled { left },
@@ -76,17 +76,17 @@ async fn roll_back(
         record,
         is_unconfirmed,
         mut done,
-        prospect,
+        dry_run,
         previous,
         ..
     } = pending;
-    let store = connected.store.by(client.clone());
+    let store = connected.store.with_client(client.clone());
     let transaction = Transaction { client, cancel: CancellationToken::new(), ..transaction };
     // Objects that existed before are restored with the previous revision, or never belonged to the release.
-    done.in_doubt.retain(|object| prospect.creates(object));
+    done.unknown.retain(|object| dry_run.creates(object));
     if !connected.interrupted.is_empty() {
         // These objects are as a killed run left them, so their state before is not the previous revision's.
-        done.refused.clear();
+        done.rejected.clear();
     }
     let record = match record {
         Some(record) => Some(record),
@@ -118,14 +118,14 @@ async fn restore(
     transaction: &Transaction,
     mut base: Record,
     mut failed: Record,
-    done: &Done,
+    done: &AppliedChanges,
     previous: &[Document],
     why: &RunError,
 ) -> Result<String, RunError> {
     let bus = connected.cx.bus.for_step("rollback");
-    let store = connected.store.by(transaction.client.clone());
+    let store = connected.store.with_client(transaction.client.clone());
     let (mut made, completed, mut evidence) =
-        (Done::default(), BTreeSet::new(), Evidence::default());
+        (AppliedChanges::default(), BTreeSet::new(), Evidence::default());
     let mut stage = Stage {
         connected,
         transaction,

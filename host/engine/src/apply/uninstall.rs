@@ -22,7 +22,8 @@ use crate::scheduler::Report;
 use todohost_model::event::{Bus, EventKind, Readiness};
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
 use todohost_release::{
-    Done, GONE_WITHIN, HookEvent, HookRecord, Operation, Record, Status, Transaction, Wave,
+    AppliedChanges, GONE_WITHIN, HookEvent, HookRecord, Operation, Record, Status, Transaction,
+    Wave,
 };
 
 /// Deletes the release.
@@ -92,7 +93,7 @@ async fn delete_objects(
     bus: &Bus,
 ) -> Result<usize, RunError> {
     let (mut done, completed, mut evidence) =
-        (Done::default(), BTreeSet::new(), Evidence::default());
+        (AppliedChanges::default(), BTreeSet::new(), Evidence::default());
     let mut objects = record.documents()?;
     if let Some(deployed) = connected.deployed.as_ref() {
         // A newer revision that failed may lack objects of the current one.
@@ -133,7 +134,7 @@ async fn remove(
     let live = read_live(connected, &[], &objects).await?;
     let waves = plan_waves(connected, chosen, bus, &[], objects, &live).await?;
     let deleted: Vec<ObjectRef> = waves.iter().flat_map(deleted_by).collect();
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     let gate = Gate { connected, bus };
     transaction.execute(&waves, &gate, &mut done).await?;
     let gone = deleted.into_iter().filter_map(|object| {

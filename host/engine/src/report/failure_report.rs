@@ -48,7 +48,7 @@ impl Evidence {
 
     async fn gather(&mut self, connected: &Connected, refs: &[ObjectRef]) {
         // The run is cancelled for everything else.
-        let client = connected.client.regardless(Timeouts::default());
+        let client = connected.client.without_cancel(Timeouts::default());
         let Ok(mut watch) = client.watch(refs, CancellationToken::new()).await else { return };
         let Ok(Some(snapshots)) = watch.next().await else { return };
         drop(watch);

@@ -22,8 +22,8 @@ use todohost_cluster::ApplyOptions;
 use todohost_model::event::Bus;
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
 use todohost_release::{
-    Document, Done, Facts, NewRevision, Operation, Prospect, ReadyGate, ReleaseError, Status,
-    Store, Takeover, Transaction, Wave,
+    AppliedChanges, Document, DryRun, Facts, NewRevision, Operation, OwnershipPolicy, ReadyGate,
+    ReleaseError, Status, Store, Transaction, Wave,
 };
 use todohost_secrets::{Nonce, Salt, SecretValue, Vault};
 use tokio_util::sync::CancellationToken;
@@ -46,19 +46,19 @@ fn transaction(namespace: &Namespace, release: &str, vault: &Arc<Vault>) -> Tran
         cancel: CancellationToken::new(),
         release: release.to_owned(),
         namespace: namespace.name.clone(),
-        takeover: Takeover::default(),
+        takeover: OwnershipPolicy::default(),
         definitions: HashSet::new(),
         unmigrated: HashSet::new(),
     }
 }
 
-async fn prospect(transaction: &Transaction, waves: &[Wave]) -> Prospect {
+async fn dry_run(transaction: &Transaction, waves: &[Wave]) -> DryRun {
     let operations = waves.iter().flat_map(|wave| &wave.operations);
     let names: Vec<_> = operations.map(|operation| operation.target().unwrap()).collect();
     let found = transaction.client.get_many(&names).await.unwrap();
     let live = names.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?)));
     let has_namespace = transaction.client.has_namespace(&transaction.namespace).await.unwrap();
-    transaction.prospect(waves, &live.collect(), &HashSet::new(), has_namespace).await.unwrap()
+    transaction.dry_run(waves, &live.collect(), &HashSet::new(), has_namespace).await.unwrap()
 }
 
 /// Finds everything ready.
@@ -98,7 +98,7 @@ fn revision(documents: Vec<Document>) -> NewRevision {
         notes: "all is well".to_owned(),
         facts: Facts { renderer: "sha256:1".to_owned(), ..Facts::default() },
         begun: jiff::Timestamp::now(),
-        goes_back_to: None,
+        from_revision: None,
     }
 }
 
@@ -113,13 +113,13 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     assert!(store.salt().await.unwrap().is_none());
 
     let transaction = transaction(&namespace, "app", &vault);
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     transaction.prepare(&mut done).await.unwrap();
     assert!(!done.created_namespace);
     let objects =
         [secret_with_placeholder(&namespace, &vault), namespace.config_map("settings", "one")];
     let waves = [wave(objects.iter().cloned().map(Operation::Apply).collect())];
-    let prospected = prospect(&transaction, &waves).await;
+    let prospected = dry_run(&transaction, &waves).await;
     assert!(prospected.objects.iter().all(|one| one.change == ObjectChange::Created));
 
     let salt = Salt::from_bytes([5; 32]);
@@ -142,7 +142,7 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     let live = client.get(&namespace.named("v1", "Secret", "app")).await.unwrap().unwrap();
     assert_eq!(live["data"]["DATABASE_URL"], STANDARD.encode(DATABASE_URL));
     assert_eq!(live["metadata"]["annotations"]["meta.helm.sh/release-name"], "app");
-    assert_eq!(prospect(&transaction, &waves).await.changes().count(), 0, "all is as it should be");
+    assert_eq!(dry_run(&transaction, &waves).await.changes().count(), 0, "all is as it should be");
 
     let deployed = store.newest().await.unwrap().deployed.unwrap();
     assert!(deployed.is_ours());
@@ -174,7 +174,7 @@ async fn a_transaction_fills_secrets_and_makes_a_record_that_helm_reads() {
     let mut second = second.await.unwrap();
     assert_eq!((second.revision, second.info.status), (2, Status::PendingUpgrade));
     assert_eq!(second.info.first_deployed, record.info.first_deployed);
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     transaction.execute(&waves, &Always, &mut done).await.unwrap();
     assert_eq!((done.created.len(), done.configured.len(), done.unchanged.len()), (0, 1, 1));
     store.finish(&mut second, Status::Deployed, "Upgrade complete").await.unwrap();
@@ -259,7 +259,7 @@ async fn a_failed_install_leaves_nothing_behind() {
     let guard = Namespace { client: client.clone(), name: name.clone() };
     let vault = vault();
     let transaction = transaction(&guard, "app", &vault);
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     transaction.prepare(&mut done).await.unwrap();
     assert!(done.created_namespace);
 
@@ -303,7 +303,7 @@ async fn a_failed_upgrade_restores_the_previous_state() {
         namespace.config_map("settings", "one"),
         namespace.config_map("old", "one"),
     ];
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     transaction
         .execute(
             &[wave(before.iter().cloned().map(Operation::Apply).collect())],
@@ -320,7 +320,7 @@ async fn a_failed_upgrade_restores_the_previous_state() {
         })
         .collect();
 
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     let mut settings = namespace.config_map("settings", "two");
     settings["data"]["added"] = "field".into();
     let mut gate_fails = wave(vec![
@@ -368,7 +368,7 @@ async fn a_cancelled_transaction_stops_between_operations() {
     let vault = vault();
     let transaction = transaction(&namespace, "app", &vault);
     transaction.cancel.cancel();
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     let waves = [wave(vec![Operation::Apply(namespace.config_map("a", "x"))])];
     let error = transaction.execute(&waves, &Always, &mut done).await.unwrap_err();
     assert!(matches!(error, ReleaseError::Cancelled), "{error}");
@@ -388,7 +388,8 @@ async fn a_leak_stops_before_anything_is_changed() {
         wave(vec![Operation::Apply(namespace.config_map("fine", "x"))]),
         wave(vec![Operation::Apply(namespace.config_map("leak", &form))]),
     ];
-    let error = transaction.execute(&waves, &Always, &mut Done::default()).await.unwrap_err();
+    let error =
+        transaction.execute(&waves, &Always, &mut AppliedChanges::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "secret secrets.databaseUrl leaks into ConfigMap/leak /data/key");
     assert_eq!(client.get(&namespace.named("v1", "ConfigMap", "fine")).await.unwrap(), None);
 }
@@ -405,11 +406,11 @@ async fn many_objects_take_little_time() {
         .collect();
     let waves = [wave(operations)];
     let began = Instant::now();
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     transaction.execute(&waves, &Always, &mut done).await.unwrap();
     let applied = began.elapsed();
     let began = Instant::now();
-    assert_eq!(prospect(&transaction, &waves).await.changes().count(), 0);
+    assert_eq!(dry_run(&transaction, &waves).await.changes().count(), 0);
     println!("200 objects: applied in {applied:?}, found unchanged in {:?}", began.elapsed());
     assert_eq!(done.created.len(), 200);
 }
@@ -421,7 +422,7 @@ async fn a_namespace_in_which_someone_put_something_stays() {
     let name = format!("todohost-shared-{}", std::process::id());
     let guard = Namespace { client: client.clone(), name: name.clone() };
     let transaction = transaction(&guard, "app", &vault());
-    let mut done = Done::default();
+    let mut done = AppliedChanges::default();
     transaction.prepare(&mut done).await.unwrap();
     // A kind that no release of ours has.
     let lease = json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "theirs", "namespace": name } });

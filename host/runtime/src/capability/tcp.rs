@@ -20,7 +20,7 @@ use crate::grant::pattern::address_is_expected;
 use crate::plugin::State;
 use crate::plugin::wit::imports::tcp::{self, Trust};
 use crate::plugin::wit::{Error, ErrorKind};
-use todohost_cluster::{Line, Relay, RelayError};
+use todohost_cluster::{PodStream, Relay, RelayError};
 
 const MAX_WAIT: Duration = Duration::from_mins(1);
 const MAX_READ: u32 = 1024 * 1024;
@@ -112,7 +112,7 @@ async fn connect_from_cluster(
     host: &str,
     port: u16,
     limit: Duration,
-) -> Result<Line, Error> {
+) -> Result<PodStream, Error> {
     let Some(relay) = relay else {
         let message =
             "no pod is made for it: only an examination of a cluster that answers makes one";

@@ -9,7 +9,7 @@ use todohost_engine::{AfterFailure, LOCK_TIMEOUT};
 use todohost_model::field::FieldPattern;
 use todohost_project::TimeLimit;
 use todohost_project::values::ValueArgument;
-use todohost_release::{Adoption, Takeover};
+use todohost_release::{Adoption, OwnershipPolicy};
 
 /// Deploys an app to a local Kubernetes: builds its images, renders its chart, applies the objects and
 /// waits until everything is healthy. Every step is a sandboxed component.
@@ -247,12 +247,12 @@ pub(super) struct RunOptions {
 
 impl RunOptions {
     /// The policy for objects and fields of other owners.
-    pub fn takeover(&self) -> Takeover {
-        Takeover {
+    pub fn takeover(&self) -> OwnershipPolicy {
+        OwnershipPolicy {
             force: self.force,
             take: self.take.clone(),
             adopt: self.adopt.clone(),
-            ..Takeover::default()
+            ..OwnershipPolicy::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use super::arguments::{Common, DeleteOptions};
 use todohost_engine::plan::{Deletion, Goal};
 use todohost_engine::{Ask as _, Run, RunError};
 use todohost_model::exit::Exit;
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 impl Cli {
     pub(super) async fn delete(
@@ -16,7 +16,7 @@ impl Cli {
         let deletion =
             Deletion { keep_history: options.keep_history, with_namespace: options.with_namespace };
         let goal = Goal::Delete(deletion);
-        let run = self.begin(goal, common, &[], Takeover::default())?;
+        let run = self.begin(goal, common, &[], OwnershipPolicy::default())?;
         let run = Run { lock_timeout: options.lock.timeout(), ..run };
         let targets = self.named_targets(&run, &options.target).await?;
         let app = &run.project.file.app;

@@ -12,7 +12,7 @@ use todohost_engine::{AfterFailure, LOCK_TIMEOUT, Outcome, Run, RunError, SavedP
 use todohost_model::event::{Difference, EventKind};
 use todohost_model::exit::Exit;
 use todohost_project::TimeLimit;
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 /// Options of one command.
 pub(super) struct DeployParams {
@@ -78,7 +78,7 @@ impl Cli {
         let goal = Goal::DeployPlan;
         let options = &change.run;
         let values = options.values.arguments();
-        let run = self.begin(goal, common, &values, Takeover::default())?;
+        let run = self.begin(goal, common, &values, OwnershipPolicy::default())?;
         let saved = SavedPlan::read(file)?;
         let wrong =
             |reason: String| RunError::PlanFile { file: file.display().to_string(), reason };

@@ -8,7 +8,7 @@ use todohost_engine;
 use todohost_engine::RunError;
 use todohost_engine::plan::{Goal, Planner};
 use todohost_model::exit::Exit;
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 impl Cli {
     pub(super) async fn doctor(
@@ -17,7 +17,7 @@ impl Cli {
         options: &DoctorOptions,
     ) -> Result<Exit, RunError> {
         let values = options.values.arguments();
-        let run = self.begin(Goal::Doctor, common, &values, Takeover::default())?;
+        let run = self.begin(Goal::Doctor, common, &values, OwnershipPolicy::default())?;
         self.tell_typed_secrets(&run);
         let (targets, unnamed) = match self.named_targets(&run, &options.target).await {
             Ok(targets) => (targets, None),

@@ -6,7 +6,7 @@ use super::Cli;
 use super::arguments::{Common, ForwardOptions, OutputFormat};
 use todohost_engine;
 use todohost_engine::{Forward, RunError};
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 impl Cli {
     pub(super) async fn forward(
@@ -14,7 +14,7 @@ impl Cli {
         common: &Common,
         options: &ForwardOptions,
     ) -> Result<(), RunError> {
-        let run = Arc::new(self.open(common, &[], Takeover::default())?);
+        let run = Arc::new(self.open(common, &[], OwnershipPolicy::default())?);
         let named: Vec<String> = options.target.iter().cloned().collect();
         for target in self.named_targets(&run, &named).await? {
             let service = options.service.as_deref();

@@ -8,7 +8,7 @@ use crate::ui;
 use todohost_engine;
 use todohost_engine::{Revision, RunError};
 use todohost_model::text;
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 impl Cli {
     pub(super) async fn history(
@@ -16,7 +16,7 @@ impl Cli {
         common: &Common,
         options: &StatusOptions,
     ) -> Result<(), RunError> {
-        let run = Arc::new(self.open(common, &[], Takeover::default())?);
+        let run = Arc::new(self.open(common, &[], OwnershipPolicy::default())?);
         for target in self.named_targets(&run, &options.target).await? {
             let revisions = Box::pin(todohost_engine::history(&run, &target)).await?;
             let text = match common.output {

@@ -5,7 +5,7 @@ use super::arguments::{Common, RollbackOptions};
 use todohost_engine::plan::Goal;
 use todohost_engine::{Run, RunError};
 use todohost_model::exit::Exit;
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 impl Cli {
     pub(super) async fn rollback(
@@ -14,7 +14,7 @@ impl Cli {
         options: &RollbackOptions,
     ) -> Result<Exit, RunError> {
         let goal = Goal::Rollback { revision: options.revision };
-        let run = self.begin(goal, common, &[], Takeover::default())?;
+        let run = self.begin(goal, common, &[], OwnershipPolicy::default())?;
         let run = Run { lock_timeout: options.lock.timeout(), ..run };
         let targets = self.named_targets(&run, &options.target).await?;
         self.run_plan(common, run, goal, &targets).await

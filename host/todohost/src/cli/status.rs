@@ -8,7 +8,7 @@ use super::arguments::{Common, StatusOptions};
 use todohost_engine;
 use todohost_engine::{Revision, RunError, State};
 use todohost_model::text;
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 impl Cli {
     pub(super) async fn status(
@@ -16,7 +16,7 @@ impl Cli {
         common: &Common,
         options: &StatusOptions,
     ) -> Result<(), RunError> {
-        let run = Arc::new(self.open(common, &[], Takeover::default())?);
+        let run = Arc::new(self.open(common, &[], OwnershipPolicy::default())?);
         for target in self.named_targets(&run, &options.target).await? {
             let state = Box::pin(todohost_engine::state(&run, &target)).await?;
             self.show(common, &state, &text(&state))?;

@@ -10,7 +10,7 @@ use todohost_engine::{Run, RunError, Selection, TargetStatus};
 use todohost_model::event::EventKind;
 use todohost_model::text;
 use todohost_project::{AUTO, Project};
-use todohost_release::Takeover;
+use todohost_release::OwnershipPolicy;
 
 fn none_local(candidates: &[TargetStatus]) -> RunError {
     let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name.as_str()).collect();
@@ -153,7 +153,7 @@ impl Cli {
 
     /// Without a project the targets are those of the plugins that come with this program.
     fn open_anywhere(&self, common: &Common) -> Result<Run, RunError> {
-        match self.open(common, &[], Takeover::default()) {
+        match self.open(common, &[], OwnershipPolicy::default()) {
             Err(RunError::Project(todohost_project::ProjectError::Missing { .. })) => {
                 let root = super::current_directory()?;
                 let registry = self.registry(&root)?;

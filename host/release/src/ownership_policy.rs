@@ -18,7 +18,7 @@ const ROUNDS: usize = 3;
 
 /// The user's choices about objects and fields of other owners.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Takeover {
+pub struct OwnershipPolicy {
     /// Take all fields that no rule leaves to their manager.
     pub force: bool,
     /// Take these fields, against any rule.
@@ -44,7 +44,7 @@ pub(super) struct Settled {
     pub left: Vec<LeftField>,
 }
 
-enum Fate {
+enum Resolution {
     Taken,
     Left(&'static str),
     Refused,
@@ -75,11 +75,11 @@ impl Transaction {
             for mut conflict in conflicts {
                 conflict.since = conflict.since.take().or_else(|| since(before?, &conflict));
                 match self.fate(&named, &conflict).await? {
-                    Fate::Taken => options.force = true,
-                    Fate::Left(because) if field::remove(&mut object, &conflict.field) => {
+                    Resolution::Taken => options.force = true,
+                    Resolution::Left(because) if field::remove(&mut object, &conflict.field) => {
                         left.push(LeftField { conflict, because });
                     }
-                    Fate::Left(_) | Fate::Refused => refused.push(conflict),
+                    Resolution::Left(_) | Resolution::Refused => refused.push(conflict),
                 }
             }
             if !refused.is_empty() {
@@ -97,25 +97,25 @@ impl Transaction {
         &self,
         object: &ObjectRef,
         conflict: &FieldConflict,
-    ) -> Result<Fate, ClusterError> {
+    ) -> Result<Resolution, ClusterError> {
         let said = |patterns: &[FieldPattern]| {
             patterns.iter().any(|one| one.names(object, &conflict.field))
         };
         Ok(if said(&self.takeover.take) {
-            Fate::Taken
+            Resolution::Taken
         } else if said(&self.takeover.ignore) {
-            Fate::Left("todohost.toml ignores it")
+            Resolution::Left("todohost.toml ignores it")
         } else if conflict.manager == FIELD_MANAGER {
             // Stock Helm before server-side apply wrote under this very name.
-            Fate::Taken
+            Resolution::Taken
         } else if conflict.field == REPLICAS && is_scaler(conflict) {
-            Fate::Left("it scales the object")
+            Resolution::Left("it scales the object")
         } else if conflict.field == REPLICAS && self.is_autoscaled(object).await? {
-            Fate::Left("an autoscaler targets the object")
+            Resolution::Left("an autoscaler targets the object")
         } else if self.takeover.force {
-            Fate::Taken
+            Resolution::Taken
         } else {
-            Fate::Refused
+            Resolution::Refused
         })
     }
 

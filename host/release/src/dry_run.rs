@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use futures::StreamExt;
 use futures::stream;
 
-use super::error::Stranger;
+use super::error::ForeignObject;
 use super::transaction::PARALLEL;
 use super::{LeftField, Operation, ReleaseError, Transaction, Wave, definition, ownership};
 use todohost_cluster::{ClusterError, is_unmigrated};
@@ -13,7 +13,7 @@ use todohost_model::object::{Object, ObjectChange, ObjectRef};
 
 /// The change of one object. It holds the real data of Secrets.
 #[derive(Clone, Debug)]
-pub struct Prospective {
+pub struct PlannedChange {
     /// Which.
     pub object: ObjectRef,
     /// The kind of change.
@@ -32,14 +32,14 @@ pub struct Prospective {
 
 /// The changes of all objects.
 #[derive(Clone, Debug, Default)]
-pub struct Prospect {
+pub struct DryRun {
     /// Every object, in the order of the waves.
-    pub objects: Vec<Prospective>,
+    pub objects: Vec<PlannedChange>,
 }
 
-impl Prospect {
+impl DryRun {
     /// Those that would change.
-    pub fn changes(&self) -> impl Iterator<Item = &Prospective> {
+    pub fn changes(&self) -> impl Iterator<Item = &PlannedChange> {
         let stays = |change| matches!(change, ObjectChange::Unchanged | ObjectChange::Kept);
         self.objects.iter().filter(move |one| !stays(one.change))
     }
@@ -51,7 +51,7 @@ impl Prospect {
 
     /// Unchanged objects with fields that stock Helm set by other ways than server-side apply.
     pub fn unmigrated(&self) -> HashSet<ObjectRef> {
-        let is_it = |one: &&Prospective| {
+        let is_it = |one: &&PlannedChange| {
             one.change == ObjectChange::Unchanged && one.before.as_ref().is_some_and(is_unmigrated)
         };
         self.objects.iter().filter(is_it).map(|one| one.object.clone()).collect()
@@ -59,7 +59,7 @@ impl Prospect {
 
     /// The waves without operations that would change nothing.
     #[must_use]
-    pub fn spare(&self, waves: Vec<Wave>) -> Vec<Wave> {
+    pub fn without_noops(&self, waves: Vec<Wave>) -> Vec<Wave> {
         let mut prospects = self.objects.iter();
         let mut spare = |operation: Operation| match prospects.next() {
             Some(one) if one.is_idle => Operation::Unchanged(one.object.clone()),
@@ -80,15 +80,15 @@ impl Transaction {
     /// are new. `live` has the live objects, `known` the objects that the release had before.
     ///
     /// # Errors
-    /// `NotOurs` with every object of another owner; `Conflicts` with every field of another manager; other refusals of
+    /// `NotOwned` with every object of another owner; `Conflicts` with every field of another manager; other refusals of
     /// the API server.
-    pub async fn prospect(
+    pub async fn dry_run(
         &self,
         waves: &[Wave],
         live: &HashMap<ObjectRef, Object>,
         known: &HashSet<ObjectRef>,
         has_namespace: bool,
-    ) -> Result<Prospect, ReleaseError> {
+    ) -> Result<DryRun, ReleaseError> {
         let adopted = self.adopted(waves, live, known)?;
         let no_namespace = !has_namespace;
         let operations = waves.iter().flat_map(|wave| &wave.operations);
@@ -105,7 +105,7 @@ impl Transaction {
             match asked {
                 Ok(Asked { change, reason, after, left, is_idle }) => {
                     let reason = reason.or_else(|| adopted.get(&object).cloned());
-                    objects.push(Prospective {
+                    objects.push(PlannedChange {
                         object,
                         change,
                         reason,
@@ -121,7 +121,7 @@ impl Transaction {
         }
         let mut refusals = refusals.into_iter();
         match refusals.next() {
-            None => Ok(Prospect { objects }),
+            None => Ok(DryRun { objects }),
             Some(first) => Err(ReleaseError::refused(first, refusals.collect())),
         }
     }
@@ -134,7 +134,7 @@ impl Transaction {
         known: &HashSet<ObjectRef>,
     ) -> Result<HashMap<ObjectRef, String>, ReleaseError> {
         let own_namespace = todohost_cluster::namespace_ref(&self.namespace);
-        let (mut adopted, mut strangers) = (HashMap::new(), Vec::new());
+        let (mut adopted, mut foreign) = (HashMap::new(), Vec::new());
         for operation in waves.iter().flat_map(|wave| &wave.operations) {
             // An object that stays unchanged must belong to the release, too.
             if matches!(operation, Operation::Keep(..) | Operation::Delete(_)) {
@@ -157,13 +157,13 @@ impl Transaction {
             if self.takeover.adopt.iter().any(|adoption| adoption.takes(&object)) {
                 adopted.insert(object, format!("adopted: it {owner}"));
             } else {
-                strangers.push(Stranger { object, owner });
+                foreign.push(ForeignObject { object, owner });
             }
         }
-        if strangers.is_empty() {
+        if foreign.is_empty() {
             return Ok(adopted);
         }
-        Err(ReleaseError::NotOurs { release: self.release.clone(), strangers })
+        Err(ReleaseError::NotOwned { release: self.release.clone(), foreign })
     }
 
     async fn ask(
