@@ -58,7 +58,7 @@ fn broken_core_plugin_is_reported_and_skipped() {
     let warnings: Vec<&str> =
         listed.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
     assert_eq!(warnings.len(), 3, "{}", listed.output());
-    for file in ["kind.wasm is not a plugin", "folder.wasm", "calls itself `health`"] {
+    for file in ["kind.wasm is not a plugin", "folder.wasm", "has the id `health`"] {
         assert!(warnings.iter().any(|line| line.contains(file)), "no {file} in {warnings:?}");
     }
     let names: Vec<_> = listed.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -83,7 +83,7 @@ fn needed_broken_core_plugin_is_an_error() {
     let finished = world.deploy().variable("TODOHOST_PLUGINS", &plugins).run();
     world.assert_untouched();
     assert_eq!(finished.code(), Some(2), "{}", finished.output());
-    assert!(finished.stderr.contains("there is no plugin for render"), "{}", finished.output());
+    assert!(finished.stderr.contains("found no plugin for render"), "{}", finished.output());
     assert!(finished.stderr.contains("helm.wasm is not a plugin"), "{}", finished.output());
 }
 

@@ -73,7 +73,7 @@ fn database_reachable_only_from_here_fails_with_the_reason() {
     for (failure, reason, help) in [
         ("refused", "nothing listens at 127.1:", "listen_addresses"),
         ("unknown-host", "the name 127.1 has no address", "DNS"),
-        ("failed No route to host", "cannot be reached from a pod", "NetworkPolicy"),
+        ("failed No route to host", "cannot reach 127.1:", "NetworkPolicy"),
     ] {
         let world = world();
         let place = here(server(welcome()));

@@ -11,8 +11,8 @@ use super::plan::{Chosen, Goal};
 use super::scheduler::Report;
 use super::stages::{Applied, ImageSet, Rendered};
 use todohost_cluster::Relay;
-use todohost_model::event::{Bus, EventKind, Finding, FindingOutcome, Row};
-use todohost_runtime::capability::World;
+use todohost_model::event::{Bus, EventKind, Finding, FindingOutcome, Level, Row};
+use todohost_runtime::capability::CallEnvironment;
 use todohost_runtime::plugin::Plugin;
 use todohost_runtime::plugin::manifest::NAMED_SECRET;
 use todohost_runtime::plugin::wit::check::{Phase, Spec};
@@ -49,9 +49,12 @@ pub(super) async fn run(
     let relay = relay(access);
     let check = |deadline| {
         let mut context = access.call(bus.clone(), deadline, name);
-        let world =
-            World { secret: secret.clone(), relay: relay.clone(), ..World::clone(&context.world) };
-        context.world = Arc::new(world);
+        let environment = CallEnvironment {
+            secret: secret.clone(),
+            relay: relay.clone(),
+            ..CallEnvironment::clone(&context.environment)
+        };
+        context.environment = Arc::new(environment);
         plugin.check(context)
     };
     let specs = check(Deadline::Short)?.checks().await?;
@@ -81,7 +84,7 @@ pub(super) async fn run(
                 let message = format!(
                     "could not delete the pod of check {name}; it ends on its own: {error}"
                 );
-                note(&bus, "warn", message);
+                note(&bus, Level::Warn, message);
             }
             let findings = findings?;
             ran = true;

@@ -20,7 +20,7 @@ use super::plan::Chosen;
 use super::scheduler::Report;
 use super::slots::Slot;
 use todohost_cluster::{Client, ClusterError, Connection, Timeouts};
-use todohost_model::event::{Bus, EventKind};
+use todohost_model::event::{Bus, EventKind, Level};
 use todohost_release::{Lease, Newest, Record, Store};
 use todohost_runtime::plugin::wit::target;
 use todohost_runtime::plugin::{CallContext, Plugin};
@@ -152,7 +152,7 @@ async fn start(
         if !agrees {
             return Err(RunError::NotStarted { target: name, detail, offer });
         }
-        note(bus, "info", format!("{name} is not running{detail}; it will {offer}"));
+        note(bus, Level::Info, format!("{name} is not running{detail}; it will {offer}"));
         begun = Some(offer);
     }
     let started = async {

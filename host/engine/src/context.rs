@@ -11,10 +11,10 @@ use super::error::RunError;
 use super::report::Findings;
 use crate::plan::{Chosen, Goal, Plan, Planner, Step, TargetPlan};
 use todohost_model::digest::Hasher;
-use todohost_model::event::{Bus, EventKind, Finding, FindingOutcome};
+use todohost_model::event::{Bus, EventKind, Finding, FindingOutcome, Level};
 use todohost_project::App;
-use todohost_project::memo::Memo;
-use todohost_runtime::capability::World;
+use todohost_project::cache::Cache;
+use todohost_runtime::capability::CallEnvironment;
 use todohost_runtime::plugin::{CallContext, EnvironmentSeed, Plugin};
 use todohost_secrets::{Salt, SecretValue, Vault};
 
@@ -117,8 +117,8 @@ impl Context {
         self.target.as_deref().unwrap_or_default()
     }
 
-    pub fn memo(&self, step: &str) -> Memo {
-        Memo::new(&self.run.environment.cache_dir(), step)
+    pub fn cache(&self, step: &str) -> Cache {
+        Cache::new(&self.run.environment.cache_dir(), step)
     }
 
     /// Waits for `work`, unless the user stops the run. The pending request is dropped then.
@@ -162,20 +162,20 @@ impl Access<'_> {
             bus,
             cancel: self.cx.cancel.clone(),
             deadline: deadline.duration(),
-            world: Arc::new(self.world()),
-            environment: EnvironmentSeed { now: self.cx.run.now, random },
+            environment: Arc::new(self.call_environment()),
+            seed: EnvironmentSeed { now: self.cx.run.now, random },
         }
     }
 
-    fn world(&self) -> World {
+    fn call_environment(&self) -> CallEnvironment {
         let run = &self.cx.run;
-        World {
+        CallEnvironment {
             project_root: run.project.root.clone(),
             chart: Some(self.cx.app().chart.clone()),
             namespace: self.cx.app().namespace.clone(),
             home: run.environment.home().map(ToOwned::to_owned),
             kubeconfig: run.environment.kubeconfig(),
-            environment: run.environment.variables().clone(),
+            variables: run.environment.variables().clone(),
             cluster: self.connected.map(|connected| connected.client.clone()),
             relay: None,
             vault: Arc::clone(self.vault()) as _,
@@ -202,8 +202,8 @@ impl Access<'_> {
 }
 
 /// Sends a line for the user.
-pub(super) fn note(bus: &Bus, level: &str, message: impl Into<String>) {
-    bus.send(EventKind::Note { level: level.to_owned(), message: message.into() });
+pub(super) fn note(bus: &Bus, level: Level, message: impl Into<String>) {
+    bus.send(EventKind::Note { level, message: message.into() });
 }
 
 /// Locks a collection. A panic elsewhere cannot leave these half-changed in a way that matters.

@@ -29,7 +29,7 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use todohost_model::environment::Environment;
-use todohost_model::event::{Bus, EventKind};
+use todohost_model::event::{Bus, EventKind, Level};
 use todohost_project::values::Values;
 use todohost_project::{Project, READY_WITHIN, TimeLimit};
 use todohost_release::{OwnershipPolicy, ReleaseError};
@@ -157,7 +157,7 @@ async fn execute_target(
             // The second attempt finds everything built, rendered and delivered.
             Err(RunError::Release(error @ ReleaseError::Taken { .. })) => {
                 let message = format!("{error}; starting again from its result");
-                bus.send(EventKind::Note { level: "info".into(), message });
+                bus.send(EventKind::Note { level: Level::Info, message });
             }
             result => return result,
         }

@@ -21,7 +21,7 @@ use super::context::lock;
 use super::error::RunError;
 use super::verify::{open_service, release_objects};
 use todohost_cluster::{Backend, Client, ClusterError, Pods, Query};
-use todohost_model::event::{Bus, EventKind};
+use todohost_model::event::{Bus, EventKind, Level};
 use todohost_model::exit::Exit;
 use todohost_model::object::{Object, ObjectRef};
 
@@ -201,7 +201,7 @@ impl ForwardState {
     async fn carry(self: Arc<Self>, user: TcpStream) {
         match self.open().await {
             Ok(pod) => pass(user, pod).await,
-            Err(reason) => self.report("warn", format!("a connection is closed: {reason}")),
+            Err(reason) => self.report(Level::Warn, format!("a connection is closed: {reason}")),
         }
     }
 
@@ -255,12 +255,12 @@ impl ForwardState {
     fn remember(&self, backend: &Backend) {
         let before = lock(&self.last).replace(backend.pod.clone());
         if before.is_some_and(|before| before != backend.pod) {
-            self.report("info", format!("connections go to Pod/{} from now on", backend.pod));
+            self.report(Level::Info, format!("connections go to Pod/{} from now on", backend.pod));
         }
     }
 
-    fn report(&self, level: &str, message: String) {
-        self.bus.send(EventKind::Note { level: level.to_owned(), message });
+    fn report(&self, level: Level, message: String) {
+        self.bus.send(EventKind::Note { level, message });
     }
 }
 

@@ -39,15 +39,15 @@ pub(super) async fn run(
     let values = values(cx, &images)?;
     let first = request(access, &images, chosen, &values, Nonce::First).await?;
     let inputs = render_digest(cx, chosen, &first).await?;
-    let cache = cx.memo("render");
-    let (cached, is_new) = match cache.recall::<CachedRender>(&inputs) {
+    let cache = cx.cache("render");
+    let (cached, is_new) = match cache.get::<CachedRender>(&inputs) {
         Some(cached) => (cached, false),
         None => {
             let second = request(access, &images, chosen, &values, Nonce::Second).await?;
             let (rendered, is_pure) =
                 render_twice(access, chosen, &bus, &inputs, first, second).await?;
             if is_pure {
-                cache.remember(&inputs, &rendered);
+                cache.put(&inputs, &rendered);
             }
             (rendered, true)
         }

@@ -1,8 +1,7 @@
-//! Content digests: what a step depends on, in 64 hexadecimal digits.
+//! Digests of the inputs of steps, in 64 hexadecimal digits.
 //!
-//! Owns walking a build context with its ignore patterns, and the cache that makes an unchanged file cost
-//! a `stat` instead of a read. What belongs to a context is the build plugin's answer, not decided here; what a component
-//! may ask a digest of is `capability`'s.
+//! Owns walking a build context with its ignore patterns, and the cache with which an unchanged file costs a `stat`
+//! instead of a read. The build plugin lists the files of a context; `capability` decides which digests a component gets.
 
 mod ignored;
 
@@ -18,15 +17,15 @@ pub use ignored::IgnorePatterns;
 
 use crate::private_file;
 
-/// A file younger than this when it was read may change again within the clock's grain: it is not trusted.
+/// A file that changed this recently could change again without a new time stamp, so its digest is not cached.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// Digest of several parts; no two lists of parts give the same stream.
+/// Digest of several parts. Different lists of parts give different digests.
 #[derive(Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Nothing in it yet.
+    /// A hasher without parts.
     pub fn new() -> Self {
         Self::default()
     }
@@ -61,7 +60,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What is known of a file from last time.
+/// The state of a file at its last reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     size: u64,
@@ -70,17 +69,17 @@ struct Known {
     digest: String,
 }
 
-/// Digests of a directory's files, remembered between runs.
+/// Digests of a directory's files, cached between runs.
 #[derive(Default, Serialize, Deserialize)]
 struct Memory {
     files: BTreeMap<String, Known>,
 }
 
-/// Digest over names, kinds, executable bits and contents of everything below `paths` (relative to `root`)
-/// that `patterns` leave. Patterns are relative to `root`. `cache` is a directory for what is remembered.
+/// Digest of the names, kinds, executable bits and contents of all files below `paths` that `patterns` do not ignore.
+/// Paths and patterns are relative to `root`. `cache` is the directory of the cached digests.
 ///
 /// # Errors
-/// Where something cannot be read, naming it.
+/// If a file cannot be read; the error has its path.
 pub fn digest_tree(
     root: &Path,
     paths: &[String],
@@ -117,7 +116,7 @@ pub fn digest_tree(
     if let Some(file) = memory_file
         && before.files != after.files
     {
-        // A cache that cannot be written costs time, never truth.
+        // A failure only makes the next run slower.
         let _ = private_file::write(&file, &serde_json::to_vec(&after)?);
     }
     Ok(hasher.finish())
@@ -148,7 +147,7 @@ impl Walk<'_> {
             self.hasher.add(path);
             self.hasher.add(digest);
         }
-        // Sockets, pipes and devices are no part of a build.
+        // Sockets, pipes and devices are not part of a build.
         Ok(())
     }
 
@@ -162,7 +161,7 @@ impl Walk<'_> {
             let path = if path == "." { name.into_owned() } else { format!("{path}/{name}") };
             let metadata = entry.metadata()?;
             let ignored = self.patterns.ignores(Path::new(&path), metadata.is_dir());
-            // An exception may take back something inside of an ignored directory.
+            // An exception may match a file inside of an ignored directory.
             let enter = metadata.is_dir() && self.patterns.may_reach_below(Path::new(&path));
             if !ignored || enter {
                 self.entry(&path, &metadata)?;
@@ -199,7 +198,7 @@ impl Walk<'_> {
 /// Digest of one file's contents.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// If the file cannot be read.
 pub fn digest_file(path: &Path) -> io::Result<String> {
     let mut file = fs_err::File::open(path)?;
     let mut hasher = Sha256::new();
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_changes_it_and_nothing_else_does() {
+    fn the_digest_depends_on_names_and_contents_only() {
         let tree = Tree::new(&[("api/a", "1"), ("api/sub/b", "2")]);
         let first = tree.digest(&[]);
         assert_eq!(first, tree.digest(&[]));
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_counts_inside_of_what_is_ignored() {
+    fn an_exception_applies_inside_of_an_ignored_directory() {
         let tree = Tree::new(&[("api/keep.log", "1"), ("api/other.log", "1")]);
         let patterns = ["/api/*.log", "!/api/keep.log"];
         let first = tree.digest(&patterns);
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn the_borders_of_parts_count() {
         let together = Hasher::new().part("ab").part("c").finish();
         assert_ne!(together, Hasher::new().part("a").part("bc").finish());
     }

@@ -1,12 +1,11 @@
-//! The process's surroundings: environment variables and the user's directories.
+//! The environment of the process: variables and the user's directories.
 //!
-//! The only place that reads environment variables. Everything else is told what it needs, so that a test
-//! can say what the surroundings are.
+//! Only this module reads environment variables. Other modules get an `Environment`, so that tests can replace it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A snapshot of the surroundings, taken once.
+/// A snapshot of the environment, taken once.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -15,7 +14,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// What the operating system gave this process. Variables that are not Unicode are left out.
+    /// Reads the environment of this process. Variables that are not Unicode are left out.
     pub fn read() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -27,12 +26,12 @@ impl Environment {
         }
     }
 
-    /// Surroundings made by hand.
+    /// An environment for tests.
     pub fn of(variables: BTreeMap<String, String>, home: Option<PathBuf>) -> Self {
         Self { variables, home, executable: None }
     }
 
-    /// A variable; an empty one counts as absent.
+    /// A variable; `None` if it is empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -47,20 +46,20 @@ impl Environment {
         self.home.as_deref()
     }
 
-    /// Where what can be made again is kept.
+    /// Directory of files that can be created again.
     pub fn cache_dir(&self) -> PathBuf {
         self.directory("XDG_CACHE_HOME", |base| base.cache_dir().to_owned(), ".cache")
     }
 
-    /// Where the user's consents are kept: never inside a project.
+    /// Directory of the user's consents; never inside a project.
     pub fn config_dir(&self) -> PathBuf {
         self.directory("XDG_CONFIG_HOME", |base| base.config_dir().to_owned(), ".config")
     }
 
-    /// Where what a run leaves for the user to look at is kept.
+    /// Directory of files that a run writes for the user, such as failure reports.
     pub fn state_dir(&self) -> PathBuf {
         let platform = |base: &directories::BaseDirs| {
-            // Only one platform tells state from other data.
+            // Only Linux has a separate directory for state.
             base.state_dir().unwrap_or_else(|| base.data_local_dir()).to_owned()
         };
         self.directory("XDG_STATE_HOME", platform, ".local/state")
@@ -76,14 +75,14 @@ impl Environment {
             (Some(path), _) => PathBuf::from(path),
             (None, Some(_)) => directories::BaseDirs::new()
                 .map_or_else(|| PathBuf::from(below_home), |base| platform(&base)),
-            // Made by hand: nothing of the real user is touched.
+            // In a test, do not use the directories of the real user.
             (None, None) => self.home.as_deref().unwrap_or(Path::new(".")).join(below_home),
         };
         base.join("todohost")
     }
 
-    /// The directory of the core plugins: named by `TODOHOST_PLUGINS`, or beside the executable, or as
-    /// packages install it.
+    /// The directory of the core plugins: `TODOHOST_PLUGINS`, or beside the executable, or in `../lib` as packages install
+    /// it.
     pub fn core_plugins_dir(&self) -> Option<PathBuf> {
         if let Some(path) = self.variable("TODOHOST_PLUGINS") {
             return Some(PathBuf::from(path));
@@ -103,20 +102,21 @@ impl Environment {
         }
     }
 
-    /// Who runs this and where, for people: `ada@laptop`.
+    /// User and machine for display, e.g. `ada@laptop`.
     pub fn person(&self) -> String {
         let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| self.variable(name));
         let machine = hostname::get().ok().and_then(|name| name.into_string().ok());
         let (user, machine) = (user.unwrap_or("somebody"), machine.unwrap_or_default());
         let name = format!("{user}@{machine}");
-        // It becomes part of objects and of what others read.
+        // The name is written into objects and shown to other users.
         name.chars()
             .filter(|letter| letter.is_ascii_graphic() && *letter != '/')
             .take(100)
             .collect()
     }
 
-    /// The user wants no colours and no live display (<https://no-color.org>), or the terminal has none.
+    /// Whether to print without colours and live display: the user set `NO_COLOR` (<https://no-color.org>), or the terminal
+    /// does not support them.
     pub fn is_plain(&self) -> bool {
         self.variable("NO_COLOR").is_some() || self.variable("TERM") == Some("dumb")
     }
@@ -133,17 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn directories_follow_the_variables_and_else_the_home() {
-        let told = with(&[("XDG_CACHE_HOME", "/c"), ("XDG_CONFIG_HOME", "/k")]);
-        assert_eq!(told.cache_dir(), Path::new("/c/todohost"));
-        assert_eq!(told.config_dir(), Path::new("/k/todohost"));
+    fn directories_follow_the_variables_or_the_home() {
+        let set = with(&[("XDG_CACHE_HOME", "/c"), ("XDG_CONFIG_HOME", "/k")]);
+        assert_eq!(set.cache_dir(), Path::new("/c/todohost"));
+        assert_eq!(set.config_dir(), Path::new("/k/todohost"));
         assert_eq!(with(&[]).cache_dir(), Path::new("/home/ada/.cache/todohost"));
         assert_eq!(with(&[]).state_dir(), Path::new("/home/ada/.local/state/todohost"));
         assert_eq!(with(&[("XDG_STATE_HOME", "/s")]).state_dir(), Path::new("/s/todohost"));
     }
 
     #[test]
-    fn kubeconfig_may_name_several_files() {
+    fn kubeconfig_can_list_several_files() {
         let list = std::env::join_paths(["/a", "/b"]).unwrap().into_string().unwrap();
         let named = with(&[("KUBECONFIG", &list)]);
         assert_eq!(named.kubeconfig(), [Path::new("/a"), Path::new("/b")]);

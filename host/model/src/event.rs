@@ -1,4 +1,4 @@
-//! The typed stream of everything that a run does or finds out (invariant I6).
+//! The typed stream of a run's actions and findings (invariant I6).
 //!
 //! Owns the event types and the bus. The renderers in `ui` format events as a live display, as plain text or as JSON
 //! lines. The vault redacts text before it becomes part of an event; the renderers escape it.
@@ -9,6 +9,7 @@ mod difference;
 mod failure;
 mod finding;
 
+use std::fmt;
 use std::time::Instant;
 
 use schemars::JsonSchema;
@@ -91,8 +92,8 @@ pub enum EventKind {
     PluginLog {
         /// Plugin id.
         plugin: String,
-        /// `trace`, `debug`, `info`, `warn` or `error`.
-        level: String,
+        /// The level that the component chose.
+        level: Level,
         /// The text.
         message: String,
     },
@@ -187,8 +188,8 @@ pub enum EventKind {
     },
     /// A remark for the user, not an error.
     Note {
-        /// `info` or `warn`.
-        level: String,
+        /// `info` or `warn`; `debug` for a remark that only verbose output shows.
+        level: Level,
         /// One line.
         message: String,
     },
@@ -270,6 +271,34 @@ pub struct Replicas {
     pub desired: u32,
 }
 
+/// The level of a log line or a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// For the authors of a component.
+    Trace,
+    /// For the search for a fault.
+    Debug,
+    /// A fact.
+    Info,
+    /// A possible fault.
+    Warn,
+    /// A fault.
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
 /// The state of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -302,7 +331,7 @@ pub struct Usage {
     pub cpu_limit: Option<String>,
 }
 
-/// Where events are put. Cheap to clone; a clone may be bound to a target and a step.
+/// Sends events to the renderer. Cheap to clone; a clone can be bound to a target and a step.
 #[derive(Clone, Debug)]
 pub struct Bus {
     began: Instant,
@@ -312,19 +341,19 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// A bus and the end that a renderer reads.
+    /// A bus, and the receiver for the renderer.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { began: Instant::now(), sender, target: None, step: None }, receiver)
     }
 
-    /// The same bus for what belongs to `target`.
+    /// The same bus, bound to `target`.
     #[must_use]
     pub fn for_target(&self, target: &str) -> Self {
         Self { target: Some(target.to_owned()), ..self.clone() }
     }
 
-    /// The same bus for what belongs to `step`.
+    /// The same bus, bound to `step`.
     #[must_use]
     pub fn for_step(&self, step: &str) -> Self {
         Self { step: Some(step.to_owned()), ..self.clone() }
@@ -335,11 +364,11 @@ impl Bus {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Puts an event on the bus. Once the renderer is gone, events fall silent.
+    /// Sends an event. Events sent after the renderer has stopped are dropped.
     pub fn send(&self, kind: EventKind) {
         let at_ms = self.elapsed_ms();
         let event = Event { at_ms, target: self.target.clone(), step: self.step.clone(), kind };
-        // A closed channel means that the run is over and nobody is left to tell.
+        // The channel is closed if the renderer has stopped.
         let _ = self.sender.send(event);
     }
 }

@@ -1,14 +1,14 @@
-//! Exit codes: one per class of outcome, so that scripts can tell them apart.
+//! Exit codes: one per class of outcome, so that scripts can distinguish them.
 //!
-//! Owns the numbers and their meaning. Each module's error says which of them it is.
+//! Owns the numbers and their meaning. Each module's error type maps its errors to them.
 
 use serde::Serialize;
 
-/// How the process ends.
+/// The exit code of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[repr(u8)]
 pub enum Exit {
-    /// Everything asked for was done, or nothing had to be.
+    /// The command succeeded, or had nothing to do.
     Success = 0,
     /// A defect of this program.
     Internal = 1,
@@ -16,17 +16,17 @@ pub enum Exit {
     Usage = 2,
     /// A check failed.
     Check = 3,
-    /// A secret is missing or was used where it may not be.
+    /// A secret is missing or was used in the wrong place.
     Secret = 4,
     /// The target or its cluster cannot be reached, or its context does not exist.
     Unreachable = 5,
-    /// A tool that a step needs is missing or does not run.
+    /// A tool that a step needs is missing or cannot run.
     Tool = 6,
-    /// An image did not build.
+    /// The build of an image failed.
     Build = 7,
     /// The manifests could not be rendered.
     Render = 8,
-    /// An image is referenced by nothing, or did not get to the cluster.
+    /// No object uses an image, or its delivery to the cluster failed.
     Image = 9,
     /// The cluster refused an object.
     Apply = 10,
@@ -34,19 +34,19 @@ pub enum Exit {
     Verify = 11,
     /// A plugin misbehaved, is missing, or lacks a grant.
     Plugin = 12,
-    /// Nothing is wrong, but something deserves a look, where only that was asked.
+    /// A check has warnings and no failures, for commands that only check.
     Warning = 13,
-    /// The user stopped it.
+    /// The user stopped the run.
     Cancelled = 130,
-    /// There is a difference, where only that was asked.
+    /// A deploy would change the cluster, for `diff`.
     Difference,
 }
 
 impl Exit {
-    /// The number that the operating system sees.
+    /// The number for the operating system.
     pub const fn code(self) -> u8 {
         match self {
-            // The number of `diff`, which scripts expect; what is wrong with the arguments is on stderr.
+            // Scripts expect this number of a `diff`. A usage error has the same number, but prints an error on stderr.
             Self::Difference => 2,
             other => other as u8,
         }

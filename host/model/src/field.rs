@@ -1,7 +1,7 @@
-//! Fields of objects, spelled as the API server spells them: `.spec.containers[name="web"].image`.
+//! Fields of objects, in the notation of the API server: `.spec.containers[name="web"].image`.
 //!
-//! Owns finding a field in a document by its path, and the patterns by which users name fields. Who manages a field
-//! is `cluster`'s to find out, and what becomes of it `release`'s to decide.
+//! Owns finding a field in a document by its path, and patterns of fields. `cluster` finds out the managers of a field,
+//! and `release` decides on it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::object::{Object, ObjectRef};
 
-/// Names fields: `.spec.replicas` of every object, `Deployment/web:.spec.replicas` of one, `Deployment/*:.spec` with
-/// everything below it. A `*` stands for any text.
+/// A pattern of fields: `.spec.replicas` matches the field of every object, `Deployment/web:.spec.replicas` that of one
+/// object, and `Deployment/*:.spec` also the fields below it. `*` stands for any text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FieldPattern {
@@ -22,10 +22,10 @@ pub struct FieldPattern {
     field: String,
 }
 
-/// A text names no field.
+/// The text is not a pattern of fields.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "`{text}` names no field: write .spec.replicas, or Deployment/web:.spec.replicas for one object"
+    "`{text}` is not a field: write .spec.replicas, or Deployment/web:.spec.replicas for one object"
 )]
 pub struct NoField {
     text: String,
@@ -77,12 +77,12 @@ impl fmt::Display for FieldPattern {
 }
 
 impl FieldPattern {
-    /// The field of exactly one object.
+    /// A pattern for the field of one object.
     pub fn of(object: &ObjectRef, field: &str) -> Self {
         Self { object: Some((object.kind.clone(), object.name.clone())), field: field.to_owned() }
     }
 
-    /// Is it this field of this object, or one above it?
+    /// Whether the pattern matches this field of this object, or a field above it.
     pub fn names(&self, object: &ObjectRef, field: &str) -> bool {
         let of_object = self
             .object
@@ -92,13 +92,13 @@ impl FieldPattern {
     }
 }
 
-/// The path itself, and every path above it.
+/// The path and every path above it.
 fn prefixes(field: &str) -> impl Iterator<Item = &str> {
     let ends = field.match_indices(['.', '[']).map(|(index, _)| index).filter(|index| *index > 0);
     ends.map(|end| &field[..end]).chain(std::iter::once(field))
 }
 
-/// Whether `text` is as `pattern` says, in which each `*` stands for any text.
+/// Whether `text` matches `pattern`, in which `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
     let Some(rest) = text.strip_prefix(head) else { return false };
@@ -107,13 +107,13 @@ fn matches(pattern: &str, text: &str) -> bool {
         .any(|start| matches(tail, &rest[start..]))
 }
 
-/// Takes a field out of a document, and what it leaves empty; `false` where it is not there.
+/// Removes a field from a document, and the maps and lists that become empty. Returns `false` if the field is missing.
 pub fn remove(object: &mut Object, field: &str) -> bool {
     let Some(step) = field.chars().next() else { return false };
     match (step, object) {
         ('.', Value::Object(members)) => {
             let path = &field[1..];
-            // Names may have dots themselves: the document tells where a name ends, and the longest one counts.
+            // A name may contain dots, so try the names in the document; the longest one wins.
             let name = members
                 .keys()
                 .filter(|name| {
@@ -155,7 +155,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// What stands between brackets, and what follows them; brackets in quotes do not count.
+/// The text between brackets and the rest after them. Brackets in quotes do not count.
 fn selector(field: &str) -> Option<(&str, &str)> {
     let inner = field.strip_prefix('[')?;
     let (mut quoted, mut escaped) = (false, false);
@@ -171,7 +171,7 @@ fn selector(field: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The item that a selector names: by its keys, by its value, or by its place.
+/// The index of the item that a selector matches by keys, by value or by index.
 fn position(items: &[Value], selector: &str) -> Option<usize> {
     if let Ok(index) = selector.parse::<usize>() {
         return (index < items.len()).then_some(index);
@@ -182,7 +182,7 @@ fn position(items: &[Value], selector: &str) -> Option<usize> {
     }
     let keys = keys(selector)?;
     items.iter().position(|item| {
-        // A key that the item leaves out has its default.
+        // A key that is missing in the item has its default.
         keys.iter().all(|(name, value)| item.get(name).is_none_or(|found| found == value))
             && keys.iter().any(|(name, _)| item.get(name).is_some())
     })
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_names_fields_and_what_is_below_them() {
+    fn a_pattern_matches_fields_and_the_fields_below_them() {
         let image = ".spec.template.spec.containers[name=\"web\"].image";
         for (text, names) in [
             (image, true),
@@ -241,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_field_is_refused() {
+    fn a_malformed_pattern_is_refused() {
         for text in ["", ".", "spec.replicas", "Deployment:.spec", "/web:.spec", "Deployment/web"] {
             assert!(text.parse::<FieldPattern>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn fields_are_found_as_the_api_server_spells_them() {
+    fn fields_are_found_in_the_notation_of_the_api_server() {
         let object = json!({
             "metadata": { "labels": { "app.kubernetes.io/name": "web", "app": "x" }, "finalizers": ["a.b/c"] },
             "spec": { "replicas": 2, "template": { "spec": { "containers": [

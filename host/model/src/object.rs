@@ -1,6 +1,6 @@
-//! Kubernetes objects as the host handles them: JSON documents and references to them.
+//! Kubernetes objects as JSON documents, and references to them.
 //!
-//! Owns identity only. Reading and writing objects is `cluster`'s, judging them is the plugins'.
+//! Owns identity only. `cluster` reads and writes objects, plugins judge them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An object document as the API server takes and gives it.
+/// An object in the JSON form of the API server.
 pub type Object = Value;
 
 /// A reference to one object; mirrors `types.object-ref` of the WIT.

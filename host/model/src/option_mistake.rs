@@ -1,14 +1,14 @@
-//! A mistake in the options of a plugin: found by the runtime, shown at its place in the project file.
+//! A mistake in the options of a plugin. The runtime finds it; `project` shows it at its place in the project file.
 
-/// Something in a plugin's options that its schema does not allow.
+/// A part of a plugin's options that its schema does not allow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OptionMistake {
-    /// Keys and array indices that lead to it, from the options down.
+    /// Keys and array indices from the options to the mistake.
     pub path: Vec<String>,
-    /// What is wrong, in one line.
+    /// The reason, in one line.
     pub reason: String,
-    /// The key below `path` that the schema does not know, where that is what is wrong.
+    /// The unknown key below `path`, if the mistake is an unknown key.
     pub unknown: Option<String>,
-    /// The keys that it knows there.
+    /// The keys that the schema allows below `path`.
     pub known: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-/// Makes a directory that only the user may enter; takes others' rights away where it exists.
+/// Creates a directory with mode 0700, or changes the mode of an existing one.
 pub fn directory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)?;
     #[cfg(unix)]
@@ -13,19 +13,19 @@ pub fn directory(path: &Path) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let metadata = fs::metadata(path)?;
         if metadata.mode() & 0o777 != 0o700 {
-            // Fails where it belongs to somebody else: then it is not ours to trust.
+            // Fails if the directory belongs to another user, so it is never trusted.
             fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
         }
     }
     Ok(())
 }
 
-/// Writes a file of mode 0600 in one step: a reader sees the old content or the new one.
+/// Writes a file with mode 0600 atomically.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // Two runs, or two steps of one, may write the same file.
+    // Two runs, or two steps of a run, may write the same file at the same time.
     let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "");
     let fresh = parent.join(format!(".{name}.{}.{thread}", std::process::id()));
     let mut options = fs::OpenOptions::new();

@@ -1,6 +1,6 @@
 //! The correction that an error suggests for an unknown name.
 
-/// The nearest of `known` as a question, else all of them.
+/// The most similar known name as a question; without a similar one, all known names.
 pub fn suggestion(wrong: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
@@ -9,7 +9,7 @@ pub fn suggestion(wrong: &str, known: &[&str]) -> String {
         .filter(|(distance, _)| *distance <= 1 + wrong.len() / 4);
     match nearest {
         Some((_, name)) => format!("did you mean `{name}`?"),
-        None if known.is_empty() => "nothing is known here".to_owned(),
-        None => format!("known here: {}", known.join(", ")),
+        None if known.is_empty() => "expected no name here".to_owned(),
+        None => format!("expected one of: {}", known.join(", ")),
     }
 }

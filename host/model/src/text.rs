@@ -1,15 +1,15 @@
-//! Text from elsewhere, made safe to show.
+//! Makes text from other programs safe to show.
 
 use std::borrow::Cow;
 
-/// Longest foreign text that is shown in one piece.
+/// Maximum length of a shown text, in bytes.
 const LONGEST: usize = 4096;
 
-/// Text without terminal sequences and control characters, in one line; too long a text is cut.
+/// Removes terminal sequences, escapes control characters, joins lines, and cuts a text that is too long.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let harmless = |character: char| {
         !character.is_control()
-            // Characters that turn the direction of what follows.
+            // Characters that reverse the direction of text.
             && !matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if text.len() <= LONGEST && text.chars().all(harmless) {
@@ -32,7 +32,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Milliseconds as people say them: `0.4s`, `1m 05s`.
+/// Formats milliseconds: `0.4s`, `1m 05s`.
 pub fn duration(milliseconds: u64) -> String {
     let tenths = (milliseconds + 50) / 100;
     if tenths < 600 {
@@ -43,7 +43,7 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// Bytes as people say them: `812 B`, `14 kB`, `3 MB`.
+/// Formats bytes: `812 B`, `14 kB`, `3 MB`.
 pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terminal_sequences_do_not_get_through() {
+    fn terminal_sequences_are_removed() {
         assert_eq!(clean("\u{1b}[31mred\u{1b}[0m"), "red");
         assert_eq!(clean("a\rb\u{7}\u{202e}"), "ab\\u{7}\\u{202e}");
         assert_eq!(clean("two\nlines\n"), "two lines");

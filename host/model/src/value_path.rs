@@ -7,21 +7,21 @@ use serde_json::Value;
 const DEEPEST: usize = 64;
 const LARGEST_INDEX: usize = 65_536;
 
-/// One step of a path.
+/// A segment of a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
     /// A key of a map.
     Key(String),
-    /// A place in a list.
+    /// An index of a list.
     Index(usize),
 }
 
-/// Where a value is.
+/// The path of a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValuePath(Vec<Segment>);
 
 impl ValuePath {
-    /// Reads a path; `None` where a key is empty, a bracket is not closed, or it is too deep.
+    /// Parses a path; `None` if a key is empty, a bracket is not closed, or the path is too deep.
     pub fn parse(text: &str) -> Option<Self> {
         let mut segments = Vec::new();
         let mut key = String::new();
@@ -53,22 +53,22 @@ impl ValuePath {
         (segments.len() <= DEEPEST && !ends_with_open_bracket).then_some(Self(segments))
     }
 
-    /// Its steps.
+    /// The segments, outermost first.
     pub fn segments(&self) -> &[Segment] {
         &self.0
     }
 
-    /// It goes through maps only.
+    /// Whether the path has keys only, no indices.
     pub fn is_plain(&self) -> bool {
         self.0.iter().all(|segment| matches!(segment, Segment::Key(_)))
     }
 
-    /// One is the other or contains it: setting either changes both.
+    /// Whether one path equals or contains the other, so that setting either changes both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(mine, theirs)| mine == theirs)
     }
 
-    /// The value there.
+    /// The value at this path.
     pub fn get<'a>(&self, values: &'a Value) -> Option<&'a Value> {
         self.0.iter().try_fold(values, |value, segment| match segment {
             Segment::Key(key) => value.get(key),

@@ -1,4 +1,4 @@
-//! Why a project file cannot be used, with the place in it.
+//! Errors of the project file, with their place in it.
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
@@ -7,45 +7,40 @@ use super::source::Source;
 use todohost_model::exit::Exit;
 use todohost_model::suggestion::suggestion;
 
-/// Why a project file cannot be used.
+/// An error of the project file.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ProjectError {
-    /// There is none here or above.
+    /// The directory and those above it have no project file.
     #[error("no todohost.toml in {start} or any directory above it")]
     #[diagnostic(
         code(todohost::project::missing),
-        help("go to the project's directory, or name its file: todohost --project PATH ...")
+        help("change to the project's directory, or give its file: todohost --project PATH ...")
     )]
     Missing {
-        /// Where the search began.
+        /// The directory in which the search began.
         start: String,
     },
-    /// It cannot be read.
+    /// The project file cannot be read.
     #[error("cannot read {file}")]
     #[diagnostic(code(todohost::project::unreadable), help("check the path and its permissions"))]
     Unreadable {
-        /// The file.
         file: String,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A key that means nothing.
     #[error("{file}:{line}: unknown key `{key}`")]
     #[diagnostic(code(todohost::project::unknown_key))]
     UnknownKey {
-        /// The file.
         file: String,
         /// Line of the key.
         line: usize,
-        /// The key.
         key: String,
-        /// The text.
         #[source_code]
         text: NamedSource<String>,
-        /// Where the key is.
-        #[label("not known here")]
+        /// The place of the key.
+        #[label("unknown key")]
         place: SourceSpan,
-        /// The likely key, or those that there are.
+        /// The most similar key, or all keys of the table.
         #[help]
         help: String,
     },
@@ -56,76 +51,67 @@ pub enum ProjectError {
         help("docs/todohost.schema.json describes every key of the file")
     )]
     Syntax {
-        /// The file.
         file: String,
-        /// Line.
         line: usize,
-        /// What the parser said, in one line.
+        /// The parser's message, in one line.
         reason: String,
-        /// The text.
         #[source_code]
         text: NamedSource<String>,
-        /// Where.
+        /// The place of the error.
         #[label("here")]
         place: SourceSpan,
     },
-    /// A plugin's option that it does not take.
+    /// An invalid option of a plugin.
     #[error("{file}:{line}: {key}: {reason}{}", more(*.others))]
     #[diagnostic(code(todohost::project::option))]
     Option {
-        /// The file.
         file: String,
         /// Line of the option.
         line: usize,
         /// The option's path.
         key: String,
-        /// What is wrong with it.
         reason: String,
-        /// How many other mistakes there are.
+        /// The number of other mistakes.
         others: usize,
-        /// The text.
         #[source_code]
         text: NamedSource<String>,
-        /// Where.
+        /// The place of the error.
         #[label("here")]
         place: SourceSpan,
-        /// The likely name, or where to read what there is.
+        /// The most similar option, or the command that prints the options.
         #[help]
         help: String,
     },
-    /// A value that a key may not have.
+    /// A key with an invalid value.
     #[error("{file}:{line}: {key} = {value:?}: {reason}")]
     #[diagnostic(code(todohost::project::invalid))]
     Invalid {
-        /// The file.
         file: String,
-        /// Line.
         line: usize,
         /// The key's path.
         key: String,
-        /// What it says.
+        /// The invalid value.
         value: String,
-        /// Why that is refused.
+        /// The rule that the value violates.
         reason: &'static str,
-        /// The text.
         #[source_code]
         text: NamedSource<String>,
-        /// Where.
+        /// The place of the error.
         #[label("here")]
         place: SourceSpan,
-        /// What to write.
+        /// The expected form.
         #[help]
         help: String,
     },
 }
 
 impl ProjectError {
-    /// Exit code of a run that ends with it.
+    /// Exit code of a run that ends with this error.
     pub const fn exit(&self) -> Exit {
         Exit::Usage
     }
 
-    /// What the TOML parser said, with the likely key where one is unknown.
+    /// The error of the TOML parser. For an unknown key, the help has the most similar known key.
     pub(super) fn syntax(source: &Source, error: &toml::de::Error) -> Self {
         let place = source.at(error.span().unwrap_or(0..0));
         let (line, place) = (place.line, place.span);

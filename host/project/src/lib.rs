@@ -1,11 +1,10 @@
-//! `todohost.toml`: what a project says about how it is deployed.
+//! `todohost.toml`, the description of a project's deployment.
 //!
-//! Owns the file's model, its validation with places, and its JSON Schema. It does not look at the
-//! images' sources, the chart or any plugin. Beside it stand the values of a deploy (`values`) and the cache of
-//! what pure steps answered before (`memo`).
+//! Owns the file's model, its validation with line numbers, and its JSON Schema; the values of a deploy (`values`); and
+//! the cache of the results of pure steps (`cache`). It does not read the images' sources, the chart or any plugin.
 
+pub mod cache;
 mod error;
-pub mod memo;
 mod source;
 mod step_plugin;
 mod time_limit;
@@ -33,17 +32,17 @@ pub use validate::AUTO;
 /// Name of the project file.
 pub const FILE_NAME: &str = "todohost.toml";
 
-/// How long objects may take to become ready where nobody says otherwise.
+/// Default time limit within which objects must become ready.
 pub const READY_WITHIN: TimeLimit = TimeLimit::of(Duration::from_mins(1));
 
-/// A project, read and valid.
+/// A valid project.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// The directory of the project file; every path in it is relative to this.
     pub root: PathBuf,
-    /// What the file says.
+    /// The content of the project file.
     pub file: ProjectFile,
-    /// Its text, for errors that are found later.
+    /// The text of the project file, for errors that are found later.
     pub source: Source,
 }
 
@@ -98,7 +97,7 @@ pub struct App {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// Build context: the directory whose files the build can read.
+    /// Build context: the directory with the files that the build can read.
     pub context: String,
     /// Dockerfile, relative to the context.
     #[serde(default = "default_dockerfile")]
@@ -159,9 +158,9 @@ pub struct Apply {
 }
 
 impl Apply {
-    /// The fields that stay as others have them.
+    /// The fields that are left to other managers.
     pub fn ignored(&self) -> Vec<FieldPattern> {
-        // A file with anything else in it is not valid.
+        // The validation of the file refuses malformed patterns.
         self.ignore.iter().filter_map(|text| text.parse().ok()).collect()
     }
 }
@@ -197,7 +196,7 @@ impl Project {
     /// Reads the project file: `path` itself, or the one in `start` or the nearest directory above it.
     ///
     /// # Errors
-    /// Where there is none, it cannot be read, or says something that it may not.
+    /// If the project file is missing, cannot be read or is invalid.
     pub fn open(path: Option<&Path>, start: &Path) -> Result<Self, ProjectError> {
         let file = match path {
             Some(path) if path.is_dir() => path.join(FILE_NAME),
@@ -219,17 +218,17 @@ impl Project {
     /// A project from the text of its file.
     ///
     /// # Errors
-    /// Where the text says something that it may not.
+    /// If the text is invalid.
     pub fn read(root: PathBuf, source: Source) -> Result<Self, ProjectError> {
         Ok(Self { root, file: ProjectFile::parse(&source)?, source })
     }
 
-    /// A project that says nothing: for commands that work outside of one.
+    /// An empty project, for commands outside of a project.
     pub fn empty(root: PathBuf) -> Self {
         Self { root, file: ProjectFile::empty(), source: Source::new(FILE_NAME, "") }
     }
 
-    /// The error for options that a plugin does not take, with the place of the first mistake; `key` is the options' path.
+    /// The error for invalid options of a plugin, at the place of the first mistake. `key` is the path of the options.
     pub fn refuse_options(
         &self,
         key: &[&str],
@@ -246,7 +245,7 @@ impl Project {
                 (self.source.key(&path), suggestion(unknown, &known))
             }
             None => {
-                let help = format!("`todohost plugin inspect {plugin}` shows what it takes");
+                let help = format!("`todohost plugin inspect {plugin}` prints its options");
                 (self.source.value(&path), help)
             }
         };
@@ -267,12 +266,12 @@ impl ProjectFile {
     /// Reads a project file's text.
     ///
     /// # Errors
-    /// With the place and, for an unknown key, the likely one.
+    /// The first mistake with its place; for an unknown key, with the most similar known one.
     pub fn parse(source: &Source) -> Result<Self, ProjectError> {
         let mut file: Self =
             toml::from_str(&source.text).map_err(|error| ProjectError::syntax(source, &error))?;
         validate::validate(source, &file)?;
-        // Plugins are told paths as the workspace gives them: `./chart` is `chart`.
+        // Plugins get the same form of a path as from the workspace: `chart`, not `./chart`.
         if let Some(plain) = file.app.chart.strip_prefix("./").filter(|plain| !plain.is_empty()) {
             file.app.chart = plain.to_owned();
         }
@@ -297,12 +296,12 @@ impl ProjectFile {
         }
     }
 
-    /// The JSON Schema of the file, as it is published.
+    /// The JSON Schema of the file; published as `docs/todohost.schema.json`.
     pub fn json_schema() -> Value {
         schemars::schema_for!(Self).to_value()
     }
 
-    /// Every path in the file that a check of the phase `source` may want to read, sorted.
+    /// All paths in the file that checks of the phase `source` may read, sorted.
     pub fn sources(&self) -> Vec<String> {
         let mut paths = vec![self.app.chart.clone()];
         paths.extend(self.app.values.iter().cloned());
@@ -342,7 +341,7 @@ values = { "api.image" = "{reference}" }
     }
 
     #[test]
-    fn a_good_file_is_read() {
+    fn a_valid_file_is_read() {
         let file = read(GOOD).unwrap();
         assert_eq!(file.images["api"].dockerfile, "Dockerfile");
         assert!(file.secrets["secrets.key"].required);
@@ -350,14 +349,14 @@ values = { "api.image" = "{reference}" }
     }
 
     #[test]
-    fn a_chart_is_called_as_the_workspace_calls_it() {
+    fn the_chart_path_has_the_form_of_workspace_paths() {
         let chart = |text: &str| read(&GOOD.replace("\"chart\"", text)).unwrap().app.chart;
         assert_eq!(chart("\"./deploy/chart\""), "deploy/chart");
         assert_eq!(chart("\"./\""), "./");
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_line_and_the_likely_one() {
+    fn an_unknown_key_is_reported_with_line_and_suggestion() {
         let (message, help) = refused(&GOOD.replace("context", "contxt"));
         assert_eq!(message, "todohost.toml:8: unknown key `contxt`");
         assert!(help.contains("did you mean `context`?"), "{help}");
@@ -375,18 +374,18 @@ values = { "api.image" = "{reference}" }
     }
 
     #[test]
-    fn a_time_that_makes_no_sense_has_its_line() {
+    fn an_invalid_duration_is_reported_with_its_line() {
         let text = |time: &str| {
             GOOD.replace("\n\n[images", &format!("\nready-within = {time}\n\n[images"))
         };
         let file = read(&text("\"5m\"")).unwrap();
         assert_eq!(file.app.ready_within.unwrap().duration(), Duration::from_mins(5));
         let (message, _) = refused(&text("\"soon\""));
-        assert!(message.starts_with("todohost.toml:6: \"soon\" is no time"), "{message}");
+        assert!(message.starts_with("todohost.toml:6: invalid duration \"soon\""), "{message}");
     }
 
     #[test]
-    fn names_must_be_what_the_cluster_takes() {
+    fn names_must_be_valid_in_the_cluster() {
         assert!(refused(&GOOD.replace("todo-app", "Todo_App")).0.contains("app.name"));
         assert!(refused(&GOOD.replace("\"todo\"", "\"todo.x\"")).0.contains("app.namespace"));
         assert!(refused(&GOOD.replace("{reference}", "{digest}")).0.contains("{digest}"));
@@ -402,7 +401,7 @@ values = { "api.image" = "{reference}" }
         let published: Value = serde_json::from_str(&published).unwrap();
         assert!(
             published == ProjectFile::json_schema(),
-            "docs/todohost.schema.json is old: `todohost schema > docs/todohost.schema.json`"
+            "docs/todohost.schema.json is out of date: run `todohost schema > docs/todohost.schema.json`"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! The text of a project file: where in it something is said.
+//! The text of a project file, and the places of keys and values in it.
 //!
-//! The model keeps no places; they are looked for once an error needs one.
+//! The model does not keep places. They are searched when an error needs one.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use miette::{NamedSource, SourceSpan};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// The text of a project file and what errors call it.
+/// The text of a project file, and its name in errors.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What errors call it.
+    /// The name in errors.
     pub(super) name: String,
     pub(super) text: String,
 }
 
 /// A place in a project file, as errors show it.
-pub(super) struct Place {
+pub(super) struct Position {
     pub line: usize,
     pub span: SourceSpan,
 }
@@ -28,26 +28,26 @@ impl Source {
         Self { name: name.to_owned(), text: text.to_owned() }
     }
 
-    /// Where the key at a path of keys and array indices is, or the nearest one above it that is written.
-    pub(super) fn key(&self, path: &[String]) -> Place {
+    /// The place of the key at a path of keys and array indices, or of the nearest key above it in the file.
+    pub(super) fn key(&self, path: &[String]) -> Position {
         self.at(self.spans(path).map_or(0..0, |(key, _)| key))
     }
 
-    /// Where the value of that key is.
-    pub(super) fn value(&self, path: &[String]) -> Place {
+    /// The place of that key's value.
+    pub(super) fn value(&self, path: &[String]) -> Position {
         self.at(self.spans(path).map_or(0..0, |(_, value)| value))
     }
 
-    /// The text as errors show it.
+    /// The text for the snippet of an error.
     pub(super) fn shown(&self) -> NamedSource<String> {
         NamedSource::new(&self.name, self.text.clone()).with_language("toml")
     }
 
     /// A byte range with its line.
-    pub(super) fn at(&self, span: Range<usize>) -> Place {
+    pub(super) fn at(&self, span: Range<usize>) -> Position {
         let before = self.text.as_bytes().iter().take(span.start);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        Place { line, span: SourceSpan::from(span) }
+        Position { line, span: SourceSpan::from(span) }
     }
 
     fn spans(&self, path: &[String]) -> Option<(Range<usize>, Range<usize>)> {
@@ -92,7 +92,7 @@ mod tests {
                     [checks.a-b.options]\n\"a.b\" = 1\n";
         let source = Source::new("todohost.toml", text);
         let path = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
-        let shown = |place: &Place| {
+        let shown = |place: &Position| {
             text[place.span.offset()..place.span.offset() + place.span.len()].to_owned()
         };
         let list = source.value(&path(&["checks", "a", "options", "list", "1"]));

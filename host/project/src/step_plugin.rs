@@ -24,7 +24,7 @@ pub struct StepPlugin {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
-struct Table {
+struct StepTable {
     /// Id or path of the plugin; by default the only core plugin for the step.
     #[serde(default)]
     plugin: Option<String>,
@@ -56,7 +56,8 @@ impl<'de> Visitor<'de> for Forms {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StepPlugin, A::Error> {
-        let Table { plugin, options } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        let StepTable { plugin, options } =
+            StepTable::deserialize(MapAccessDeserializer::new(map))?;
         Ok(StepPlugin { plugin, options })
     }
 }
@@ -67,7 +68,7 @@ impl JsonSchema for StepPlugin {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let table = Table::json_schema(generator);
+        let table = StepTable::json_schema(generator);
         json_schema!({
             "description": "The plugin of a step: its id, its path, or a table with options.",
             "anyOf": [{ "type": "string" }, table],

@@ -1,4 +1,4 @@
-//! Times as people write them in the project file and on the command line.
+//! Durations in the project file and on the command line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,18 +9,18 @@ use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Shorter than this is a mistake of the unit.
+/// A shorter limit is likely a wrong unit.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Longer than this nobody waits.
+/// A longer limit is likely a wrong unit.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// How long something may take, e.g. `90s`, `5m` or `1h 30m`.
+/// A time limit, e.g. `90s`, `5m` or `1h 30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeLimit(Duration);
 
 impl TimeLimit {
-    /// A limit that the program itself sets.
+    /// A limit from a constant of the program; its range is not checked.
     pub const fn of(duration: Duration) -> Self {
         Self(duration)
     }
@@ -49,7 +49,8 @@ impl FromStr for TimeLimit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || format!("{text:?} is no time from 1s to 24h; write e.g. 90s, 5m or 1h");
+        let refused =
+            || format!("invalid duration {text:?}: use 1s to 24h, for example 90s, 5m or 1h");
         let time: SignedDuration = text.parse().map_err(|_| refused())?;
         let time = Duration::try_from(time).map_err(|_| refused())?;
         if (SHORTEST..=LONGEST).contains(&time) { Ok(Self(time)) } else { Err(refused()) }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn durations_are_parsed() {
         for (text, seconds) in [("90s", 90), ("5m", 300), ("1h 30m", 5400), ("2 minutes", 120)] {
             let limit: TimeLimit = text.parse().unwrap();
             assert_eq!(limit.duration(), Duration::from_secs(seconds), "{text}");

@@ -1,14 +1,14 @@
-//! What the shape of the file cannot say: names that a cluster takes, paths inside the project, templates.
+//! Validation beyond the file's shape: names that are valid in a cluster, paths inside the project, templates.
 
 use std::path::{Component, Path};
 
 use super::error::ProjectError;
-use super::source::{Place, Source};
+use super::source::{Position, Source};
 use super::{Image, ProjectFile};
 use todohost_model::field::FieldPattern;
 use todohost_model::value_path::ValuePath;
 
-/// What `--target` takes for the best local cluster.
+/// Argument of `--target` for the best local cluster.
 pub const AUTO: &str = "auto";
 
 const TEMPLATE_FIELDS: [&str; 3] = ["name", "tag", "reference"];
@@ -33,14 +33,14 @@ pub(super) fn validate(source: &Source, project: &ProjectFile) -> Result<(), Pro
         reader.value_path(&["secrets", path])?;
     }
     if project.targets.contains_key(AUTO) {
-        let help = "choose another name for it: `--target auto` is the best local cluster";
+        let help = "choose another name: `--target auto` selects the best local cluster";
         return Err(reader.invalid_key(&["targets", AUTO], "the name is taken", help));
     }
     for (at, field) in project.apply.ignore.iter().enumerate() {
         if field.parse::<FieldPattern>().is_err() {
             let help = "write `.spec.replicas`, or `Deployment/web:.spec.replicas`";
             let key = ["apply", "ignore", &at.to_string()];
-            return Err(reader.invalid(&key, field, "it names no field", help));
+            return Err(reader.invalid(&key, field, "it is not a field", help));
         }
     }
     Ok(())
@@ -63,7 +63,7 @@ impl Reader<'_> {
             if let Some(field) = unknown_field(template) {
                 let help = "use {name}, {tag} or {reference}";
                 let key = ["images", name, "values", path];
-                let reason = "the template names a field that an image does not have";
+                let reason = "the template has an unknown field";
                 return Err(self.invalid(&key, &format!("{{{field}}}"), reason, help));
             }
         }
@@ -81,7 +81,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let help = format!("use at most {longest} lower case letters, digits and inner dashes");
-        Err(self.invalid(key, value, "a cluster does not take this name", &help))
+        Err(self.invalid(key, value, "the name is not valid in a cluster", &help))
     }
 
     fn path(&self, key: &[&str], value: &str) -> Result<(), ProjectError> {
@@ -109,7 +109,7 @@ impl Reader<'_> {
         self.invalid_at(&self.source.value(&owned(key)), key, value, reason, help)
     }
 
-    /// The last key itself is what is wrong.
+    /// The error for an invalid last key.
     fn invalid_key(&self, key: &[&str], reason: &'static str, help: &str) -> ProjectError {
         let (last, above) = key.split_last().unwrap_or((&"", &[]));
         self.invalid_at(&self.source.key(&owned(key)), above, last, reason, help)
@@ -117,7 +117,7 @@ impl Reader<'_> {
 
     fn invalid_at(
         &self,
-        place: &Place,
+        place: &Position,
         key: &[&str],
         value: &str,
         reason: &'static str,
@@ -149,7 +149,7 @@ fn is_image_name(name: &str) -> bool {
     })
 }
 
-/// The first `{field}` that is none of an image's.
+/// The first `{field}` that an image does not have.
 fn unknown_field(template: &str) -> Option<&str> {
     template
         .split('{')

@@ -1,7 +1,7 @@
-//! The values of a deploy: where each came from, and which of them are secret.
+//! The values of a deploy: the source of each value, and which values are secret.
 //!
-//! Owns the grammar of `--set` and its siblings, the layers, and keeping secrets out of them. Rendering
-//! with the values is a component's work: it gets the same arguments, with placeholders for secrets.
+//! Owns the grammar of `--set` and related flags, the layers, and keeping secrets out of them. A component renders with
+//! the values: it gets the same arguments, with placeholders for secrets.
 
 mod assignment;
 mod error;
@@ -22,13 +22,12 @@ pub use error::ValuesError;
 pub use merge::{coalesce, set_at};
 pub use secrets::{Prompt, SecretArgument};
 
-/// Largest values file that is read.
+/// Maximum size of a values file.
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// A value argument as the user typed it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ValueArgument {
-    /// `-f FILE`
     File(String),
     /// `--set PATH=VALUE,...`
     Set(String),
@@ -47,14 +46,13 @@ pub enum ValueArgument {
 pub struct Layer {
     /// A file's name or the argument.
     pub source: String,
-    /// What it sets.
+    /// The values that the source sets.
     pub values: Value,
 }
 
 /// A values file as the renderer gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValuesFile {
-    /// Its name.
     pub name: String,
     /// Its text.
     pub content: String,
@@ -63,13 +61,13 @@ pub struct ValuesFile {
 /// All values of a deploy.
 #[derive(Clone, Default)]
 pub struct Values {
-    /// What was laid over the defaults, later ones win; nothing secret in it.
+    /// The layers over the defaults, without secrets. A later layer overrides an earlier one.
     pub layers: Vec<Layer>,
     /// Values files, in order.
     pub files: Vec<ValuesFile>,
-    /// `--set` arguments, less the secret ones.
+    /// `--set` arguments, without the secret ones.
     pub set: Vec<String>,
-    /// `--set-string` arguments, less the secret ones.
+    /// `--set-string` arguments, without the secret ones.
     pub set_string: Vec<String>,
     /// `--set-json` arguments.
     pub set_json: Vec<String>,
@@ -77,16 +75,16 @@ pub struct Values {
     pub set_file: Vec<(String, Vec<u8>)>,
     /// The secrets that have a value, by path.
     pub secrets: Vec<(ValuePath, SecretValue)>,
-    /// Paths whose secret stood on the command line, where the shell's history keeps it.
+    /// Paths of secrets that were typed on the command line, so that their values are in the shell's history.
     pub typed_secrets: Vec<String>,
 }
 
 impl Values {
-    /// Gathers the project's values files and the arguments. Relative files of the project are below its
-    /// root, those of arguments below `directory`.
+    /// Gathers the project's values files and the arguments. Files of the project are relative to its root, files of
+    /// arguments to `directory`.
     ///
     /// # Errors
-    /// For anything malformed, unreadable, or secret in the wrong place. A secret's value is in no error.
+    /// If a value is malformed or unreadable, or a secret is in the wrong place. Errors never contain a secret's value.
     pub fn gather(
         project: &Project,
         arguments: &[ValueArgument],
@@ -99,7 +97,7 @@ impl Values {
         for file in &project.file.app.values {
             gathered.file(file, &project.root)?;
         }
-        // The renderer applies the kinds in this order, whatever the order on the command line.
+        // The renderer applies the kinds in this order, independent of their order on the command line.
         for argument in arguments {
             if let ValueArgument::File(file) = argument {
                 gathered.file(file, directory)?;
@@ -130,7 +128,7 @@ impl Values {
         Ok(gathered.values)
     }
 
-    /// Sets a value of the host's own, e.g. an image's name; stronger than the user's.
+    /// Sets a value of the host, e.g. an image's name. It overrides the user's values.
     pub fn set_own(&mut self, path: &ValuePath, value: &str, source: &str) {
         self.set_string.push(format!("{path}={}", assignment::escape(value)));
         let mut values = Value::Object(Map::new());
@@ -138,10 +136,10 @@ impl Values {
         self.layers.push(Layer { source: source.to_owned(), values });
     }
 
-    /// Required secrets of `project` that have no value, or an empty one.
+    /// Checks that all required secrets of `project` have a value that is not empty.
     ///
     /// # Errors
-    /// `SecretMissing` naming all of them.
+    /// `SecretsMissing` with the paths of all missing secrets.
     pub fn require_secrets(&self, project: &Project) -> Result<(), ValuesError> {
         let present = |wanted: &str| {
             self.secrets
@@ -158,8 +156,7 @@ impl Values {
         if missing.is_empty() { Ok(()) } else { Err(ValuesError::secrets_missing(&missing)) }
     }
 
-    /// The values that result from laying all layers over `defaults`, with `secret` deciding what stands
-    /// for each secret.
+    /// The values after merging all layers into `defaults`. `secret` returns the text for each secret.
     pub fn effective(
         &self,
         defaults: &Value,
@@ -198,7 +195,7 @@ impl Gatherer<'_> {
             }
         };
         for path in &self.secret_paths {
-            // An empty string or null says nothing that would have to be kept.
+            // An empty string or null is not a secret value.
             if path.get(&values).is_some_and(|value| !value.is_null() && value != "") {
                 return Err(ValuesError::SecretInFile {
                     path: path.to_string(),
@@ -258,14 +255,14 @@ impl Gatherer<'_> {
         Ok(())
     }
 
-    /// Takes `PATH=VALUE` over as a secret where PATH is one, the value as it stands.
+    /// Takes `PATH=VALUE` as a secret, with the literal value, if PATH is a secret.
     fn whole_secret(&mut self, flag: &str, text: &str) -> Result<bool, ValuesError> {
         let Some((path, value)) = text.split_once('=') else { return Ok(false) };
         let Some(path) = ValuePath::parse(path) else { return Ok(false) };
         if !self.secret_paths.contains(&path) {
             return Ok(false);
         }
-        // `\,` is how --set writes a comma; taken literally it would silently be another secret.
+        // In --set, `\,` stands for a comma; taken literally, it would silently change the secret.
         if value.contains("\\,") {
             return Err(ValuesError::EscapedSecret {
                 flag: flag.to_owned(),
@@ -288,11 +285,11 @@ impl Gatherer<'_> {
         text: &str,
         parse: fn(&str) -> Result<Vec<Assignment>, String>,
     ) -> Result<(), ValuesError> {
-        // What was typed may hold a secret under a wrong path: only its path is repeated.
-        let told = told(text);
+        // The argument may contain a secret under a mistyped path, so errors repeat only its path.
+        let shown = without_value(text);
         let assignments = parse(text).map_err(|reason| ValuesError::Malformed {
             flag: flag.to_owned(),
-            argument: told,
+            argument: shown,
             reason,
         })?;
         for Assignment { path, value } in assignments {
@@ -315,8 +312,8 @@ impl Gatherer<'_> {
     }
 }
 
-/// An argument with its value left out.
-fn told(text: &str) -> String {
+/// An argument without its value.
+fn without_value(text: &str) -> String {
     match text.split_once('=') {
         Some((path, _)) => format!("{path}=..."),
         None => text.chars().take(60).collect(),
@@ -326,13 +323,14 @@ fn told(text: &str) -> String {
 fn split<'a>(text: &'a str, flag: &str, shape: &str) -> Result<(ValuePath, &'a str), ValuesError> {
     let malformed = |reason: String| ValuesError::Malformed {
         flag: flag.to_owned(),
-        argument: told(text),
+        argument: without_value(text),
         reason,
     };
     let (path, rest) = text
         .split_once('=')
         .ok_or_else(|| malformed(format!("it has no `=`, expected {shape}")))?;
-    let path = ValuePath::parse(path).ok_or_else(|| malformed(format!("`{path}` is no path")))?;
+    let path =
+        ValuePath::parse(path).ok_or_else(|| malformed(format!("`{path}` is not a value path")))?;
     Ok((path, rest))
 }
 
@@ -353,10 +351,10 @@ fn read_text(path: &Path, name: &str) -> Result<String, ValuesError> {
     })
 }
 
-/// A YAML document as the renderer reads it: YAML 1.1, where `on` is true and `0644` is octal.
+/// Parses YAML like the renderer, by YAML 1.1: `on` is true and `0644` is octal.
 ///
 /// # Errors
-/// What is wrong, in one line.
+/// The reason, in one line.
 pub fn parse_yaml(text: &str) -> Result<Value, String> {
     let options = serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false };
     serde_saphyr::from_str_with_options(text, options)

@@ -1,6 +1,6 @@
-//! What components cost: compiling them the first time, loading them from the cache, an instance with one call.
+//! The costs of components: the first compilation, loading from the cache, and an instance with one call.
 //!
-//! Run by `make bench`; prints milliseconds, judges nothing.
+//! Run by `make bench`; prints milliseconds and never fails on a figure.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use todohost_model::event::Bus;
-use todohost_runtime::capability::{NoSecrets, World};
+use todohost_runtime::capability::{CallEnvironment, NoSecrets};
 use todohost_runtime::plugin::wit::{apply, build, render, verify};
 use todohost_runtime::plugin::{
     CallContext, EnvironmentSeed, Plugin, PluginError, PluginInfo, Registry, RegistryOptions, Role,
@@ -21,7 +21,7 @@ const CALLS: u32 = 20;
 
 type Failure = Box<dyn std::error::Error>;
 
-#[expect(clippy::print_stdout, reason = "figures are what a bench is for")]
+#[expect(clippy::print_stdout, reason = "a bench prints figures")]
 #[expect(clippy::disallowed_methods, reason = "a bench has no environment module")]
 fn main() -> Result<(), Failure> {
     let core = std::env::var_os("TODOHOST_PLUGINS").map(PathBuf::from);
@@ -58,7 +58,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Brings a component to where it can be instantiated, with an engine of its own as a new process has.
+/// Prepares a component for instantiation, with its own engine as in a new process.
 async fn prepared(cache: &Path, info: &PluginInfo) -> Result<(Duration, Arc<Plugin>), PluginError> {
     let runtime = Runtime::new(&RuntimeOptions {
         cache_dir: cache.to_owned(),
@@ -72,8 +72,8 @@ async fn prepared(cache: &Path, info: &PluginInfo) -> Result<(Duration, Arc<Plug
     Ok((began.elapsed(), plugin))
 }
 
-/// A new instance and its cheapest call, on average. What the component answers does not matter: where it wants what
-/// this bench has not (a chart, an engine), its refusal takes the same way.
+/// Average time of a new instance and its cheapest call. The answer does not matter: a component that lacks its inputs
+/// here (a chart, an engine) refuses, and the refusal takes the same path.
 async fn called(plugin: &Arc<Plugin>, project: &Path) -> Result<Duration, PluginError> {
     let began = Instant::now();
     for _ in 0..CALLS {
@@ -105,19 +105,19 @@ fn context(project: &Path) -> CallContext {
         bus,
         cancel: CancellationToken::new(),
         deadline: Duration::from_secs(10),
-        world: Arc::new(World {
+        environment: Arc::new(CallEnvironment {
             project_root: project.to_owned(),
             chart: Some("chart".to_owned()),
             namespace: "bench".to_owned(),
             home: None,
             kubeconfig: Vec::new(),
-            environment: BTreeMap::new(),
+            variables: BTreeMap::new(),
             cluster: None,
             relay: None,
             vault: Arc::new(NoSecrets),
             secret: None,
         }),
-        environment: EnvironmentSeed { now: 0, random: [0; 32] },
+        seed: EnvironmentSeed { now: 0, random: [0; 32] },
     }
 }
 

@@ -1,15 +1,15 @@
-//! What a component may call, and what stands behind it.
+//! The host side of every interface that a component may import.
 //!
-//! Owns the host side of every imported interface and the seam to the vault.
-//! Whether a call is allowed is `grant`'s decision; every call passes the one funnel.
+//! Owns the implementation of each interface and the boundary to the vault. `grant` decides whether a call is allowed;
+//! every call goes through `host_call`.
 
 pub(crate) mod cluster;
+mod convert;
 pub(crate) mod environment;
-pub(crate) mod funnel;
+pub(crate) mod host_call;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod process;
-mod seam;
 pub(crate) mod tcp;
 pub(crate) mod trust;
 pub(crate) mod workspace;
@@ -49,7 +49,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// All of them, in the order in which people read them.
+    /// All capabilities, in the order in which lists print them.
     pub const ALL: [Self; 8] = [
         Self::Env,
         Self::Log,
@@ -75,12 +75,12 @@ impl Capability {
         }
     }
 
-    /// The capability behind an interface name.
+    /// The capability with this interface name.
     pub fn of_interface(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| capability.interface() == name)
     }
 
-    /// Needs no grant: it reaches nothing but the user's screen.
+    /// Whether the capability needs no grant, because it reaches only the user's screen.
     pub const fn is_harmless(self) -> bool {
         matches!(self, Self::Env | Self::Log)
     }
@@ -92,36 +92,36 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What the capabilities of one target's calls act on.
+/// The resources on which the capabilities of one target's calls act.
 #[derive(Clone)]
-pub struct World {
+pub struct CallEnvironment {
     /// The project's directory; every workspace path is inside it.
     pub project_root: PathBuf,
-    /// The renderer's source, project-relative; what `$chart` in a granted glob stands for.
+    /// The renderer's source, project-relative: the value of `$chart` in a granted glob.
     pub chart: Option<String>,
-    /// The app's namespace; what `$namespace` in a granted scope stands for.
+    /// The app's namespace: the value of `$namespace` in a granted scope.
     pub namespace: String,
-    /// The user's home; what `~` in a granted glob stands for.
+    /// The user's home: the value of `~` in a granted glob.
     pub home: Option<PathBuf>,
     /// The user's kubeconfig files, first one wins.
     pub kubeconfig: Vec<PathBuf>,
-    /// The user's environment variables; a program gets those that its grant names, and no other.
-    pub environment: BTreeMap<String, String>,
-    /// The selected cluster, once it is known.
+    /// The user's environment variables. A program gets only those that its grant names.
+    pub variables: BTreeMap<String, String>,
+    /// The selected cluster, if it is known yet.
     pub cluster: Option<Client>,
-    /// Connects from inside it, where pods may be made.
+    /// Connects from inside the cluster, if this run may create pods.
     pub relay: Option<Arc<Relay>>,
-    /// Keeps secret values on this side.
+    /// Keeps secret values in the host.
     pub vault: Arc<dyn SecretBoundary>,
-    /// Value path of the secret that the component's option `secret` names; what `$secret` in a grant stands for.
+    /// Value path of the secret that the component's option `secret` names: the value of `$secret` in a grant.
     pub secret: Option<String>,
 }
 
-impl fmt::Debug for World {
+impl fmt::Debug for CallEnvironment {
     // The environment may hold credentials.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("World")
+            .debug_struct("CallEnvironment")
             .field("project_root", &self.project_root)
             .field("namespace", &self.namespace)
             .field("cluster", &self.cluster.is_some())
@@ -136,23 +136,23 @@ pub trait SecretBoundary: Send + Sync {
     /// Puts real values in the place of tokens and placeholders, inside Secrets only.
     ///
     /// # Errors
-    /// When a token or placeholder stands outside a Secret.
+    /// If a token or placeholder is outside a Secret.
     fn substitute(&self, object: Object) -> Result<Object, wit::Error>;
     /// Blanks every secret value in a text.
     fn redact(&self, text: &str) -> String;
-    /// The same for what the app printed or answered, where its Secrets' values may be that the user did not give.
+    /// Blanks secret values in output of the app, including values of its Secrets that the user did not give.
     fn redact_output(&self, text: &str) -> String;
     /// Host and port named inside the secret at a value path.
     fn connect_host(&self, secret: &str) -> Option<(String, u16)>;
 }
 
-/// The boundary where there are no secrets.
+/// The boundary for a run without secrets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoSecrets;
 
 impl SecretBoundary for NoSecrets {
     fn tokenise(&self, mut object: Object) -> Object {
-        // Without a vault there is no key to make tokens with: nothing of a Secret is shown.
+        // Tokens need the vault's key. Without it, remove the data of a Secret.
         if object.get("kind").and_then(Value::as_str) == Some("Secret")
             && let Some(fields) = object.as_object_mut()
         {

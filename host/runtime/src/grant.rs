@@ -1,7 +1,7 @@
-//! The Granter: the one place that decides what a component may do (invariant I2).
+//! The Granter: the only module that decides on a component's permissions (invariant I2).
 //!
 //! Imports ⊆ requests ⊆ grants. Owns that rule, the user's consents and the matching of patterns.
-//! It does not act: capabilities ask it first, below every version of the contract.
+//! It does not act on a call: capabilities ask it first, in every version of the contract.
 
 mod consent;
 pub(crate) mod pattern;
@@ -21,14 +21,14 @@ use crate::plugin::manifest::Requests;
 use crate::plugin::{PluginInfo, Role};
 use todohost_model::exit::Exit;
 
-/// Decides what a component is granted.
+/// Grants components their requests.
 #[derive(Clone, Debug)]
 pub struct Granter {
     config_dir: PathBuf,
     consents: consent::Consents,
 }
 
-/// What one component was granted; made by the [`Granter`] alone.
+/// The grants of one component. Only the [`Granter`] creates them.
 #[derive(Clone, Debug)]
 pub struct Grants {
     plugin: String,
@@ -38,109 +38,110 @@ pub struct Grants {
     linked: BTreeSet<Capability>,
 }
 
-/// Why a component may not run.
+/// The reason why a component cannot run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum GrantError {
-    /// It imports what its manifest does not ask for.
-    #[error("plugin `{plugin}` imports `{capability}` but its manifest requests nothing of it")]
+    /// The component imports a capability that its manifest does not request.
+    #[error("plugin `{plugin}` imports `{capability}`, but its manifest does not request it")]
     #[diagnostic(
         code(todohost::grant::not_requested),
-        help("name what it needs under [requests] in its plugin.toml and rebuild it")
+        help("add the requests to [requests] in its plugin.toml and rebuild it")
     )]
     NotRequested {
         /// Plugin id.
         plugin: String,
-        /// What it imports.
+        /// The imported capability.
         capability: Capability,
     },
-    /// No role that it has may do that.
-    #[error("plugin `{plugin}` imports `{capability}`, which a plugin for {roles} may never have")]
+    /// None of the component's roles permits the capability.
+    #[error(
+        "plugin `{plugin}` imports `{capability}`, which is never granted to a plugin for {roles}"
+    )]
     #[diagnostic(
         code(todohost::grant::role),
-        help("let another plugin do it, or report a finding that says what to do")
+        help("use a plugin of another role for this, or report a finding with a help")
     )]
     Role {
         /// Plugin id.
         plugin: String,
-        /// What it imports.
+        /// The imported capability.
         capability: Capability,
-        /// Its roles.
         roles: String,
     },
-    /// The user has not consented to all that it asks for.
+    /// The user has not consented to all requests.
     #[error("plugin `{plugin}` lacks a grant: {}", missing.join("; "))]
     #[diagnostic(
         code(todohost::grant::missing),
-        help("read what it asks for; if you trust it with that, type: todohost plugin allow {}", path.display())
+        help("read its requests; if you trust it with them, type: todohost plugin allow {}", path.display())
     )]
     Missing {
         /// Plugin id.
         plugin: String,
-        /// Where it is.
+        /// The component's file.
         path: PathBuf,
-        /// The grants to add, as they stand in a manifest.
+        /// The missing grants, in the form of a manifest.
         missing: Vec<String>,
     },
-    /// The user consented to another component of this name.
+    /// The user consented to another component with this id.
     #[error("plugin `{plugin}` is not the one that you allowed ({allowed}): {}", more(new))]
     #[diagnostic(
         code(todohost::grant::changed),
-        help("if you trust it as it is now, type: todohost plugin allow {}", path.display())
+        help("if you trust the new version, type: todohost plugin allow {}", path.display())
     )]
     Changed {
         /// Plugin id.
         plugin: String,
-        /// Where it is.
+        /// The component's file.
         path: PathBuf,
-        /// Name and version of the one that was allowed.
+        /// Id and version of the allowed component.
         allowed: String,
-        /// What it asks for beyond that, as it stands in a manifest.
+        /// The additional requests, in the form of a manifest.
         new: Vec<String>,
     },
     /// The consents cannot be read.
-    #[error("the user's grants cannot be read: {source}")]
+    #[error("cannot read the user's grants: {source}")]
     #[diagnostic(code(todohost::grant::unreadable))]
     Unreadable {
-        /// Which file and why.
+        /// The error, with the file.
         source: std::io::Error,
     },
-    /// Others could have written the consents.
+    /// Other users can write the file with the consents.
     #[error("the grants in {} can be changed by other users", path.display())]
     #[diagnostic(code(todohost::grant::exposed), help("type: chmod 600 {}", path.display()))]
     Exposed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// The consents are not in the right form.
+    /// The file with the consents is malformed.
     #[error("the grants in {} are malformed: {reason}", path.display())]
     #[diagnostic(
         code(todohost::grant::malformed),
         help("correct the file, or remove it and allow the plugins again")
     )]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's message.
         reason: String,
     },
     /// The consents cannot be written.
-    #[error("the user's grants cannot be written: {source}")]
+    #[error("cannot write the user's grants: {source}")]
     #[diagnostic(code(todohost::grant::unwritable))]
     Unwritable {
-        /// Which file and why.
+        /// The error, with the file.
         source: std::io::Error,
     },
 }
 
 fn more(new: &[String]) -> String {
     if new.is_empty() {
-        return "it asks for nothing new".to_owned();
+        return "it has no new requests".to_owned();
     }
-    format!("it also asks for {}", new.join("; "))
+    format!("it also requests {}", new.join("; "))
 }
 
 impl GrantError {
-    /// Exit code of a run that ends with it.
+    /// Exit code of a run that ends with this error.
     pub fn exit(&self) -> Exit {
         Exit::Plugin
     }
@@ -150,17 +151,17 @@ impl Granter {
     /// Reads the user's consents.
     ///
     /// # Errors
-    /// When they cannot be read, are malformed, or others could have written them.
+    /// If they cannot be read, are malformed, or are writable by other users.
     pub fn open(config_dir: &Path) -> Result<Self, GrantError> {
         let consents = consent::Consents::read(config_dir)?;
         Ok(Self { config_dir: config_dir.to_owned(), consents })
     }
 
-    /// What a component may do.
+    /// Grants a component its requests.
     ///
     /// # Errors
-    /// When it imports what it does not request, what its roles may never have, or what was not
-    /// granted.
+    /// If it imports a capability that it does not request or that its roles never have, or if the user did not consent
+    /// to a request.
     pub fn grant(&self, plugin: &PluginInfo) -> Result<Grants, GrantError> {
         let requests = &plugin.manifest.requests;
         for &capability in &plugin.imports {
@@ -202,23 +203,23 @@ impl Granter {
             plugin: plugin.id.clone(),
             path: plugin.path.clone(),
             core: plugin.core,
-            // A consent may be wider than what is asked for now; no more than that is given.
+            // Grant the requests, not the consent, which may be wider.
             granted: requests.clone(),
             linked: plugin.imports.clone(),
         })
     }
 
-    /// Whether the component may run as it is: core, or consented to, or asking for nothing.
+    /// Whether the component can run: it is a core plugin, has consent, or requests nothing.
     pub fn is_allowed(&self, plugin: &PluginInfo) -> bool {
         self.grant(plugin).is_ok()
     }
 
-    /// Records the user's consent to all that the component requests.
+    /// Records the user's consent to all requests of the component.
     ///
     /// # Errors
-    /// When the record cannot be written.
+    /// If the record cannot be written.
     pub fn allow(&mut self, plugin: &PluginInfo) -> Result<(), GrantError> {
-        // Another process may have allowed another plugin since.
+        // Read again: another process may have allowed a plugin in the meantime.
         let mut consents = consent::Consents::read(&self.config_dir)?;
         consents.insert(plugin);
         consents.write(&self.config_dir)?;
@@ -226,25 +227,25 @@ impl Granter {
         Ok(())
     }
 
-    /// The file that keeps the consents.
+    /// The file with the consents.
     pub fn file(&self) -> PathBuf {
         consent::file(&self.config_dir)
     }
 }
 
 impl Grants {
-    /// The capabilities that are linked; no other exists for the component.
+    /// The capabilities that are linked into the component.
     pub fn linked(&self) -> &BTreeSet<Capability> {
         &self.linked
     }
 
-    /// Value paths of the secrets whose real value the component may see.
+    /// Value paths of the secrets that are revealed to the component.
     pub fn revealed(&self) -> &[String] {
         &self.granted.reveal
     }
 }
 
-/// The worlds of the contract: what a role may import, whatever it asks for.
+/// The worlds of the contract: the imports of each role, independent of requests.
 const fn may_import(role: Role, capability: Capability) -> bool {
     use Capability::{ClusterRead, Env, HttpProbe, Log, Tcp, Workspace};
     match role {
@@ -262,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grants_that_make_no_sense_are_refused() {
+    fn malformed_grants_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         assert!(Granter::open(directory.path()).is_ok(), "no file grants nothing");
         let file = directory.path().join("grants.toml");
@@ -273,7 +274,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn grants_that_others_may_write_are_refused() {
+    fn grants_writable_by_other_users_are_refused() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("grants.toml");

@@ -1,8 +1,7 @@
-//! Components: finding, reading, compiling and calling them.
+//! Components: finds, reads, compiles and calls them.
 //!
-//! Owns everything between a file of WebAssembly and a typed call with limits and a deadline. What a
-//! component may do is `grant`'s decision, what it can call is `capability`'s, when it is called is
-//! the plan's.
+//! Owns everything between a file of WebAssembly and a typed call with limits and a deadline. `grant` decides on
+//! permissions, `capability` implements the imports, and the engine decides on the time of a call.
 
 mod call;
 mod engine;
@@ -25,7 +24,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use call::{CallContext, CallFacts, EnvironmentSeed};
-pub use error::{Fault, LastWords, PluginError};
+pub use error::{CrashReport, PluginError, PluginFault};
 pub use handle::{Apply, Build, Check, Render, Target, Verify};
 pub use manifest::Manifest;
 pub use registry::{Registry, RegistryOptions, Skipped};
@@ -34,11 +33,11 @@ pub(crate) use state::State;
 
 use crate::capability::Capability;
 
-/// A step of a deploy that a component can take; found in its type, never in its manifest.
+/// A step of a deploy that a component implements. The role is read from its exports, never from its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Knows one kind of cluster.
+    /// Manages one kind of cluster.
     Target,
     /// Builds images.
     Build,
@@ -46,14 +45,14 @@ pub enum Role {
     Render,
     /// Plans how objects are applied.
     Apply,
-    /// Judges what runs.
+    /// Judges the running objects.
     Verify,
-    /// Judges anything, with findings.
+    /// Judges a subject of any phase, with findings.
     Check,
 }
 
 impl Role {
-    /// All of them, in the order of a deploy.
+    /// All roles, in the order of a deploy.
     pub const ALL: [Self; 6] =
         [Self::Target, Self::Build, Self::Render, Self::Apply, Self::Verify, Self::Check];
 
@@ -69,12 +68,12 @@ impl Role {
         }
     }
 
-    /// The role behind an interface name.
+    /// The role with this interface name.
     pub fn of_interface(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.interface() == name)
     }
 
-    /// Pure functions of their arguments: one instance may serve many calls, and time stands still.
+    /// Whether the role's functions depend only on their arguments. Their clock does not advance.
     pub const fn is_pure(self) -> bool {
         matches!(self, Self::Render | Self::Apply | Self::Verify)
     }
@@ -86,27 +85,26 @@ impl fmt::Display for Role {
     }
 }
 
-/// What is known of a component without compiling it.
+/// The description of a component, read without compiling it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PluginInfo {
     /// Id in its manifest.
     pub id: String,
     /// Version in its manifest.
     pub version: semver::Version,
-    /// One line.
+    /// Description of one line.
     pub description: String,
-    /// Where it is.
+    /// The component's file.
     pub path: PathBuf,
     /// SHA-256 of the file, in hex.
     pub digest: String,
-    /// Steps that it can take.
+    /// Roles that it exports.
     pub roles: BTreeSet<Role>,
-    /// What it can call.
+    /// Capabilities that it imports.
     pub imports: BTreeSet<Capability>,
-    /// It imports WASI, and gets one without any power.
+    /// Whether it imports WASI. It gets a WASI without files, variables and network.
     pub wasi: bool,
-    /// What it says of itself.
     pub manifest: Manifest,
-    /// Built with this host, so granted what it requests.
+    /// Whether it was built with this host. Core plugins are granted all their requests.
     pub core: bool,
 }

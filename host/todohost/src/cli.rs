@@ -29,7 +29,7 @@ use arguments::{
 use todohost_engine::plan::Goal;
 use todohost_engine::{Consent, Ended, Outcome, Run, RunError};
 use todohost_model::environment::Environment;
-use todohost_model::event::{Bus, Event, EventKind, Failure, TargetEnd};
+use todohost_model::event::{Bus, Event, EventKind, Failure, Level, TargetEnd};
 use todohost_model::exit::Exit;
 use todohost_project::values::{Prompt, ValueArgument, Values};
 use todohost_project::{Project, ProjectFile};
@@ -204,7 +204,7 @@ impl Cli {
         let directory = current_directory()?;
         let project = Project::open(common.project.as_deref(), &directory)?;
         let values =
-            Values::gather(&project, values, &directory, &Surroundings(&self.environment))?;
+            Values::gather(&project, values, &directory, &SecretSource(&self.environment))?;
         let registry = self.registry(&project.root)?;
         let takeover = OwnershipPolicy { ignore: project.file.apply.ignored(), ..takeover };
         Ok(Run { values, takeover, ..self.new_run(project, registry)? })
@@ -231,7 +231,7 @@ impl Cli {
         })?;
         for skipped in registry.skipped() {
             let message = format!("a core plugin is left out: {}", skipped.reason);
-            self.bus.send(EventKind::Note { level: "warn".to_owned(), message });
+            self.bus.send(EventKind::Note { level: Level::Warn, message });
         }
         Ok(registry)
     }
@@ -316,9 +316,9 @@ fn current_directory() -> Result<std::path::PathBuf, RunError> {
 }
 
 /// The sources of `--secret`.
-struct Surroundings<'a>(&'a Environment);
+struct SecretSource<'a>(&'a Environment);
 
-impl Prompt for Surroundings<'_> {
+impl Prompt for SecretSource<'_> {
     fn ask(&self, question: &str) -> Option<String> {
         ui::ask_secret(question)
     }

@@ -18,7 +18,7 @@ use crate::report::failure_report::Evidence;
 use crate::scheduler::Report;
 use crate::verify::wait_healthy;
 use todohost_cluster::{Client, Snapshot};
-use todohost_model::event::{Bus, EventKind, HookPhase};
+use todohost_model::event::{Bus, EventKind, HookPhase, Level};
 use todohost_model::object::{Object, ObjectRef};
 use todohost_release::{AppliedChanges, HookDeletion, HookEvent, Record, Transaction};
 
@@ -100,7 +100,7 @@ async fn run_hook(event: HookEvent, index: usize, stage: &mut Stage<'_>) -> Resu
         let names: Vec<String> = refs.iter().map(ToString::to_string).collect();
         let message =
             format!("{} completed before the last deploy was interrupted", names.join(", "));
-        note(stage.bus, "info", message);
+        note(stage.bus, Level::Info, message);
         return Ok(());
     }
     clear_hook(index, HookDeletion::BeforeCreation, stage).await?;
@@ -141,7 +141,7 @@ async fn run_hook(event: HookEvent, index: usize, stage: &mut Stage<'_>) -> Resu
     };
     if let Err(second) = noted.map_err(RunError::from).and(cleared) {
         let message = format!("could not clean up after the failed hook: {second}");
-        note(stage.bus, "warn", connected.vault.redact(&message));
+        note(stage.bus, Level::Warn, connected.vault.redact(&message));
     }
     Err(error)
 }

@@ -3,7 +3,7 @@
 use super::revision::Pending;
 use crate::context::note;
 use crate::error::RunError;
-use todohost_model::event::Bus;
+use todohost_model::event::{Bus, Level};
 use todohost_release::{Status, Store};
 
 /// The state to leave in the cluster if a deploy fails.
@@ -46,6 +46,6 @@ pub(super) async fn keep_failed(
     if error.is_cancelled() {
         return RunError::Cancelled { left };
     }
-    note(bus, "warn", left);
+    note(bus, Level::Warn, left);
     error
 }

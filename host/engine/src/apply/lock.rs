@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::connected::Connected;
 use crate::context::{Context, note};
 use crate::error::RunError;
-use todohost_model::event::Bus;
+use todohost_model::event::{Bus, Level};
 use todohost_project::TimeLimit;
 use todohost_release::{Held, Holder, Lease, ReleaseError};
 
@@ -63,12 +63,12 @@ impl ReleaseLock {
             let message = format!(
                 "the next deploy waits a moment, since the lock could not be released: {error}"
             );
-            note(&connected.cx.bus, "warn", connected.vault.redact(&message));
+            note(&connected.cx.bus, Level::Warn, connected.vault.redact(&message));
         }
     }
 }
 
 fn report_holder(bus: &Bus, holder: &Holder) {
     let Holder { person, since, .. } = holder;
-    note(bus, "info", format!("waiting for {person}, who has been deploying since {since}"));
+    note(bus, Level::Info, format!("waiting for {person}, who has been deploying since {since}"));
 }

@@ -8,7 +8,7 @@ use crate::error::RunError;
 use crate::plan::Chosen;
 use crate::stages::Rendered;
 use todohost_cluster::FieldConflict;
-use todohost_model::event::Bus;
+use todohost_model::event::{Bus, Level};
 use todohost_model::object::{Object, ObjectRef};
 use todohost_release::{Document, DryRun, LeftField, Operation, Record, Status, Transaction, Wave};
 use todohost_runtime::plugin::wit::apply;
@@ -69,7 +69,7 @@ pub(super) async fn run(
         for LeftField { conflict, because } in &one.left {
             let FieldConflict { field, manager, .. } = conflict;
             let message = format!("{} {field} is left to {manager}: {because}", one.object);
-            note(bus, "info", connected.vault.redact(&message));
+            note(bus, Level::Info, connected.vault.redact(&message));
         }
     }
     let waves = dry_run.without_noops(waves);

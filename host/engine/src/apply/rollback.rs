@@ -16,6 +16,7 @@ use crate::images::restore::restore_images;
 use crate::report::failure_report::{self, Evidence};
 use crate::verify::verify_restored;
 use todohost_cluster::{Client, Timeouts};
+use todohost_model::event::Level;
 use todohost_release::{AppliedChanges, Document, HookEvent, Record, Status, Transaction};
 
 /// Rolls back, or keeps the failed revision if the user wants that. Returns the error that the run ends with.
@@ -29,7 +30,11 @@ pub(super) async fn run(mut pending: Pending, lock: &mut ReleaseLock, error: Run
         } else {
             "removing the objects of the first install"
         };
-        note(&bus, "warn", format!("{what}; press Ctrl-C again to quit now without rolling back"));
+        note(
+            &bus,
+            Level::Warn,
+            format!("{what}; press Ctrl-C again to quit now without rolling back"),
+        );
     }
     let was_cancelled = error.is_cancelled();
     let client = if was_cancelled {
@@ -53,7 +58,7 @@ pub(super) async fn run(mut pending: Pending, lock: &mut ReleaseLock, error: Run
     match Box::pin(roll_back(pending, lock, client, &error)).await {
         Ok(left) if was_cancelled => RunError::Cancelled { left },
         Ok(left) => {
-            note(&bus, "info", left);
+            note(&bus, Level::Info, left);
             error
         }
         Err(rollback) => {

@@ -19,7 +19,7 @@ use crate::error::RunError;
 use crate::plan::{Chosen, Deletion};
 use crate::report::failure_report::Evidence;
 use crate::scheduler::Report;
-use todohost_model::event::{Bus, EventKind, Readiness};
+use todohost_model::event::{Bus, EventKind, Level, Readiness};
 use todohost_model::object::{Object, ObjectChange, ObjectRef};
 use todohost_release::{
     AppliedChanges, GONE_WITHIN, HookEvent, HookRecord, Operation, Record, Status, Transaction,
@@ -79,7 +79,7 @@ async fn delete_release(
         let message = format!(
             "kept namespace {namespace}: it was not created for this release, or it is not empty"
         );
-        note(bus, "warn", message);
+        note(bus, Level::Warn, message);
     }
     Ok(Report::done(format!("{count} objects deleted")))
 }

@@ -13,7 +13,7 @@ use crate::Run;
 use crate::error::RunError;
 use crate::plan::{Chosen, Planner, empty};
 use todohost_cluster::{Client, Timeouts};
-use todohost_runtime::capability::{NoSecrets, World};
+use todohost_runtime::capability::{CallEnvironment, NoSecrets};
 use todohost_runtime::plugin::wit::target;
 use todohost_runtime::plugin::{CallContext, EnvironmentSeed, PluginError, Role};
 
@@ -269,19 +269,19 @@ pub(super) fn context(run: &Run, deadline: Duration) -> CallContext {
         bus: run.bus.clone(),
         cancel: run.cancel.clone(),
         deadline,
-        world: Arc::new(World {
+        environment: Arc::new(CallEnvironment {
             project_root: run.project.root.clone(),
             chart: Some(run.project.file.app.chart.clone()),
             namespace: run.project.file.app.namespace.clone(),
             home: run.environment.home().map(ToOwned::to_owned),
             kubeconfig: run.environment.kubeconfig(),
-            environment: run.environment.variables().clone(),
+            variables: run.environment.variables().clone(),
             cluster: None,
             relay: None,
             vault: Arc::new(NoSecrets),
             secret: None,
         }),
-        environment: EnvironmentSeed { now: run.now, random: [0; 32] },
+        seed: EnvironmentSeed { now: run.now, random: [0; 32] },
     }
 }
 

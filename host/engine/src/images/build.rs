@@ -39,7 +39,7 @@ pub(crate) async fn run(
     let (built, is_own) = cx.run.builds.once(&state.reference, build).await?;
     let record =
         BuildRecord { id: built.id.clone(), platform: built.platform.clone(), size: built.size };
-    cx.memo("build").remember(&record_key(&name, &state.tag), &record);
+    cx.cache("build").put(&record_key(&name, &state.tag), &record);
     let megabytes = built.size / 1_000_000;
     let report = if is_own {
         Report::done(format!("{} ({megabytes} MB)", state.reference))

@@ -58,7 +58,7 @@ pub(crate) async fn run(
     let tree = tree.map_err(unreadable)?;
     let tag = hasher.part(tree).finish()[..TAG_LENGTH].to_owned();
     let reference = format!("{name}:{tag}");
-    let record: Option<BuildRecord> = cx.memo("build").recall(&record_key(name, &tag));
+    let record: Option<BuildRecord> = cx.cache("build").get(&record_key(name, &tag));
     let known = record.unwrap_or_else(|| BuildRecord {
         id: String::new(),
         platform: spec.platform.clone().unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::context::{Deadline, note};
 use crate::error::RunError;
 use crate::stages::ImageState;
 use todohost_cluster::Query;
-use todohost_model::event::Bus;
+use todohost_model::event::{Bus, Level};
 use todohost_model::object::Object;
 use todohost_release::Record;
 
@@ -22,11 +22,11 @@ pub(crate) async fn prune_images(connected: &Connected, forgotten: &[Record]) {
         Ok(pruned) if pruned.is_empty() => {}
         Ok(pruned) => {
             let message = format!("pruned images that no revision needs: {}", pruned.join(", "));
-            note(&bus, "info", message);
+            note(&bus, Level::Info, message);
         }
         Err(error) => {
             let why = error.failure().message;
-            note(&bus, "debug", format!("kept the images of older revisions: {why}"));
+            note(&bus, Level::Debug, format!("kept the images of older revisions: {why}"));
         }
     }
 }

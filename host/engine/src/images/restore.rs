@@ -6,7 +6,7 @@ use crate::connected::Connected;
 use crate::context::{Deadline, note};
 use crate::error::RunError;
 use crate::stages::image_named;
-use todohost_model::event::Bus;
+use todohost_model::event::{Bus, Level};
 use todohost_release::Record;
 use todohost_runtime::plugin::wit::{self, target};
 
@@ -26,12 +26,12 @@ pub(crate) async fn restore_images(connected: &Connected, record: &Record, bus: 
                     "image {} (revision {}) is gone, so new pods cannot start; deploy that version's sources again",
                     image.reference, record.revision
                 );
-                note(bus, "warn", message);
+                note(bus, Level::Warn, message);
             }
         }
         Err(error) => {
             let message = format!("cannot find out if the images still exist: {error}");
-            note(bus, "warn", connected.vault.redact(&message));
+            note(bus, Level::Warn, connected.vault.redact(&message));
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::connected::Connected;
 use crate::context::note;
 use crate::error::RunError;
 use todohost_cluster::{Client, LogRequest, Snapshot, Timeouts};
+use todohost_model::event::Level;
 use todohost_model::object::{Object, ObjectRef};
 use todohost_secrets::Vault;
 
@@ -87,9 +88,9 @@ pub(crate) async fn write(
     let folder = cx.run.environment.state_dir().join("failed");
     let written = tokio::task::spawn_blocking(move || archive.write(&folder, &name)).await;
     let (level, message) = match written {
-        Ok(Ok(path)) => ("info", kept(revision, &path)),
-        Ok(Err(error)) => ("warn", format!("cannot write the failure report: {error}")),
-        Err(error) => ("warn", format!("cannot write the failure report: {error}")),
+        Ok(Ok(path)) => (Level::Info, kept(revision, &path)),
+        Ok(Err(error)) => (Level::Warn, format!("cannot write the failure report: {error}")),
+        Err(error) => (Level::Warn, format!("cannot write the failure report: {error}")),
     };
     note(&cx.bus.for_step("rollback"), level, message);
 }

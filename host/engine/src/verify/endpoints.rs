@@ -18,7 +18,7 @@ use crate::error::RunError;
 use crate::stages::{Applied, Rendered};
 use todohost_cluster::{Client, Pods, Query};
 use todohost_model::digest::Hasher;
-use todohost_model::event::Bus;
+use todohost_model::event::{Bus, Level};
 use todohost_model::object::{Object, ObjectRef};
 use todohost_runtime::plugin::wit::target;
 
@@ -79,12 +79,12 @@ async fn find_address(
             let message = format!(
                 "{url} answers like Service/{name}, but the same app in another cluster would answer the same; this one is certain: {forward}"
             );
-            ("info", message, url)
+            (Level::Info, message, url)
         }
         EndpointCheck::Elsewhere(why) => {
-            ("warn", format!("{url} does not lead to this cluster: {why}"), forward)
+            (Level::Warn, format!("{url} does not lead to this cluster: {why}"), forward)
         }
-        EndpointCheck::Nowhere => ("warn", format!("{url} does not answer"), forward),
+        EndpointCheck::Nowhere => (Level::Warn, format!("{url} does not answer"), forward),
     };
     note(bus, level, message);
     Some(address)
@@ -170,8 +170,8 @@ impl Endpoint<'_> {
     }
 
     async fn judge(&self, found: Match) -> EndpointCheck {
-        let (cache, question) = (self.connected.cx.memo("address"), question(self.live, self.url));
-        let cached = || cache.recall::<Option<bool>>(&question).flatten();
+        let (cache, question) = (self.connected.cx.cache("address"), question(self.live, self.url));
+        let cached = || cache.get::<Option<bool>>(&question).flatten();
         let is_ours = match found {
             Match::Other => {
                 return EndpointCheck::Elsewhere("another program answers there");
@@ -183,7 +183,7 @@ impl Endpoint<'_> {
                 None => return EndpointCheck::Perhaps,
             },
         };
-        cache.remember(&question, &Some(is_ours));
+        cache.put(&question, &Some(is_ours));
         if is_ours {
             return EndpointCheck::Here;
         }
@@ -192,9 +192,9 @@ impl Endpoint<'_> {
 
     /// Nothing answers, so the next answer has to be judged anew.
     fn forget(&self) -> EndpointCheck {
-        let (cache, question) = (self.connected.cx.memo("address"), question(self.live, self.url));
-        if cache.recall::<Option<bool>>(&question) == Some(Some(false)) {
-            cache.remember(&question, &None::<bool>);
+        let (cache, question) = (self.connected.cx.cache("address"), question(self.live, self.url));
+        if cache.get::<Option<bool>>(&question) == Some(Some(false)) {
+            cache.put(&question, &None::<bool>);
         }
         EndpointCheck::Nowhere
     }

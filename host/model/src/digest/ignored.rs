@@ -1,5 +1,5 @@
-//! Ignore patterns of a build's inputs: the syntax of `.gitignore`, relative to the project. Unlike there,
-//! an exception (`!`) also holds inside an ignored directory, as image builders have it.
+//! Ignore patterns of a build's inputs: the syntax of `.gitignore`, relative to the project. Unlike in `.gitignore`, an
+//! exception (`!`) also applies inside an ignored directory, as in image builders.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ pub struct IgnorePatterns {
 }
 
 impl IgnorePatterns {
-    /// Reads patterns, later ones win.
+    /// Parses patterns. A later pattern overrides an earlier one.
     ///
     /// # Errors
-    /// For a pattern that is not a glob.
+    /// If a pattern is not a glob.
     pub fn new(patterns: &[impl AsRef<str>]) -> Result<Self, ignore::Error> {
         let mut builder = GitignoreBuilder::new("");
         let mut exceptions = Vec::new();
@@ -28,12 +28,12 @@ impl IgnorePatterns {
         Ok(Self { matcher: builder.build()?, exceptions })
     }
 
-    /// Whether the path, relative to the project, is left out.
+    /// Whether the path, relative to the project, is ignored.
     pub fn ignores(&self, path: &Path, is_directory: bool) -> bool {
         self.matcher.matched_path_or_any_parents(path, is_directory).is_ignore()
     }
 
-    /// Whether something below an ignored directory could still be taken back.
+    /// Whether an exception could match a file below an ignored directory.
     pub fn may_reach_below(&self, directory: &Path) -> bool {
         self.exceptions.iter().any(|exception| {
             let Some(rooted) = exception.strip_prefix('/') else { return true };
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_covers_what_is_below() {
+    fn a_pattern_covers_the_files_below() {
         assert!(ignored(&["/api/node_modules"], "api/node_modules/x/y.js"));
         assert!(!ignored(&["/api/node_modules"], "api/sub/node_modules/x"));
         assert!(ignored(&["/api/**/node_modules"], "api/sub/node_modules/x"));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn only_directories_that_may_hold_an_exception_are_entered() {
+    fn only_directories_with_a_possible_exception_are_entered() {
         let patterns = IgnorePatterns::new(&["/api/*", "!/api/src/keep"]).unwrap();
         assert!(patterns.may_reach_below(Path::new("api/src")));
         assert!(!patterns.may_reach_below(Path::new("api/node_modules")));

@@ -50,7 +50,7 @@ impl Failure {
             && causes.len() < MOST
         {
             let text = clean(&cause.to_string()).into_owned();
-            // A transparent wrapper repeats what it wraps.
+            // A transparent error repeats the message of its source.
             if text != message && causes.last() != Some(&text) {
                 causes.push(text);
             }

@@ -4,36 +4,36 @@ use serde_json::Value;
 
 use todohost_model::value_path::ValuePath;
 
-/// A path and what it gets.
+/// A path and its new value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
-    /// Where.
+    /// The path of the value.
     pub path: ValuePath,
-    /// What.
+    /// The new value.
     pub value: Value,
 }
 
 impl Assignment {
-    /// Reads `--set`: numbers, booleans and null are what they look like.
+    /// Parses `--set`: numbers, booleans and null have their type.
     ///
     /// # Errors
-    /// What is wrong, in one line.
+    /// The reason, in one line.
     pub fn parse_typed(text: &str) -> Result<Vec<Self>, String> {
         parse(text, typed)
     }
 
-    /// Reads `--set-string`: everything is text.
+    /// Parses `--set-string`: all values are text.
     ///
     /// # Errors
-    /// What is wrong, in one line.
+    /// The reason, in one line.
     pub fn parse_strings(text: &str) -> Result<Vec<Self>, String> {
         parse(text, Value::String)
     }
 
-    /// Reads `--set-json`: one path with a JSON document.
+    /// Parses `--set-json`: one path with a JSON document.
     ///
     /// # Errors
-    /// What is wrong, in one line.
+    /// The reason, in one line.
     pub fn parse_json(text: &str) -> Result<Vec<Self>, String> {
         let (path, json) = text.split_once('=').ok_or("it has no `=`, expected PATH=JSON")?;
         let value = serde_json::from_str(json).map_err(|error| format!("not JSON: {error}"))?;
@@ -41,7 +41,7 @@ impl Assignment {
     }
 }
 
-/// A value as `--set` takes it literally.
+/// Escapes a value so that `--set` takes it literally.
 pub(super) fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for character in value.chars() {
@@ -141,7 +141,7 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// What a bare word means; a leading zero makes it text, as in a telephone number.
+/// The value of a word. A number with a leading zero is text, e.g. a telephone number.
 fn typed(text: String) -> Value {
     if text.eq_ignore_ascii_case("true") {
         return Value::Bool(true);

@@ -1,4 +1,4 @@
-//! Why values cannot be used. No error repeats a value: it may be a secret under a mistyped path.
+//! Errors of values. They never repeat a value, because it may be a secret under a mistyped path.
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -6,7 +6,7 @@ use thiserror::Error;
 use todohost_model::exit::Exit;
 use todohost_model::suggestion::suggestion;
 
-/// Why values cannot be used.
+/// An error of the values of a deploy.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ValuesError {
     /// An argument does not follow the grammar.
@@ -18,41 +18,33 @@ pub enum ValuesError {
         )
     )]
     Malformed {
-        /// The flag.
         flag: String,
         /// The argument without its value.
         argument: String,
-        /// What is wrong.
         reason: String,
     },
     /// A file cannot be read.
     #[error("cannot read {file}")]
     #[diagnostic(code(todohost::values::unreadable), help("check the path and its permissions"))]
     Unreadable {
-        /// The file.
         file: String,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A values file is not one.
-    #[error("values file {file} cannot be used: {reason}")]
+    /// A values file is malformed.
+    #[error("cannot use values file {file}: {reason}")]
     #[diagnostic(
         code(todohost::values::file),
         help("write it as a YAML map, like the chart's own values")
     )]
-    File {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
+    File { file: String, reason: String },
     /// A required secret has no value.
     #[error("{message}")]
     #[diagnostic(code(todohost::secret::missing))]
     SecretsMissing {
-        /// Names them.
+        /// The message, with the paths of the secrets.
         message: String,
-        /// How to give them.
+        /// The flags that give the secrets.
         #[help]
         help: String,
     },
@@ -61,86 +53,77 @@ pub enum ValuesError {
     #[diagnostic(
         code(todohost::secret::in_file),
         help(
-            "take it out of the file and give it with --secret {path}=env:NAME or --secret {path}=file:PATH"
+            "remove it from the file and set it with --secret {path}=env:NAME or --secret {path}=file:PATH"
         )
     )]
     SecretInFile {
-        /// Its path.
+        /// The secret's path.
         path: String,
-        /// The file.
         file: String,
     },
-    /// A secret is given in a way in which it cannot be kept apart.
-    #[error("{flag} may not set {path}, which is secret, in this way")]
+    /// A secret is set together with other values, so it cannot be kept out of them.
+    #[error("{flag} cannot set the secret {path} in this way")]
     #[diagnostic(
         code(todohost::secret::misplaced),
-        help("give it alone: --set {path}=VALUE, or better --secret {path}=env:NAME")
+        help("set it alone: --set {path}=VALUE, or better --secret {path}=env:NAME")
     )]
     SecretMisplaced {
-        /// The flag.
         flag: String,
         /// The secret's path.
         path: String,
     },
-    /// A secret was written with the escapes of --set.
-    #[error("{flag} {path}=...: the value has `\\,` in it, which for a secret is taken literally")]
+    /// A secret has the escapes of --set.
+    #[error(
+        "{flag} {path}=...: the value contains `\\,`, but the values of secrets are taken literally"
+    )]
     #[diagnostic(
         code(todohost::secret::escaped),
         help(
-            "write the secret as it is, without backslashes before commas; if they belong to it, use --secret {path}=env:NAME"
+            "write the secret without backslashes before commas; if they are part of it, use --secret {path}=env:NAME"
         )
     )]
     EscapedSecret {
-        /// The flag.
         flag: String,
         /// The secret's path.
         path: String,
     },
-    /// `--secret` names a path that is not secret.
-    #[error("--secret {path}=...: todohost.toml knows no such secret")]
+    /// The path of `--secret` is not a secret of the project.
+    #[error("--secret {path}=...: todohost.toml has no such secret")]
     #[diagnostic(code(todohost::secret::unknown))]
     SecretUnknown {
-        /// The path.
         path: String,
-        /// The likely one.
+        /// The most similar secret.
         #[help]
         help: String,
     },
-    /// `--secret` names no source.
-    #[error("--secret {path}=...: it does not say where the value comes from")]
+    /// `--secret` has no valid source.
+    #[error("--secret {path}=...: the source of the value is missing")]
     #[diagnostic(
         code(todohost::secret::source),
         help(
             "write --secret {path}=env:NAME, --secret {path}=file:PATH or --secret {path}=prompt:"
         )
     )]
-    SecretSource {
-        /// The path.
-        path: String,
-    },
-    /// The variable is not there.
+    SecretSource { path: String },
+    /// The environment variable is not set.
     #[error("--secret {path}=env:{name}: the environment has no variable {name}")]
     #[diagnostic(code(todohost::secret::variable), help("export {name}=..."))]
     SecretVariable {
-        /// The path.
         path: String,
         /// The variable.
         name: String,
     },
-    /// Nobody can be asked.
-    #[error("--secret {path}=prompt:: there is no terminal to ask on")]
+    /// The process has no terminal for the prompt.
+    #[error("--secret {path}=prompt:: cannot prompt without a terminal")]
     #[diagnostic(
         code(todohost::secret::prompt),
         help("without a terminal use --secret {path}=env:NAME or --secret {path}=file:PATH")
     )]
-    SecretPrompt {
-        /// The path.
-        path: String,
-    },
+    SecretPrompt { path: String },
 }
 
 impl ValuesError {
-    /// Exit code of a run that ends with it.
+    /// Exit code of a run that ends with this error.
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Malformed { .. } | Self::Unreadable { .. } | Self::File { .. } => Exit::Usage,

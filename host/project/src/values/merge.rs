@@ -1,10 +1,10 @@
-//! Laying values over values.
+//! Merging of values.
 
 use serde_json::{Map, Value};
 
 use todohost_model::value_path::{Segment, ValuePath};
 
-/// Lays `over` on `base`: maps are merged, everything else is replaced, null removes a key.
+/// Merges `over` into `base`: maps are merged, other values are replaced, null removes a key.
 pub fn coalesce(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
@@ -24,7 +24,7 @@ pub fn coalesce(base: &mut Value, over: &Value) {
     }
 }
 
-/// Sets the value at `path`, making the maps and lists on the way.
+/// Sets the value at `path`, creating the maps and lists above it.
 pub fn set_at(values: &mut Value, path: &ValuePath, value: Value) {
     let mut place = values;
     for segment in path.segments() {

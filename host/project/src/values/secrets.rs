@@ -1,4 +1,4 @@
-//! Where a secret's value comes from: `--secret PATH=env:NAME|file:PATH|prompt:`.
+//! Sources of secret values: `--secret PATH=env:NAME|file:PATH|prompt:`.
 
 use std::path::Path;
 
@@ -6,57 +6,57 @@ use super::error::ValuesError;
 use todohost_model::value_path::ValuePath;
 use todohost_secrets::SecretValue;
 
-/// Asks the surroundings for a secret.
+/// Reads secrets from the terminal or the environment.
 pub trait Prompt {
-    /// Reads a line without showing it; `None` where nobody can be asked.
+    /// Reads a line without showing it; `None` without a terminal.
     fn ask(&self, question: &str) -> Option<String>;
-    /// An environment variable.
+    /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
 }
 
-/// A `--secret` argument, understood.
+/// A parsed `--secret` argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretArgument {
     path: String,
-    source: Source,
+    source: Origin,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+enum Origin {
     Variable(String),
     File(String),
     Prompt,
 }
 
 impl SecretArgument {
-    /// Reads what follows `PATH=`.
+    /// Parses the text after `PATH=`.
     ///
     /// # Errors
-    /// Where it names no source. The text is not repeated: it may be the secret itself.
+    /// If the source is missing or unknown. The error does not repeat the text, because it may be the secret.
     pub fn parse(path: &ValuePath, source: &str) -> Result<Self, ValuesError> {
         let source = match source.split_once(':') {
-            Some(("env", name)) if !name.is_empty() => Source::Variable(name.to_owned()),
-            Some(("file", file)) if !file.is_empty() => Source::File(file.to_owned()),
-            Some(("prompt", "")) => Source::Prompt,
+            Some(("env", name)) if !name.is_empty() => Origin::Variable(name.to_owned()),
+            Some(("file", file)) if !file.is_empty() => Origin::File(file.to_owned()),
+            Some(("prompt", "")) => Origin::Prompt,
             _ => return Err(ValuesError::SecretSource { path: path.to_string() }),
         };
         Ok(Self { path: path.to_string(), source })
     }
 
-    /// Gets the value. One line end at the end of a file is not part of it.
+    /// Reads the value. A line break at the end of a file is not part of it.
     ///
     /// # Errors
-    /// Where the source has none.
+    /// If the source has no value.
     pub fn read(&self, directory: &Path, prompt: &dyn Prompt) -> Result<SecretValue, ValuesError> {
         let path = self.path.clone();
         let text = match &self.source {
-            Source::Variable(name) => prompt
+            Origin::Variable(name) => prompt
                 .variable(name)
                 .ok_or(ValuesError::SecretVariable { path, name: name.clone() })?,
-            Source::Prompt => {
+            Origin::Prompt => {
                 prompt.ask(&format!("{path}: ")).ok_or(ValuesError::SecretPrompt { path })?
             }
-            Source::File(file) => {
+            Origin::File(file) => {
                 let mut text = super::read_text(&directory.join(file), file)?;
                 if text.ends_with('\n') {
                     text.pop();

@@ -52,7 +52,7 @@ fn set_follows_the_grammar_of_helm() {
 }
 
 #[test]
-fn a_malformed_set_is_refused_with_the_flag_and_never_its_value() {
+fn an_error_about_set_names_the_flag_and_never_the_value() {
     for text in ["a", "", "=x", "a..b=hunter2", "a[=hunter2", "a={hunter2", "a=1,b", "a[x]=1"] {
         let error = gather(&[set(text)]).err().unwrap();
         assert_eq!(error.exit(), todohost_model::exit::Exit::Usage, "{text}");
@@ -63,7 +63,7 @@ fn a_malformed_set_is_refused_with_the_flag_and_never_its_value() {
 }
 
 #[test]
-fn what_is_set_comes_back_from_its_printed_path() {
+fn a_printed_path_parses_to_the_same_path() {
     for text in ["a.b", "a[0].b", "a\\.b.c", "a[0][1]"] {
         let path = ValuePath::parse(text).unwrap();
         assert_eq!(ValuePath::parse(&path.to_string()), Some(path));
@@ -71,7 +71,7 @@ fn what_is_set_comes_back_from_its_printed_path() {
 }
 
 #[test]
-fn a_secret_is_taken_whole_and_kept_out_of_the_layers() {
+fn a_secret_is_taken_literally_and_kept_out_of_the_layers() {
     let values = gather(&[set("secrets.db=postgres://u:p,{x}=y@h/db"), set("a=1")]).unwrap();
     assert_eq!(values.secrets[0].1.expose(), "postgres://u:p,{x}=y@h/db");
     assert_eq!(values.set, ["a=1"]);
@@ -80,7 +80,7 @@ fn a_secret_is_taken_whole_and_kept_out_of_the_layers() {
 }
 
 #[test]
-fn a_secret_in_any_other_way_is_refused() {
+fn a_secret_among_other_values_is_refused() {
     let misplaced = [
         set("a=1,secrets.db=x"),
         set("secrets=x"),
@@ -101,7 +101,7 @@ fn a_secret_in_any_other_way_is_refused() {
 }
 
 #[test]
-fn a_values_file_may_not_hold_a_secret() {
+fn a_secret_in_a_values_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("values.yaml");
     fs_err::write(&file, "secrets:\n  db: hunter2\n").unwrap();
@@ -124,7 +124,7 @@ fn a_required_secret_must_have_a_value() {
 }
 
 #[test]
-fn layers_are_laid_over_each_other_and_null_removes() {
+fn layers_are_merged_and_null_removes_a_key() {
     let arguments = [set("a.x=2"), set("a.gone=null"), set("secrets.key=s")];
     let mut values = gather(&arguments).unwrap();
     let path = ValuePath::parse("image.tag").unwrap();

@@ -1,4 +1,4 @@
-//! The selected cluster, as a component sees it: no address, no key, no value of a Secret.
+//! Access to the selected cluster. A component never gets its address, its credentials or a value of a Secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use wasmtime::Result as EngineResult;
 
 use super::Capability;
-use super::funnel::Passage;
+use super::host_call::HostCall;
 use crate::plugin::wit::imports::{cluster_read, cluster_write};
 use crate::plugin::wit::{Error, ErrorKind};
 use crate::plugin::{State, wit};
@@ -20,8 +20,8 @@ const MAX_PROBE: Duration = Duration::from_mins(1);
 const MAX_TAIL: u32 = 10_000;
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 
-fn reading(function: &'static str, detail: String) -> Passage {
-    Passage { capability: Capability::ClusterRead, function, detail, deadline: READ }
+fn reading(function: &'static str, detail: String) -> HostCall {
+    HostCall { capability: Capability::ClusterRead, function, detail, deadline: READ }
 }
 
 fn place(object: &ObjectRef) -> String {
@@ -33,7 +33,7 @@ fn place(object: &ObjectRef) -> String {
 
 impl State {
     fn cluster(&self) -> Result<Client, Error> {
-        self.context.world.cluster.clone().ok_or_else(|| {
+        self.context.environment.cluster.clone().ok_or_else(|| {
             let message = "no cluster is selected yet";
             Error::new(ErrorKind::Unavailable, "todohost.cluster.none", message)
         })
@@ -49,7 +49,7 @@ impl State {
     }
 
     fn outward(&self, object: Value) -> String {
-        self.context.world.vault.tokenise(object).to_string()
+        self.context.environment.vault.tokenise(object).to_string()
     }
 }
 
@@ -61,8 +61,8 @@ impl cluster_read::Host for State {
     async fn get(&mut self, object: wit::ObjectRef) -> EngineResult<Result<Option<String>, Error>> {
         let object = ObjectRef::from(object);
         let (granted, reader) = (self.may_read(&object), self.cluster());
-        let passage = reading("get", place(&object));
-        let found = self.pass(passage, granted, async { Ok(reader?.get(&object).await?) }).await;
+        let host_call = reading("get", place(&object));
+        let found = self.call(host_call, granted, async { Ok(reader?.get(&object).await?) }).await;
         Ok(found.map(|object| object.map(|object| self.outward(object))))
     }
 
@@ -91,12 +91,12 @@ impl cluster_read::Host for State {
         let detail = format!("{} in {}", query.kind, namespace.unwrap_or("all namespaces"));
         let listing = async {
             if continued {
-                let message = "a list is given whole: there is nothing to continue";
+                let message = "lists are returned whole: `continue` is not supported";
                 return Err(unsupported("todohost.cluster.continue", message));
             }
             Ok(reader?.list(&query).await?)
         };
-        let found = self.pass(reading("list", detail), granted, listing).await;
+        let found = self.call(reading("list", detail), granted, listing).await;
         Ok(found.map(|objects| objects.into_iter().map(|object| self.outward(object)).collect()))
     }
 
@@ -109,10 +109,10 @@ impl cluster_read::Host for State {
     ) -> EngineResult<Result<String, Error>> {
         let pod = ObjectRef::from(pod);
         let (granted, reader) = (self.may_read(&pod), self.cluster());
-        let passage = reading("logs", place(&pod));
+        let host_call = reading("logs", place(&pod));
         let request = LogRequest { pod, container, previous, tail_lines: tail_lines.min(MAX_TAIL) };
-        let text = self.pass(passage, granted, async { Ok(reader?.logs(&request).await?) }).await;
-        Ok(text.map(|text| self.context.world.vault.redact_output(&text)))
+        let text = self.call(host_call, granted, async { Ok(reader?.logs(&request).await?) }).await;
+        Ok(text.map(|text| self.context.environment.vault.redact_output(&text)))
     }
 
     async fn http_get(
@@ -125,9 +125,9 @@ impl cluster_read::Host for State {
         let object = ObjectRef::from(object);
         let (granted, reader) = (self.may_read(&object), self.cluster());
         let timeout = Duration::from_millis(timeout_ms.into()).min(MAX_PROBE);
-        let passage = reading("http-get", format!("{} port {port} {path}", place(&object)));
+        let host_call = reading("http-get", format!("{} port {port} {path}", place(&object)));
         let answer = self
-            .pass(passage, granted, async {
+            .call(host_call, granted, async {
                 Ok(reader?.http_get(&object, port, &path, timeout).await?)
             })
             .await;
@@ -137,9 +137,9 @@ impl cluster_read::Host for State {
     async fn node_summary(&mut self, node: String) -> EngineResult<Result<String, Error>> {
         let granted = self.scope.cluster_read("v1", "Node", None, false);
         let reader = self.cluster();
-        let passage = reading("node-summary", node.clone());
+        let host_call = reading("node-summary", node.clone());
         let summary =
-            self.pass(passage, granted, async { Ok(reader?.node_summary(&node).await?) }).await;
+            self.call(host_call, granted, async { Ok(reader?.node_summary(&node).await?) }).await;
         Ok(summary.map(|summary| summary.to_string()))
     }
 
@@ -151,10 +151,10 @@ impl cluster_read::Host for State {
         namespace: Option<String>,
     ) -> EngineResult<Result<bool, Error>> {
         let reader = self.cluster();
-        let passage = reading("can-i", format!("{verb} {kind}"));
-        // What the user may do is no object of the cluster: to be linked is grant enough.
+        let host_call = reading("can-i", format!("{verb} {kind}"));
+        // The user's permissions are not an object of the cluster, so this call needs no grant beyond the import.
         let answer = self
-            .pass(passage, Ok(()), async {
+            .call(host_call, Ok(()), async {
                 Ok(reader?.can_i(&verb, &api_version, &kind, namespace.as_deref()).await?)
             })
             .await;
@@ -173,27 +173,27 @@ impl State {
             Error::new(ErrorKind::InvalidInput, "todohost.cluster.bad-manifest", message)
         };
         if manifest.len() > MAX_MANIFEST {
-            return Err(invalid(format!("a manifest has more than {MAX_MANIFEST} bytes")));
+            return Err(invalid(format!("the manifest has more than {MAX_MANIFEST} bytes")));
         }
         let object: Value = serde_json::from_str(manifest)
-            .map_err(|error| invalid(format!("a manifest is not JSON: {error}")))?;
+            .map_err(|error| invalid(format!("the manifest is not JSON: {error}")))?;
         let reference = ObjectRef::of(&object).ok_or_else(|| {
-            invalid("a manifest lacks apiVersion, kind or metadata.name".to_owned())
+            invalid("the manifest lacks apiVersion, kind or metadata.name".to_owned())
         })?;
         let granted = self.scope.cluster_write(
             &reference.api_version,
             &reference.kind,
             reference.namespace.as_deref(),
         );
-        let (writer, vault) = (self.cluster(), Arc::clone(&self.context.world.vault));
-        let passage = Passage {
+        let (writer, vault) = (self.cluster(), Arc::clone(&self.context.environment.vault));
+        let host_call = HostCall {
             capability: Capability::ClusterWrite,
             function: "apply",
             detail: place(&reference),
             deadline: WRITE,
         };
         let applied = self
-            .pass(passage, granted, async {
+            .call(host_call, granted, async {
                 let object = vault.substitute(object)?;
                 let options = ApplyOptions { dry_run, force };
                 Ok(writer?.apply(&object, options).await?.object)
@@ -230,18 +230,18 @@ impl cluster_write::Host for State {
             object.namespace.as_deref(),
         );
         let writer = self.cluster();
-        let passage = Passage {
+        let host_call = HostCall {
             capability: Capability::ClusterWrite,
             function: "delete",
             detail: place(&object),
             deadline: WRITE,
         };
         let done = self
-            .pass(passage, granted, async {
+            .call(host_call, granted, async {
                 let others = propagation.filter(|name| !name.eq_ignore_ascii_case("background"));
                 if let Some(other) = others {
                     let message =
-                        format!("deleting {object} with propagation {other} is not offered");
+                        format!("cannot delete {object} with propagation {other}: use Background");
                     return Err(unsupported("todohost.cluster.propagation", message));
                 }
                 writer?.delete(&object, uid.as_deref()).await?;

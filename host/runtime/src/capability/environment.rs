@@ -1,4 +1,4 @@
-//! Clock and randomness: decided by the call's seed, so that the same call gives the same answer.
+//! Clock and randomness, both derived from the call's seed, so that equal calls give equal answers.
 
 use rand_chacha::rand_core::RngCore;
 use wasmtime::Result;
@@ -8,11 +8,11 @@ use crate::plugin::wit::imports::env;
 
 /// Most random bytes for one call.
 const MAX_RANDOM: u32 = 64 * 1024;
-/// Time that passes for a pure role with each look at the clock.
+/// Nanoseconds that the clock of a pure role advances at each reading.
 const MOMENT: u64 = 1_000;
 
 impl State {
-    /// For a pure role time only passes as it looks; for others as it does.
+    /// Nanoseconds since the call began. The clock of a pure role advances only when it is read.
     fn elapsed(&mut self) -> u64 {
         if self.role.is_pure() {
             self.moments += 1;
@@ -26,7 +26,7 @@ impl env::Host for State {
     async fn now(&mut self) -> Result<u64> {
         self.facts.used_environment = true;
         let elapsed = if self.role.is_pure() { 0 } else { self.elapsed() };
-        Ok(self.context.environment.now.saturating_add(elapsed))
+        Ok(self.context.seed.now.saturating_add(elapsed))
     }
 
     async fn monotonic(&mut self) -> Result<u64> {
@@ -36,7 +36,7 @@ impl env::Host for State {
     async fn random(&mut self, len: u32) -> Result<Vec<u8>> {
         if len > MAX_RANDOM {
             return Err(wasmtime::format_err!(
-                "{len} random bytes at once, {MAX_RANDOM} is the most"
+                "cannot return {len} random bytes: the maximum of a call is {MAX_RANDOM}"
             ));
         }
         self.facts.used_environment = true;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use url::Url;
 use wasmtime::Result as EngineResult;
 
-use super::funnel::Passage;
+use super::host_call::HostCall;
 use super::{Capability, tcp};
 use crate::plugin::State;
 use crate::plugin::wit::imports::http_probe;
@@ -76,14 +76,14 @@ impl State {
         for _ in 0..=MAX_REDIRECTS {
             let (host, port) = place(&url)?;
             let granted = self.scope.http(&host, port);
-            let passage = Passage {
+            let host_call = HostCall {
                 capability: Capability::HttpProbe,
                 function: "get",
                 detail: url.to_string(),
                 deadline: MAX_WAIT,
             };
             let answer = self
-                .pass(passage, granted, ask(&url, &host, port, headers, request.body_limit))
+                .call(host_call, granted, ask(&url, &host, port, headers, request.body_limit))
                 .await?;
             let redirect = matches!(answer.0, 301 | 302 | 303 | 307 | 308)
                 .then(|| answer.1.iter().find(|label| label.key == LOCATION.as_str()))
@@ -93,7 +93,7 @@ impl State {
                 .join(&location.value)
                 .map_err(|error| invalid(format!("{url} redirects to nowhere: {error}")))?;
             if next.origin() != url.origin() {
-                // Headers may carry what was meant for the first place only.
+                // Headers may hold credentials for the first host only.
                 headers = &[];
             }
             url = next;
@@ -105,10 +105,10 @@ impl State {
         ))
     }
 
-    /// A body or an output without any secret; bytes that are no text stay as they are.
+    /// Redacts a body or an output. Bytes that are not UTF-8 are returned unchanged.
     pub(super) fn redacted(&self, bytes: Vec<u8>) -> Vec<u8> {
         match String::from_utf8(bytes) {
-            Ok(text) => self.context.world.vault.redact_output(&text).into_bytes(),
+            Ok(text) => self.context.environment.vault.redact_output(&text).into_bytes(),
             Err(error) => error.into_bytes(),
         }
     }

@@ -1,4 +1,4 @@
-//! What a component says: log lines and live lines, bounded in size and in rate.
+//! Log lines and progress lines of a component, limited in size and in rate.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,43 +9,43 @@ use wasmtime::component::Resource;
 use crate::plugin::State;
 use crate::plugin::wit::Label;
 use crate::plugin::wit::imports::log::{self, Level};
-use todohost_model::event::{Bus, EventKind};
+use todohost_model::event::{self, Bus, EventKind};
 
 const MAX_LINE: usize = 4000;
 const MAX_FIELDS: usize = 30;
-/// Lines at once, and lines per second after that.
+/// Lines of a burst; `RATE` is lines per second after it.
 const BURST: f64 = 500.0;
 const RATE: f64 = 100.0;
-/// A live line is not redrawn more often.
+/// Minimum time between two redraws of a progress line.
 const REDRAW: Duration = Duration::from_millis(50);
 
-/// Bounds how many lines come through.
+/// Limits the rate of log lines.
 pub(crate) struct Throttle {
     left: f64,
     at: Instant,
-    swallowed: u64,
+    dropped: u64,
 }
 
 impl Throttle {
     pub(crate) fn new() -> Self {
-        Self { left: BURST, at: Instant::now(), swallowed: 0 }
+        Self { left: BURST, at: Instant::now(), dropped: 0 }
     }
 
-    /// Lines swallowed before this one, or `None` where this one is swallowed too.
+    /// Number of lines dropped before this one, or `None` if this line is dropped too.
     fn admit(&mut self, now: Instant) -> Option<u64> {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         self.left = (self.left + passed * RATE).min(BURST);
         if self.left < 1.0 {
-            self.swallowed += 1;
+            self.dropped += 1;
             return None;
         }
         self.left -= 1.0;
-        Some(std::mem::take(&mut self.swallowed))
+        Some(std::mem::take(&mut self.dropped))
     }
 }
 
-/// A live line; it is over when this is dropped, also when its component crashed.
+/// A progress line. Dropping it ends the line, also after a crash of its component.
 pub struct ProgressLine {
     bus: Bus,
     id: u64,
@@ -82,13 +82,13 @@ impl Drop for ProgressLine {
     }
 }
 
-/// A text in which nothing steers a terminal.
+/// Escapes the characters of a text that could control a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
             '\n' | '\t' => clean.push(' '),
-            // Controls, and the marks that turn the direction of text around.
+            // Control characters, and the marks that reverse the direction of text.
             _ if character.is_control()
                 || ('\u{202a}'..='\u{202e}').contains(&character)
                 || ('\u{2066}'..='\u{2069}').contains(&character) =>
@@ -112,12 +112,12 @@ fn bounded(mut text: String) -> String {
 
 impl log::Host for State {
     async fn write(&mut self, level: Level, message: String, fields: Vec<Label>) -> Result<()> {
-        let Some(swallowed) = self.throttle.admit(Instant::now()) else { return Ok(()) };
-        if swallowed > 0 {
+        let Some(dropped) = self.throttle.admit(Instant::now()) else { return Ok(()) };
+        if dropped > 0 {
             self.context.bus.send(EventKind::PluginLog {
                 plugin: self.plugin_id.clone(),
-                level: "warn".to_owned(),
-                message: format!("{swallowed} lines were left out: it writes too fast"),
+                level: event::Level::Warn,
+                message: format!("dropped {dropped} lines: the plugin logs too fast"),
             });
         }
         let mut line = bounded(message);
@@ -126,20 +126,20 @@ impl log::Host for State {
                 line.push_str(piece);
             }
         }
-        let line = self.context.world.vault.redact(&line);
+        let line = self.context.environment.vault.redact(&line);
         let level = match level {
-            Level::Trace => "trace",
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
+            Level::Trace => event::Level::Trace,
+            Level::Debug => event::Level::Debug,
+            Level::Info => event::Level::Info,
+            Level::Warn => event::Level::Warn,
+            Level::Error => event::Level::Error,
         };
         for part in line.lines() {
             let part = printable(part);
-            self.remember(part.clone());
+            self.keep_line(part.clone());
             self.context.bus.send(EventKind::PluginLog {
                 plugin: self.plugin_id.clone(),
-                level: level.to_owned(),
+                level,
                 message: part,
             });
         }
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_steers_the_terminal() {
+    fn terminal_control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb\rc\u{202e}d"), "a\\u{1b}[2Jb\\rc\\u{202e}d");
         assert_eq!(printable("größer, 日本"), "größer, 日本");
     }

@@ -1,7 +1,7 @@
-//! Programs: named, never given by path; with the arguments and variables that were granted.
+//! Programs, given by name and never by path, with the arguments and variables that were granted.
 //!
-//! Each runs in a process group (a job on Windows) of its own, so that Ctrl-C reaches the host alone
-//! and the host stops the program with all that it started, also where the host itself is killed.
+//! Each program runs in its own process group (on Windows, a job), so that Ctrl-C reaches only the host. The host stops
+//! the program and its child processes, also if the host itself is killed.
 
 mod archive;
 mod child;
@@ -17,10 +17,10 @@ use wasmtime::Result as EngineResult;
 use wasmtime::component::Resource;
 
 pub use child::ChildLines;
-use distribute::{Fed, Sink};
-use spawn::{Call, Output};
+use distribute::{Sink, SinkOutput};
+use spawn::{Output, PermittedCommand};
 
-use super::funnel::Passage;
+use super::host_call::HostCall;
 use super::{Capability, workspace};
 use crate::plugin::State;
 use crate::plugin::wit::imports::process;
@@ -32,8 +32,8 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PIPED: usize = 8;
 const MAX_SINKS: usize = 32;
 
-fn passage(function: &'static str, detail: String, deadline: Duration) -> Passage {
-    Passage { capability: Capability::Process, function, detail, deadline }
+fn host_call(function: &'static str, detail: String, deadline: Duration) -> HostCall {
+    HostCall { capability: Capability::Process, function, detail, deadline }
 }
 
 fn line(command: &Command) -> String {
@@ -50,14 +50,14 @@ fn limit(command: &Command) -> Duration {
 }
 
 impl State {
-    /// Checks the command against the grant and gives it the variables that it may have.
-    fn permit(&self, command: &Command) -> Result<Call, Error> {
+    /// Checks the command against the grant, and adds the variables that it may have.
+    fn permit(&self, command: &Command) -> Result<PermittedCommand, Error> {
         let passed_on = self.scope.process(&command.program, &command.args)?;
         let mut variables = self.variables(passed_on);
         for Label { key, value } in &command.env {
             if !passed_on.contains(key) {
                 let message = format!(
-                    "plugin `{}` may not set {key} for `{}`",
+                    "plugin `{}` is not allowed to set {key} for `{}`",
                     self.plugin_id, command.program
                 );
                 return Err(Error::new(ErrorKind::Denied, "todohost.grant.missing", message)
@@ -68,17 +68,17 @@ impl State {
             variables.retain(|(name, _)| name != key);
             variables.push((key.clone(), value.clone()));
         }
-        let root = &self.context.world.project_root;
+        let root = &self.context.environment.project_root;
         let directory = match &command.cwd {
             None => root.clone(),
             Some(path) => workspace::resolve(root, &workspace::normalise(path)?)?,
         };
-        let program = spawn::find(&command.program, &self.context.world.environment)?;
-        Ok(Call { program, args: command.args.clone(), variables, directory })
+        let program = spawn::find(&command.program, &self.context.environment.variables)?;
+        Ok(PermittedCommand { program, args: command.args.clone(), variables, directory })
     }
 
     fn variables(&self, passed_on: &[String]) -> Vec<(String, String)> {
-        let environment = &self.context.world.environment;
+        let environment = &self.context.environment.variables;
         passed_on
             .iter()
             .filter_map(|name| Some((name.clone(), environment.get(name)?.clone())))
@@ -95,8 +95,10 @@ impl State {
     }
 }
 
-/// A call's permission is its grant check; what cannot be found is not a matter of grants.
-fn split(permitted: Result<Call, Error>) -> (Result<(), Error>, Result<Call, Error>) {
+/// Separates a refusal by the grant from other errors, such as a program that is not installed.
+fn split(
+    permitted: Result<PermittedCommand, Error>,
+) -> (Result<(), Error>, Result<PermittedCommand, Error>) {
     match permitted {
         Err(error) if error.kind == ErrorKind::Denied => (Err(error.clone()), Err(error)),
         other => (Ok(()), other),
@@ -104,15 +106,15 @@ fn split(permitted: Result<Call, Error>) -> (Result<(), Error>, Result<Call, Err
 }
 
 impl State {
-    /// Runs a command that the component named, for the host itself: the output never gets to the component.
+    /// Runs a command of the component for the host. The component never gets the output.
     pub(crate) async fn output_for_host(&mut self, command: Command) -> Result<String, Error> {
         let (granted, call) = split(self.permit(&command));
-        let passage = passage("run", line(&command), limit(&command));
-        let output = self.pass(passage, granted, async { spawn::run(&call?, None).await }).await?;
+        let checked = host_call("run", line(&command), limit(&command));
+        let output = self.call(checked, granted, async { spawn::run(&call?, None).await }).await?;
         if output.code == Some(0) && !output.truncated {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let message = format!("`{}` did not succeed", line(&command));
+        let message = format!("`{}` failed", line(&command));
         let words = String::from_utf8_lossy(&self.redacted(output.stderr)).into_owned();
         let mut error = Error::new(ErrorKind::Unavailable, "todohost.process.failed", message);
         error.causes = words.lines().take(10).map(str::to_owned).collect();
@@ -127,8 +129,8 @@ impl process::Host for State {
         stdin: Option<Vec<u8>>,
     ) -> EngineResult<Result<process::Output, Error>> {
         let (granted, call) = split(self.permit(&command));
-        let passage = passage("run", line(&command), limit(&command));
-        let output = self.pass(passage, granted, async { spawn::run(&call?, stdin).await }).await;
+        let checked = host_call("run", line(&command), limit(&command));
+        let output = self.call(checked, granted, async { spawn::run(&call?, stdin).await }).await;
         Ok(output.map(|output| self.answered(output)))
     }
 
@@ -137,10 +139,10 @@ impl process::Host for State {
         commands: Vec<Command>,
     ) -> EngineResult<Result<process::Output, Error>> {
         if commands.is_empty() || commands.len() > MAX_PIPED {
-            let message = format!("a pipe has 1 to {MAX_PIPED} commands, not {}", commands.len());
+            let message = format!("a pipe takes 1 to {MAX_PIPED} commands, not {}", commands.len());
             return Ok(Err(Error::new(ErrorKind::InvalidInput, "todohost.process.pipe", message)));
         }
-        let permitted: Result<Vec<Call>, Error> =
+        let permitted: Result<Vec<PermittedCommand>, Error> =
             commands.iter().map(|command| self.permit(command)).collect();
         let granted = match &permitted {
             Err(error) if error.kind == ErrorKind::Denied => Err(error.clone()),
@@ -149,7 +151,7 @@ impl process::Host for State {
         let detail = commands.iter().map(line).collect::<Vec<_>>().join(" | ");
         let deadline = commands.iter().map(limit).max().unwrap_or(DEFAULT_TIMEOUT);
         let output = self
-            .pass(passage("pipe", detail, deadline), granted, async {
+            .call(host_call("pipe", detail, deadline), granted, async {
                 spawn::pipe(&permitted?).await
             })
             .await;
@@ -162,7 +164,7 @@ impl process::Host for State {
         sinks: Vec<process::Sink>,
     ) -> EngineResult<Result<process::Distributed, Error>> {
         if sinks.is_empty() || sinks.len() > MAX_SINKS {
-            let message = format!("1 to {MAX_SINKS} commands are fed, not {}", sinks.len());
+            let message = format!("distribute takes 1 to {MAX_SINKS} sinks, not {}", sinks.len());
             return Ok(Err(Error::new(ErrorKind::InvalidInput, "todohost.process.pipe", message)));
         }
         let into = sinks.iter().map(|sink| line(&sink.command)).collect::<Vec<_>>().join(" & ");
@@ -180,7 +182,7 @@ impl process::Host for State {
             Err(error) if error.kind == ErrorKind::Denied => Err(error.clone()),
             _ => Ok(()),
         };
-        let passed = self.pass(passage("distribute", detail, deadline), granted, async {
+        let passed = self.call(host_call("distribute", detail, deadline), granted, async {
             let (source, sinks) = permitted?;
             distribute::distribute(&source, &sinks).await
         });
@@ -188,7 +190,10 @@ impl process::Host for State {
             source: self.answered(source),
             sinks: fed
                 .into_iter()
-                .map(|Fed { output, bytes }| process::Fed { output: self.answered(output), bytes })
+                .map(|SinkOutput { output, bytes }| process::Fed {
+                    output: self.answered(output),
+                    bytes,
+                })
                 .collect(),
         }))
     }
@@ -197,15 +202,17 @@ impl process::Host for State {
         let permitted = self.scope.program(&program).map(<[String]>::to_vec);
         let granted = permitted.as_ref().map(|_| ()).map_err(Clone::clone);
         let variables = permitted.map(|names| self.variables(&names)).unwrap_or_default();
-        let world = Arc::clone(&self.context.world);
+        let environment = Arc::clone(&self.context.environment);
         let version = self
-            .pass(passage("version", program.clone(), VERSION_TIMEOUT), granted, async {
-                let Ok(found) = spawn::find(&program, &world.environment) else { return Ok(None) };
-                let call = Call {
+            .call(host_call("version", program.clone(), VERSION_TIMEOUT), granted, async {
+                let Ok(found) = spawn::find(&program, &environment.variables) else {
+                    return Ok(None);
+                };
+                let call = PermittedCommand {
                     program: found,
                     args: vec!["--version".to_owned()],
                     variables,
-                    directory: world.project_root.clone(),
+                    directory: environment.project_root.clone(),
                 };
                 let output = spawn::run(&call, None).await?;
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -222,9 +229,9 @@ impl process::HostChild for State {
         command: Command,
     ) -> EngineResult<Result<Resource<ChildLines>, Error>> {
         let (granted, call) = split(self.permit(&command));
-        let passage = passage("spawn", line(&command), limit(&command));
+        let checked = host_call("spawn", line(&command), limit(&command));
         let child =
-            self.pass(passage, granted, async { ChildLines::spawn(&call?, limit(&command)) }).await;
+            self.call(checked, granted, async { ChildLines::spawn(&call?, limit(&command)) }).await;
         Ok(match child {
             Ok(child) => Ok(self.table.push(child)?),
             Err(error) => Err(error),
@@ -236,7 +243,7 @@ impl process::HostChild for State {
         child: Resource<ChildLines>,
     ) -> EngineResult<Result<Option<(process::Source, String)>, Error>> {
         let next = self.table.get_mut(&child)?.next_line().await;
-        let vault = &self.context.world.vault;
+        let vault = &self.context.environment.vault;
         Ok(next.map(|next| next.map(|(source, line)| (source, vault.redact(&line)))))
     }
 

@@ -1,4 +1,4 @@
-//! Connections to places that were granted, plain or with TLS, from this machine or from inside the cluster.
+//! TCP connections to granted addresses, plain or with TLS, from this machine or from inside the cluster.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use wasmtime::Result as EngineResult;
 use wasmtime::component::Resource;
 
 use super::Capability;
-use super::funnel::Passage;
+use super::host_call::HostCall;
 use super::trust;
 use crate::grant::pattern::address_is_expected;
 use crate::plugin::State;
@@ -26,12 +26,12 @@ const MAX_WAIT: Duration = Duration::from_mins(1);
 const MAX_READ: u32 = 1024 * 1024;
 
 /// An open connection.
-pub struct Connection {
+pub struct TcpConnection {
     stream: Stream,
     place: String,
 }
 
-/// What carries the bytes, wherever it begins.
+/// A byte stream that begins on this machine or in the cluster.
 trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Carrier for T {}
@@ -39,19 +39,19 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Carrier for T {}
 enum Stream {
     Plain(Box<dyn Carrier>),
     Encrypted(Box<TlsStream<Box<dyn Carrier>>>),
-    /// While TLS is being agreed on, and for ever where that failed.
+    /// During the TLS handshake, and after a failed one.
     Closed,
 }
 
-fn passage(function: &'static str, detail: String, deadline: Duration) -> Passage {
-    Passage { capability: Capability::Tcp, function, detail, deadline }
+fn host_call(function: &'static str, detail: String, deadline: Duration) -> HostCall {
+    HostCall { capability: Capability::Tcp, function, detail, deadline }
 }
 
 fn wait(timeout_ms: u32) -> Duration {
     Duration::from_millis(timeout_ms.into()).min(MAX_WAIT)
 }
 
-/// An error of the operating system in the contract's shape.
+/// Converts an error of the operating system.
 pub(super) fn failed(what: String, error: &io::Error) -> Error {
     let (kind, code) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (ErrorKind::Unavailable, "todohost.connect.refused"),
@@ -62,8 +62,8 @@ pub(super) fn failed(what: String, error: &io::Error) -> Error {
     Error::new(kind, code, what).caused_by(error)
 }
 
-/// Connects to a granted place. A name that leads to this machine although it does not say so is
-/// refused, unless the user named the place.
+/// Connects to a granted address. Refuses a name that resolves to this machine, except `localhost` and names that the
+/// user gave in a secret.
 pub(super) async fn connect(
     host: &str,
     port: u16,
@@ -79,7 +79,7 @@ pub(super) async fn connect(
                 Error::new(
                     ErrorKind::NotFound,
                     "todohost.connect.unknown-host",
-                    format!("the host of {place} has no address"),
+                    format!("cannot resolve the host of {place}"),
                 )
                 .caused_by(&error)
             })?
@@ -87,10 +87,9 @@ pub(super) async fn connect(
         let mut last = None;
         for address in addresses {
             if !named && !address_is_expected(host, address.ip()) {
-                let message =
-                    format!("{place} leads to {}, which its name does not say", address.ip());
+                let message = format!("{place} resolves to the local address {}", address.ip());
                 return Err(Error::new(ErrorKind::Denied, "todohost.connect.rebound", message)
-                    .with_help("grant the address itself if that is what you want"));
+                    .with_help("to allow this, grant the address itself"));
             }
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
@@ -98,15 +97,15 @@ pub(super) async fn connect(
             }
         }
         let error = last.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound));
-        Err(failed(format!("{place} cannot be reached"), &error))
+        Err(failed(format!("cannot reach {place}"), &error))
     };
     timeout(limit, opening).await.unwrap_or_else(|_| {
-        let message = format!("{place} does not answer within {limit:?}");
+        let message = format!("{place} did not answer within {limit:?}");
         Err(Error::new(ErrorKind::Timeout, "todohost.connect.timeout", message))
     })
 }
 
-/// Connects from a pod to a granted place.
+/// Connects from a pod to a granted address.
 async fn connect_from_cluster(
     relay: Option<&Relay>,
     host: &str,
@@ -114,8 +113,7 @@ async fn connect_from_cluster(
     limit: Duration,
 ) -> Result<PodStream, Error> {
     let Some(relay) = relay else {
-        let message =
-            "no pod is made for it: only an examination of a cluster that answers makes one";
+        let message = "no relay pod: only `todohost doctor` on a reachable cluster creates one";
         return Err(Error::new(ErrorKind::Unavailable, "todohost.relay.none", message)
             .with_help("type: todohost doctor"));
     };
@@ -143,7 +141,7 @@ async fn connect_from_cluster(
         error => return Err(Error::new(kind, "todohost.relay.no-pod", error.to_string())),
     };
     let seen = relay.place().await.unwrap_or_default();
-    Err(Error::new(kind, code, format!("{place} cannot be reached from {seen}"))
+    Err(Error::new(kind, code, format!("cannot reach {place} from {seen}"))
         .caused_by(&io::Error::other(format!("{error}, as {seen} sees it"))))
 }
 
@@ -154,11 +152,11 @@ impl State {
         &mut self,
         opened: Result<impl Carrier + 'static, Error>,
         place: String,
-    ) -> EngineResult<Result<Resource<Connection>, Error>> {
+    ) -> EngineResult<Result<Resource<TcpConnection>, Error>> {
         Ok(match opened {
             Ok(stream) => {
                 let stream = Stream::Plain(Box::new(stream));
-                Ok(self.table.push(Connection { stream, place })?)
+                Ok(self.table.push(TcpConnection { stream, place })?)
             }
             Err(error) => Err(error),
         })
@@ -171,15 +169,15 @@ impl tcp::HostConnection for State {
         host: String,
         port: u16,
         timeout_ms: u32,
-    ) -> EngineResult<Result<Resource<Connection>, Error>> {
+    ) -> EngineResult<Result<Resource<TcpConnection>, Error>> {
         let place = format!("{host}:{port}");
-        let vault = Arc::clone(&self.context.world.vault);
+        let vault = Arc::clone(&self.context.environment.vault);
         let granted = self.scope.tcp(&host, port, |path| vault.connect_host(path));
         let named = matches!(granted, Ok(true));
         let limit = wait(timeout_ms);
         let opened = self
-            .pass(
-                passage("open", place.clone(), MAX_WAIT),
+            .call(
+                host_call("open", place.clone(), MAX_WAIT),
                 granted.map(drop),
                 connect(&host, port, named, limit),
             )
@@ -192,17 +190,17 @@ impl tcp::HostConnection for State {
         host: String,
         port: u16,
         timeout_ms: u32,
-    ) -> EngineResult<Result<Resource<Connection>, Error>> {
+    ) -> EngineResult<Result<Resource<TcpConnection>, Error>> {
         let place = format!("{host}:{port}");
-        let vault = Arc::clone(&self.context.world.vault);
+        let vault = Arc::clone(&self.context.environment.vault);
         let granted = self.scope.tcp_from_cluster(&host, port, |path| vault.connect_host(path));
         // A pod is an object of the cluster.
         self.facts.wrote_cluster |= granted.is_ok();
-        let relay = self.context.world.relay.clone();
+        let relay = self.context.environment.relay.clone();
         let limit = wait(timeout_ms);
         let opened = self
-            .pass(
-                passage("open-from-cluster", place.clone(), MAX_WAIT),
+            .call(
+                host_call("open-from-cluster", place.clone(), MAX_WAIT),
                 granted,
                 connect_from_cluster(relay.as_deref(), &host, port, limit),
             )
@@ -212,7 +210,7 @@ impl tcp::HostConnection for State {
 
     async fn start_tls(
         &mut self,
-        connection: Resource<Connection>,
+        connection: Resource<TcpConnection>,
         server_name: String,
         trust: Trust,
         ca: Option<Vec<u8>>,
@@ -221,10 +219,10 @@ impl tcp::HostConnection for State {
         let place = open.place.clone();
         let stream = std::mem::replace(&mut open.stream, Stream::Closed);
         let agreed = self
-            .pass(passage("start-tls", place.clone(), MAX_WAIT), Ok(()), async {
+            .call(host_call("start-tls", place.clone(), MAX_WAIT), Ok(()), async {
                 let Stream::Plain(stream) = stream else {
                     let message =
-                        format!("the connection to {place} is closed or encrypted already");
+                        format!("the connection to {place} is already closed or encrypted");
                     return Err(Error::new(
                         ErrorKind::InvalidInput,
                         "todohost.connect.tls-twice",
@@ -245,7 +243,7 @@ impl tcp::HostConnection for State {
 
     async fn read(
         &mut self,
-        connection: Resource<Connection>,
+        connection: Resource<TcpConnection>,
         max: u32,
         timeout_ms: u32,
     ) -> EngineResult<Result<Vec<u8>, Error>> {
@@ -272,7 +270,7 @@ impl tcp::HostConnection for State {
 
     async fn write(
         &mut self,
-        connection: Resource<Connection>,
+        connection: Resource<TcpConnection>,
         data: Vec<u8>,
     ) -> EngineResult<Result<(), Error>> {
         let open = self.table.get_mut(&connection)?;
@@ -291,7 +289,7 @@ impl tcp::HostConnection for State {
         Ok(written.map_err(|error| failed(format!("{} takes nothing", open.place), &error)))
     }
 
-    async fn drop(&mut self, connection: Resource<Connection>) -> EngineResult<()> {
+    async fn drop(&mut self, connection: Resource<TcpConnection>) -> EngineResult<()> {
         self.table.delete(connection)?;
         Ok(())
     }

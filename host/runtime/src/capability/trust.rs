@@ -1,4 +1,4 @@
-//! What makes a TLS peer trusted: the system's certificates, or a given authority, or nothing.
+//! Trust in a TLS peer: by the system's certificates, by a given authority, or without verification.
 
 use std::io;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn client(trust: Trust, authority: Option<&[u8]>) -> io::Result<Clien
 fn roots(authority: Option<&[u8]>) -> io::Result<RootCertStore> {
     let mut store = RootCertStore::empty();
     let Some(bytes) = authority else {
-        // Single certificates of the system's store that do not parse are no reason to trust none.
+        // Skip the certificates of the system's store that do not parse, and keep the others.
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(store);
     };
@@ -53,8 +53,8 @@ fn roots(authority: Option<&[u8]>) -> io::Result<RootCertStore> {
     Ok(store)
 }
 
-/// Encryption alone, or a chain without the name: what database clients call `require` and
-/// `verify-ca`. The peer's key is still proven in the handshake.
+/// Encryption alone, or the chain without the host name; database clients call these modes `require` and
+/// `verify-ca`. The handshake still proves that the peer has the key.
 #[derive(Debug)]
 struct LesserTrust {
     chain: Option<Arc<WebPkiServerVerifier>>,

@@ -1,7 +1,7 @@
 //! Files of the project and named files of the user, read-only.
 //!
-//! A path is normalised, checked against the grant, resolved, and what it resolves to is checked
-//! again: a symlink opens nothing that was not granted.
+//! A path is normalised, checked against the grant and resolved. The resolved path is checked again, so that a symlink
+//! cannot open a file that was not granted.
 
 mod tree;
 
@@ -13,7 +13,7 @@ use fs_err as fs;
 use wasmtime::Result as EngineResult;
 
 use super::Capability;
-use super::funnel::Passage;
+use super::host_call::HostCall;
 use crate::grant::Scope;
 use crate::plugin::State;
 use crate::plugin::wit::imports::workspace::{self, Entry};
@@ -24,20 +24,20 @@ const WAIT: Duration = Duration::from_mins(2);
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 const MAX_PATH: usize = 4096;
 
-fn passage(function: &'static str, detail: String) -> Passage {
-    Passage { capability: Capability::Workspace, function, detail, deadline: WAIT }
+fn host_call(function: &'static str, detail: String) -> HostCall {
+    HostCall { capability: Capability::Workspace, function, detail, deadline: WAIT }
 }
 
 fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, "todohost.workspace.bad-path", message)
 }
 
-fn unreadable(what: &str, error: &std::io::Error) -> Error {
+fn unreadable(name: &str, error: &std::io::Error) -> Error {
     let (kind, code) = match error.kind() {
         std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "todohost.workspace.not-found"),
         _ => (ErrorKind::Unavailable, "todohost.workspace.unreadable"),
     };
-    Error::new(kind, code, format!("{what} cannot be read")).caused_by(error)
+    Error::new(kind, code, format!("cannot read {name}")).caused_by(error)
 }
 
 /// A relative path with `/` and without `.`; `""` is the directory itself.
@@ -58,7 +58,10 @@ pub(super) fn normalise(path: &str) -> Result<String, Error> {
     Ok(parts.join("/"))
 }
 
-/// Where a normalised path is, symlinks followed; refused where that is outside of the root.
+/// Resolves a normalised path, following symlinks.
+///
+/// # Errors
+/// If the path does not exist or resolves to a file outside of the root.
 pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf, Error> {
     let root = fs::canonicalize(root).map_err(|error| unreadable("the project", &error))?;
     let real = fs::canonicalize(root.join(path)).map_err(|error| unreadable(path, &error))?;
@@ -69,7 +72,7 @@ pub(super) fn resolve(root: &Path, path: &str) -> Result<PathBuf, Error> {
     Err(Error::new(ErrorKind::Denied, "todohost.workspace.escape", message))
 }
 
-/// The path with `/` of something inside of a resolved root.
+/// The path of `real` relative to a resolved root, with `/`; `None` if it is outside.
 fn relative(root: &Path, real: &Path) -> Option<String> {
     let inside = real.strip_prefix(root).ok()?;
     let parts: Vec<_> =
@@ -79,7 +82,7 @@ fn relative(root: &Path, real: &Path) -> Option<String> {
 
 fn read_bounded(path: &Path, shown: &str) -> Result<Vec<u8>, Error> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(shown, &error))?;
-    // Reading a pipe or a device would wait for ever.
+    // Reading from a pipe or a device could block for ever.
     if !metadata.is_file() {
         return Err(invalid(format!("{shown} is not a file")));
     }
@@ -90,13 +93,13 @@ fn read_bounded(path: &Path, shown: &str) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| unreadable(shown, &error))
 }
 
-/// Which of the two roots a component speaks of: the project, or `~/`.
-enum Place {
+/// A normalised path below one of the two roots.
+enum RootedPath {
     Project(String),
     Home(String),
 }
 
-impl Place {
+impl RootedPath {
     fn of(path: &str) -> Result<Self, Error> {
         match path.strip_prefix("~/") {
             Some(rest) => normalise(rest).map(Self::Home),
@@ -109,23 +112,23 @@ fn read(
     scope: &Scope,
     project: &Path,
     home: Option<&Path>,
-    place: &Place,
+    place: &RootedPath,
 ) -> Result<Vec<u8>, Error> {
     match place {
-        Place::Project(path) => {
+        RootedPath::Project(path) => {
             let real = resolve(project, path)?;
             let root =
                 fs::canonicalize(project).map_err(|error| unreadable("the project", &error))?;
             scope.workspace_read(&relative(&root, &real).unwrap_or_default())?;
             read_bounded(&real, path)
         }
-        Place::Home(path) => {
+        RootedPath::Home(path) => {
             let shown = format!("~/{path}");
             let missing = || {
                 Error::new(
                     ErrorKind::NotFound,
                     "todohost.workspace.no-home",
-                    "there is no home directory",
+                    "the home directory is unknown",
                 )
             };
             let home = home.ok_or_else(missing)?;
@@ -143,59 +146,66 @@ fn read(
     }
 }
 
-/// Off the async threads: a slow disk must not hold up other steps.
+/// Runs `work` outside of the async threads, so that a slow disk does not delay other steps.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Internal, "todohost.workspace.broken", "reading files broke off")
-            .caused_by(&error))
+        Err(Error::new(
+            ErrorKind::Internal,
+            "todohost.workspace.broken",
+            "the task that reads files failed",
+        )
+        .caused_by(&error))
     })
 }
 
 impl workspace::Host for State {
     async fn read(&mut self, path: String) -> EngineResult<Result<Vec<u8>, Error>> {
-        let place = match Place::of(&path) {
+        let place = match RootedPath::of(&path) {
             Ok(place) => place,
             Err(error) => return Ok(Err(error)),
         };
         let granted = match &place {
-            Place::Project(path) => {
+            RootedPath::Project(path) => {
                 self.facts.workspace.insert(path.clone());
                 self.scope.workspace_read(path)
             }
-            Place::Home(path) => {
+            RootedPath::Home(path) => {
                 self.facts.user_files.insert(path.clone());
                 self.scope.user_file_read(path)
             }
         };
-        let (world, scope) = (Arc::clone(&self.context.world), Arc::clone(&self.scope));
-        let reading =
-            blocking(move || read(&scope, &world.project_root, world.home.as_deref(), &place));
-        Ok(self.pass(passage("read", path), granted, reading).await)
+        let (environment, scope) = (Arc::clone(&self.context.environment), Arc::clone(&self.scope));
+        let reading = blocking(move || {
+            read(&scope, &environment.project_root, environment.home.as_deref(), &place)
+        });
+        Ok(self.call(host_call("read", path), granted, reading).await)
     }
 
     async fn glob(&mut self, pattern: String) -> EngineResult<Result<Vec<Entry>, Error>> {
-        let place = match Place::of(&pattern) {
+        let place = match RootedPath::of(&pattern) {
             Ok(place) => place,
             Err(error) => return Ok(Err(error)),
         };
-        let (world, scope) = (Arc::clone(&self.context.world), Arc::clone(&self.scope));
+        let (environment, scope) = (Arc::clone(&self.context.environment), Arc::clone(&self.scope));
         match &place {
-            Place::Project(pattern) => self.facts.workspace.insert(pattern.clone()),
-            Place::Home(pattern) => self.facts.user_files.insert(pattern.clone()),
+            RootedPath::Project(pattern) => self.facts.workspace.insert(pattern.clone()),
+            RootedPath::Home(pattern) => self.facts.user_files.insert(pattern.clone()),
         };
-        // What is not granted is not there: a pattern is a question, no claim.
+        // The result leaves out files that are not granted. A pattern that matches none of them is not an error.
         let searching = blocking(move || match place {
-            Place::Project(pattern) => {
-                tree::glob(&world.project_root, &pattern, "", &|path| scope.reads_workspace(path))
+            RootedPath::Project(pattern) => {
+                tree::glob(&environment.project_root, &pattern, "", &|path| {
+                    scope.reads_workspace(path)
+                })
             }
-            Place::Home(pattern) => {
-                let Some(home) = &world.home else { return Ok(Vec::new()) };
+            RootedPath::Home(pattern) => {
+                let Some(home) = &environment.home else { return Ok(Vec::new()) };
                 tree::glob(home, &pattern, "~/", &|path| scope.reads_user_file(path))
             }
         });
-        Ok(self.pass(passage("glob", pattern), Ok(()), searching).await)
+        Ok(self.call(host_call("glob", pattern), Ok(()), searching).await)
     }
 
     async fn digest(
@@ -208,7 +218,7 @@ impl workspace::Host for State {
             Ok(normal) => normal,
             Err(error) => return Ok(Err(error)),
         };
-        // A digest tells whether something changed: that much of a directory its own grant covers.
+        // A digest reveals only whether a file changed, so a grant of a directory's content covers the directory.
         let granted = normal.iter().try_for_each(|path| {
             if self.scope.reads_workspace(path) || self.scope.reads_workspace(&format!("{path}/x"))
             {
@@ -217,16 +227,16 @@ impl workspace::Host for State {
             self.scope.workspace_read(path)
         });
         self.facts.workspace.extend(normal.iter().cloned());
-        let root = self.context.world.project_root.clone();
+        let root = self.context.environment.project_root.clone();
         let digesting = blocking(move || digest(&root, &normal, &ignore));
-        Ok(self.pass(passage("digest", paths.join(" ")), granted, digesting).await)
+        Ok(self.call(host_call("digest", paths.join(" ")), granted, digesting).await)
     }
 
     async fn contexts(&mut self) -> EngineResult<Result<Vec<(String, String, String)>, Error>> {
         let granted = self.scope.contexts();
-        let files = self.context.world.kubeconfig.clone();
+        let files = self.context.environment.kubeconfig.clone();
         let reading = blocking(move || contexts(&files));
-        Ok(self.pass(passage("contexts", String::new()), granted, reading).await)
+        Ok(self.call(host_call("contexts", String::new()), granted, reading).await)
     }
 }
 
@@ -237,7 +247,7 @@ fn digest(root: &Path, paths: &[String], ignore: &[String]) -> Result<String, Er
     let paths: Vec<String> = paths
         .iter()
         .map(|path| {
-            // A link counts as where it points to, and is not followed.
+            // The digest of a symlink is the digest of its target path; the link is not followed.
             if !root.join(path).is_symlink() {
                 resolve(root, path)?;
             }
@@ -247,17 +257,17 @@ fn digest(root: &Path, paths: &[String], ignore: &[String]) -> Result<String, Er
     digest_tree(root, &paths, &patterns, None).map_err(|error| unreadable(&paths.join(" "), &error))
 }
 
-/// Nothing of a kubeconfig but what it calls its clusters and where they are.
+/// The contexts of the kubeconfig: name, cluster name and host. No credentials.
 fn contexts(files: &[PathBuf]) -> Result<Vec<(String, String, String)>, Error> {
     let contexts = todohost_cluster::contexts(files).map_err(|error| {
-        let message = "the kubeconfig cannot be read";
+        let message = "cannot read the kubeconfig";
         Error::new(ErrorKind::Unavailable, "todohost.workspace.kubeconfig", message)
             .caused_by(&error)
     })?;
     Ok(contexts
         .into_iter()
         .map(|context| {
-            // An address may carry a user and a password.
+            // A URL may contain a user and a password.
             let server = url::Url::parse(&context.server).ok();
             let host = server.as_ref().and_then(url::Url::host_str).unwrap_or_default();
             (context.name, context.cluster, host.to_owned())
@@ -283,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_of_the_project_alone() {
+    fn a_digest_covers_the_project_alone() {
         let project = tempfile::tempdir().unwrap();
         std::fs::create_dir(project.path().join("app")).unwrap();
         std::fs::write(project.path().join("app/main.py"), "print()").unwrap();

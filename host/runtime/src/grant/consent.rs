@@ -1,4 +1,4 @@
-//! What the user consented to, kept outside of every project and keyed by the component's digest.
+//! The user's consents, stored outside of every project and keyed by the component's digest.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,9 @@ pub(super) struct Consents {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Consent {
-    /// Id and version when consent was given; for the reader.
+    /// Id and version at the time of consent; for readers of the file.
     plugin: String,
-    /// Where the component was; for the reader.
+    /// Path of the component at the time of consent; for readers of the file.
     path: PathBuf,
     granted: Requests,
 }
@@ -36,7 +36,7 @@ pub(super) fn file(config_dir: &Path) -> PathBuf {
 }
 
 impl Consents {
-    /// Reads the file; one that does not exist grants nothing.
+    /// Reads the file. A missing file grants nothing.
     pub(super) fn read(config_dir: &Path) -> Result<Self, GrantError> {
         let path = file(config_dir);
         let text = match fs::read_to_string(&path) {
@@ -57,8 +57,8 @@ impl Consents {
         self.grants.get(digest).map(|consent| &consent.granted)
     }
 
-    /// Of the components with this id that were consented to, the one that asked for most of the requests: its name and
-    /// version, and what is new.
+    /// The allowed component with this id whose consent covers most of the requests: its id and version, and the requests
+    /// that it does not cover.
     pub(super) fn nearest(&self, id: &str, requests: &Requests) -> Option<(&str, Requests)> {
         self.grants
             .values()
@@ -76,14 +76,14 @@ impl Consents {
         self.grants.insert(plugin.digest.clone(), consent);
     }
 
-    /// Writes beside the file and renames, so that a reader sees the old or the new one.
+    /// Writes the file atomically.
     pub(super) fn write(&self, config_dir: &Path) -> Result<(), GrantError> {
         let path = file(config_dir);
         let text = toml::to_string_pretty(self).map_err(|error| GrantError::Malformed {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        let header = "# What plugins may do, by the sha256 of the component. Written by `todohost plugin allow`.\n\n";
+        let header = "# Grants of plugins, by the sha256 of the component. Written by `todohost plugin allow`.\n\n";
         todohost_model::private_file::write(&path, format!("{header}{text}").as_bytes())
             .map_err(|source| GrantError::Unwritable { source })
     }

@@ -1,10 +1,10 @@
-//! How a grant's patterns match what a component asks for.
+//! Matching of a grant's patterns.
 
 use std::net::IpAddr;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// `*` stands for any text, also none; every other character for itself.
+/// Matches a text: `*` stands for any text, also an empty one, and every other character for itself.
 pub fn text_matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -18,9 +18,9 @@ pub fn text_matches(pattern: &str, text: &str) -> bool {
     rest.len() >= last.len() && rest.ends_with(last)
 }
 
-/// Arguments against their shape: `**` is any number of arguments, `*` any text inside one.
+/// Matches arguments: `**` stands for any number of arguments, `*` for any text inside one.
 pub fn arguments_match(shape: &[String], arguments: &[String]) -> bool {
-    // reached[i]: the shape up to here matches the first i arguments.
+    // reached[i]: the shape so far matches the first i arguments.
     let mut reached = vec![false; arguments.len() + 1];
     reached[0] = true;
     for pattern in shape {
@@ -39,7 +39,7 @@ pub fn arguments_match(shape: &[String], arguments: &[String]) -> bool {
     reached[arguments.len()]
 }
 
-/// `API-VERSION/KIND` against a pattern such as `apps/v1/*`; a lone `*` is every kind.
+/// Matches `API-VERSION/KIND`: a pattern is e.g. `apps/v1/*`, or `*` for every kind.
 pub fn kind_matches(pattern: &str, api_version: &str, kind: &str) -> bool {
     match pattern.rsplit_once('/') {
         None => pattern == "*",
@@ -47,7 +47,7 @@ pub fn kind_matches(pattern: &str, api_version: &str, kind: &str) -> bool {
     }
 }
 
-/// `host:port` against a pattern such as `localhost:*` or `*.example:443`.
+/// Matches `host:port`: a pattern is e.g. `localhost:*` or `*.example:443`.
 pub fn place_matches(pattern: &str, host: &str, port: u16) -> bool {
     let Some((name, number)) = pattern.rsplit_once(':') else { return false };
     let name = name.trim_start_matches('[').trim_end_matches(']');
@@ -55,10 +55,9 @@ pub fn place_matches(pattern: &str, host: &str, port: u16) -> bool {
         && text_matches(&name.to_ascii_lowercase(), &host.to_ascii_lowercase())
 }
 
-/// Whether a name that resolved to `address` may have: a name from outside must not lead inside.
+/// Whether a name may resolve to `address`. A public name must not resolve to a local address (DNS rebinding).
 ///
-/// Loopback, link-local and unspecified addresses are reached only by a grant that says so: the
-/// name `localhost` or the address itself.
+/// Loopback, link-local and unspecified addresses need a grant of the name `localhost` or of the address itself.
 pub fn address_is_expected(host: &str, address: IpAddr) -> bool {
     let address = match address {
         IpAddr::V6(six) => six.to_ipv4_mapped().map_or(address, IpAddr::V4),
@@ -75,11 +74,11 @@ pub fn address_is_expected(host: &str, address: IpAddr) -> bool {
         || host.parse::<IpAddr>().is_ok()
 }
 
-/// Paths with `/`: `*` stays within a directory, `**` does not.
+/// Matches paths with `/`: `*` stays within a directory, `**` does not.
 pub fn paths<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> GlobSet {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        // A pattern that is no glob matches nothing: deny is the default.
+        // Skip an invalid pattern: it matches nothing, so access is denied.
         if let Ok(glob) = path(pattern.as_ref()) {
             set.add(glob);
         }
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_name_that_leads_inside_is_not_expected() {
+    fn a_public_name_with_a_local_address_is_not_expected() {
         for (host, address, expected) in [
             ("rebind.example", "127.0.0.1", false),
             ("rebind.example", "::ffff:127.0.0.1", false),

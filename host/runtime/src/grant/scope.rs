@@ -1,4 +1,4 @@
-//! Grants applied to one call's world: `$chart`, `$namespace`, `$secret` and `~` have their meaning here.
+//! Grants applied to the environment of one call, which gives `$chart`, `$namespace`, `$secret` and `~` their values.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use globset::GlobSet;
 
 use super::Grants;
 use super::pattern::{self, kind_matches, place_matches, text_matches};
-use crate::capability::World;
+use crate::capability::CallEnvironment;
 use crate::plugin::manifest::{ClusterScope, NAMED_SECRET, ProcessScope};
 use crate::plugin::wit::{Error, ErrorKind};
 
-/// What a component may do in one world.
+/// The grants of a component in one environment.
 pub(crate) struct Scope {
     grants: Grants,
     namespace: String,
@@ -20,8 +20,8 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(grants: &Grants, world: &World) -> Self {
-        let chart = world.chart.as_deref().map(|chart| chart.trim_end_matches('/'));
+    pub(crate) fn new(grants: &Grants, environment: &CallEnvironment) -> Self {
+        let chart = environment.chart.as_deref().map(|chart| chart.trim_end_matches('/'));
         let expanded: Vec<String> = grants
             .granted
             .workspace_read
@@ -31,13 +31,13 @@ impl Scope {
                 (Some(rest), Some(chart)) => {
                     Some(format!("{}{rest}", globset::escape(chart.trim_start_matches("./"))))
                 }
-                // Without a chart there is nothing that it could stand for.
+                // Without a chart, `$chart` has no value.
                 (Some(_), None) => None,
             })
             .collect();
         Self {
-            namespace: world.namespace.clone(),
-            secret: world.secret.clone(),
+            namespace: environment.namespace.clone(),
+            secret: environment.secret.clone(),
             workspace: pattern::paths(&expanded),
             user_files: pattern::paths(
                 grants
@@ -75,7 +75,7 @@ impl Scope {
         self.user_files.is_match(path)
     }
 
-    /// The list of contexts, wherever the kubeconfig is: who may read its usual place may have it.
+    /// The list of contexts. The grant names the default path of the kubeconfig, also if the file is at another path.
     pub(crate) fn contexts(&self) -> Result<(), Error> {
         if self.user_files.is_match(".kube/config") {
             return Ok(());
@@ -86,7 +86,7 @@ impl Scope {
         ))
     }
 
-    /// Gives the variables that the program may have.
+    /// The variables that are granted to the program.
     pub(crate) fn process(&self, program: &str, args: &[String]) -> Result<&[String], Error> {
         let scopes = &self.grants.granted.process_exec;
         let fits = |scope: &&ProcessScope| {
@@ -104,7 +104,7 @@ impl Scope {
         Err(self.denied(&call, &format!("process-exec = [{wanted}]")))
     }
 
-    /// The version of a program may be asked for where any use of it is granted.
+    /// Any grant of a program covers asking for its version.
     pub(crate) fn program(&self, program: &str) -> Result<&[String], Error> {
         let scopes = &self.grants.granted.process_exec;
         if let Some(scope) = scopes.iter().find(|scope| scope.program == program) {
@@ -119,7 +119,7 @@ impl Scope {
         Err(self.denied(&call, &format!("process-exec = [{wanted}]")))
     }
 
-    /// `namespace` is `None` for what has none, or for all namespaces in a list.
+    /// `namespace` is `None` for cluster-scoped objects, or for a list of all namespaces.
     pub(crate) fn cluster_read(
         &self,
         api_version: &str,
@@ -159,7 +159,7 @@ impl Scope {
                     namespace,
                 )
             }),
-            // A list over all namespaces shows them all; an object without one is in none.
+            // A list of all namespaces needs `*`; a cluster-scoped object needs no namespace.
             None => !every_namespace || scope.namespaces.iter().any(|pattern| pattern == "*"),
         };
         let fits = |scope: &&ClusterScope| {
@@ -193,7 +193,7 @@ impl Scope {
         Err(self.denied(&format!("reach {place}"), &format!("http-allow = [{place:?}]")))
     }
 
-    /// `host_of` gives the place that a secret names. Gives whether the user named the place so.
+    /// `host_of` returns the address inside a secret. Returns whether the address is that of a granted secret.
     pub(crate) fn tcp(
         &self,
         host: &str,
@@ -209,7 +209,7 @@ impl Scope {
         Err(self.denied(&format!("connect to {place}"), &format!("tcp-connect = [{place:?}]")))
     }
 
-    /// The same for a connection from inside the cluster, for which only a secret's place can be granted.
+    /// A connection from inside the cluster; only the address inside a secret can be granted.
     pub(crate) fn tcp_from_cluster(
         &self,
         host: &str,
@@ -225,7 +225,7 @@ impl Scope {
         ))
     }
 
-    /// Whether one of the granted secrets names that place.
+    /// Whether one of the granted secrets has this address.
     fn is_named(
         &self,
         granted: &[String],
@@ -241,7 +241,7 @@ impl Scope {
         named.any(|(name, number)| name.eq_ignore_ascii_case(host) && number == port)
     }
 
-    /// Names the exact grant to add, and the command that consents to it.
+    /// The error of a denied call; its help has the exact grant to add, and the command that allows it.
     fn denied(&self, call: &str, grant: &str) -> Error {
         let Grants { plugin, path, core, .. } = &self.grants;
         let path: &PathBuf = path;
@@ -253,7 +253,7 @@ impl Scope {
         Error::new(
             ErrorKind::Denied,
             "todohost.grant.missing",
-            format!("plugin `{plugin}` may not {call}"),
+            format!("plugin `{plugin}` is not allowed to {call}"),
         )
         .with_help(format!("add `{grant}` to [requests] in its plugin.toml and {then}"))
     }
@@ -285,22 +285,22 @@ mod tests {
             granted,
             linked: BTreeSet::new(),
         };
-        let world = World {
+        let environment = CallEnvironment {
             project_root: PathBuf::from("/project"),
             chart: Some("helm/app/".to_owned()),
             namespace: "app".to_owned(),
             home: None,
             kubeconfig: Vec::new(),
-            environment: BTreeMap::new(),
+            variables: BTreeMap::new(),
             cluster: None,
             relay: None,
             vault: Arc::new(NoSecrets),
             secret: Some("secrets.databaseUrl".to_owned()),
         };
-        Scope::new(&grants, &world)
+        Scope::new(&grants, &environment)
     }
 
-    /// Nothing granted, something else granted, the thing itself, a pattern: each allows or does not.
+    /// Asserts for each set of requests whether it allows the call.
     fn ladder(rungs: &[(&str, bool)], ask: impl Fn(&Scope) -> Result<(), Error>) {
         for (granted, expected) in rungs {
             let answer = ask(&scope(granted));
@@ -405,10 +405,10 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_names_the_grant_to_add() {
+    fn a_denial_prints_the_grant_to_add() {
         let args = ["ps".to_owned()];
         let error = scope("").process("docker", &args).unwrap_err();
-        assert_eq!(error.message, "plugin `tested` may not run `docker ps`");
+        assert_eq!(error.message, "plugin `tested` is not allowed to run `docker ps`");
         let help = error.help.unwrap();
         assert!(
             help.contains(r#"process-exec = [{ program = "docker", args = ["ps"], env = [] }]"#),

@@ -1,4 +1,4 @@
-//! One call of a component: instance, deadline, cancellation, and what a failure means.
+//! One call of a component: instance, deadline, cancellation and the classification of failures.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,50 +9,50 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use super::{Fault, LastWords, Plugin, PluginError, Role, State, wit};
-use crate::capability::World;
+use super::{CrashReport, Plugin, PluginError, PluginFault, Role, State, wit};
+use crate::capability::CallEnvironment;
 use todohost_model::event::{Bus, EventKind};
 
-/// All that a call needs besides its arguments.
+/// The inputs of a call besides its arguments.
 #[derive(Clone, Debug)]
 pub struct CallContext {
-    /// Where its events go; bound to target and step by the caller.
+    /// Receives the call's events; bound to target and step by the caller.
     pub bus: Bus,
-    /// Stops the call, and every program that it runs.
+    /// Stops the call, and the programs that it runs.
     pub cancel: CancellationToken,
-    /// Time that one call has.
+    /// Maximum duration of one call.
     pub deadline: Duration,
-    /// What its capabilities act on.
-    pub world: Arc<World>,
-    /// Its clock and randomness.
-    pub environment: EnvironmentSeed,
+    /// The resources of its capabilities.
+    pub environment: Arc<CallEnvironment>,
+    /// The seed of its clock and randomness.
+    pub seed: EnvironmentSeed,
 }
 
-/// Clock and randomness of a call: the same seed gives the same call.
+/// Clock and randomness of a call. Calls with equal seeds and inputs give equal results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvironmentSeed {
-    /// Nanoseconds since the Unix epoch: the deploy's time.
+    /// The time of the deploy, in nanoseconds since the Unix epoch.
     pub now: u64,
-    /// What its random stream begins with.
+    /// The seed of the random stream.
     pub random: [u8; 32],
 }
 
-/// What calls of a handle touched; says whether their results may be remembered.
+/// Side effects and inputs of a handle's calls. The engine uses them to decide whether a result can be cached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFacts {
-    /// They read the cluster.
+    /// The calls read the cluster.
     pub read_cluster: bool,
-    /// They wrote to the cluster.
+    /// The calls wrote to the cluster.
     pub wrote_cluster: bool,
-    /// They ran programs.
+    /// The calls ran programs.
     pub ran_programs: bool,
-    /// They opened connections.
+    /// The calls opened connections.
     pub used_network: bool,
-    /// They read the clock or the random stream, which the seed decides.
+    /// The calls read the clock or the random stream, which depend on the seed.
     pub used_environment: bool,
-    /// Project-relative paths and patterns that they read.
+    /// Project-relative paths and patterns that the calls read.
     pub workspace: BTreeSet<String>,
-    /// Files of the user that they read.
+    /// Files of the user that the calls read.
     pub user_files: BTreeSet<String>,
 }
 
@@ -72,8 +72,8 @@ pub(super) struct Live<E> {
     pub export: E,
 }
 
-/// What a call of an export gives: the engine's failure outside, the component's own inside.
-pub(super) type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
+/// The result of an export: the outer error is the engine's, the inner one the component's.
+pub(super) type CallResult<T> = wasmtime::Result<Result<T, wit::Error>>;
 
 /// Calls of one role of one component.
 pub(super) struct Session<E> {
@@ -83,7 +83,7 @@ pub(super) struct Session<E> {
     facts: CallFacts,
 }
 
-/// A call's task must not outlive whoever waits for it.
+/// Aborts a call's task if its caller stops waiting for it.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 
 impl<T> Drop for AbortOnDrop<T> {
@@ -92,9 +92,9 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-enum Ended<E, T> {
+enum CallEnd<E, T> {
     Answered(Live<E>, Result<T, wit::Error>),
-    Failed(Fault, LastWords),
+    Failed(PluginFault, CrashReport),
     Cancelled,
 }
 
@@ -111,11 +111,13 @@ impl<E: Export> Session<E> {
         &self.facts
     }
 
-    /// Calls one export. The instance is kept for pure roles, and never after a failure.
+    /// Calls one export. The instance is reused for `apply` and `verify`, but never after a failure.
     pub(super) async fn call<T: Send + 'static>(
         &mut self,
         function: &'static str,
-        work: impl for<'live> FnOnce(&'live mut Live<E>) -> BoxFuture<'live, Answer<T>> + Send + 'static,
+        work: impl for<'live> FnOnce(&'live mut Live<E>) -> BoxFuture<'live, CallResult<T>>
+        + Send
+        + 'static,
     ) -> Result<T, PluginError> {
         let export = format!("{}.{function}", E::ROLE);
         let began = Instant::now();
@@ -125,11 +127,11 @@ impl<E: Export> Session<E> {
             pre = self.plugin.prepare(&self.context.bus) => pre?,
         };
         let task = run(Arc::clone(&self.plugin), self.context.clone(), pre, self.live.take(), work);
-        // A task of its own: a component that computes does not hold up its caller's other work,
-        // and a panic in a host function ends here.
+        // In a separate task, a component that computes does not delay its caller's other work, and a panic in a host
+        // function ends here.
         let mut task = AbortOnDrop(tokio::spawn(task));
         let ended = (&mut task.0).await;
-        let answered = matches!(&ended, Ok(Ended::Answered(_, Ok(_))));
+        let answered = matches!(&ended, Ok(CallEnd::Answered(_, Ok(_))));
         self.context.bus.send(EventKind::PluginCall {
             plugin: self.plugin.info().id.clone(),
             version: self.plugin.info().version.to_string(),
@@ -138,28 +140,28 @@ impl<E: Export> Session<E> {
             limit_ms: milliseconds(self.context.deadline),
             ok: answered,
         });
-        let (fault, last_words) = match ended {
-            Ok(Ended::Answered(mut live, answer)) => {
+        let (fault, crash) = match ended {
+            Ok(CallEnd::Answered(mut live, answer)) => {
                 self.facts.merge(std::mem::take(&mut live.store.data_mut().facts));
                 if E::ROLE.is_pure() && E::ROLE != Role::Render {
                     self.live = Some(live);
                 }
                 return match answer {
-                    // It was told that a call of its own was given up: that is no failure of its own.
+                    // The error follows from the cancelled host call, so it is not a failure of the component.
                     Err(_) if self.context.cancel.is_cancelled() => Err(self.cancelled(export)),
                     answer => answer.map_err(|error| self.answered(export, error)),
                 };
             }
-            Ok(Ended::Cancelled) => return Err(self.cancelled(export)),
-            Ok(Ended::Failed(fault, last_words)) => (fault, last_words),
-            Err(error) => (Fault::Host { reason: error.to_string() }, LastWords::default()),
+            Ok(CallEnd::Cancelled) => return Err(self.cancelled(export)),
+            Ok(CallEnd::Failed(fault, crash)) => (fault, crash),
+            Err(error) => (PluginFault::Host { reason: error.to_string() }, CrashReport::default()),
         };
         Err(PluginError::Misbehaved {
             plugin: self.plugin.info().id.clone(),
             version: self.plugin.info().version.to_string(),
             export,
             fault,
-            last_words: Box::new(last_words),
+            crash: Box::new(crash),
         })
     }
 
@@ -167,10 +169,10 @@ impl<E: Export> Session<E> {
         PluginError::Cancelled { plugin: self.plugin.info().id.clone(), export }
     }
 
-    /// What a component says is shown: redacted, and in a bound.
+    /// The component's error, redacted and limited in size.
     fn answered(&self, export: String, error: wit::Error) -> PluginError {
         let clean = |text: String| {
-            let mut text = self.context.world.vault.redact(&text);
+            let mut text = self.context.environment.vault.redact(&text);
             if let Some((end, _)) = text.char_indices().nth(4000) {
                 text.truncate(end);
             }
@@ -197,8 +199,8 @@ async fn run<E: Export, T: Send + 'static>(
     context: CallContext,
     pre: InstancePre<State>,
     live: Option<Live<E>>,
-    work: impl for<'live> FnOnce(&'live mut Live<E>) -> BoxFuture<'live, Answer<T>> + Send + 'static,
-) -> Ended<E, T> {
+    work: impl for<'live> FnOnce(&'live mut Live<E>) -> BoxFuture<'live, CallResult<T>> + Send + 'static,
+) -> CallEnd<E, T> {
     let (cancel, deadline) = (context.cancel.clone(), context.deadline);
     let ends = tokio::time::Instant::now() + deadline;
     let mut live = if let Some(live) = live {
@@ -207,13 +209,13 @@ async fn run<E: Export, T: Send + 'static>(
         let mut store = new_store(&plugin, E::ROLE, context);
         let started = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Ended::Cancelled,
+            () = cancel.cancelled() => return CallEnd::Cancelled,
             started = tokio::time::timeout_at(ends, start::<E>(&pre, &mut store)) => started,
         };
         match started {
             Ok(Ok(export)) => Live { store, export },
             Ok(Err(error)) => {
-                let fault = Fault::Start { reason: format!("{error:#}") };
+                let fault = PluginFault::Start { reason: format!("{error:#}") };
                 return failed(fault, &error, &store);
             }
             Err(_) => return late(deadline, &store),
@@ -222,17 +224,17 @@ async fn run<E: Export, T: Send + 'static>(
     live.store.data_mut().begin_call();
     let answer = tokio::select! {
         biased;
-        () = cancel.cancelled() => return Ended::Cancelled,
+        () = cancel.cancelled() => return CallEnd::Cancelled,
         answer = tokio::time::timeout_at(ends, work(&mut live)) => answer,
     };
     match answer {
-        Ok(Ok(answer)) => Ended::Answered(live, answer),
+        Ok(Ok(answer)) => CallEnd::Answered(live, answer),
         Ok(Err(error)) => {
             let reason = error.root_cause().to_string();
             let fault = if error.is::<Trap>() || error.is::<WasmBacktrace>() {
-                Fault::Trap { reason }
+                PluginFault::Trap { reason }
             } else {
-                Fault::Host { reason: format!("{error:#}") }
+                PluginFault::Host { reason: format!("{error:#}") }
             };
             failed(fault, &error, &live.store)
         }
@@ -244,7 +246,7 @@ fn new_store(plugin: &Plugin, role: Role, context: CallContext) -> Store<State> 
     let state = State::new(plugin, role, context, plugin.memory());
     let mut store = Store::new(plugin.engine(), state);
     store.limiter(|state| &mut state.limiter);
-    // The first deadline must be one tick: until it is reached, nothing yields.
+    // The first deadline must be one tick: the component does not yield before it.
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
     store
@@ -258,21 +260,25 @@ async fn start<E: Export>(
     E::bind(pre, store, &instance)
 }
 
-fn failed<E, T>(fault: Fault, error: &wasmtime::Error, store: &Store<State>) -> Ended<E, T> {
+fn failed<E, T>(
+    fault: PluginFault,
+    error: &wasmtime::Error,
+    store: &Store<State>,
+) -> CallEnd<E, T> {
     let fault = match store.data().limiter.refused() {
-        Some((wanted, limit)) => Fault::Memory { wanted, limit },
+        Some((wanted, limit)) => PluginFault::Memory { wanted, limit },
         None => fault,
     };
     let backtrace = error
         .downcast_ref::<WasmBacktrace>()
         .map(|backtrace| backtrace.frames().iter().take(20).filter_map(frame).collect())
         .unwrap_or_default();
-    Ended::Failed(fault, LastWords { backtrace, log: store.data().last_words() })
+    CallEnd::Failed(fault, CrashReport { backtrace, log: store.data().last_lines() })
 }
 
-fn late<E, T>(limit: Duration, store: &Store<State>) -> Ended<E, T> {
-    let log = store.data().last_words();
-    Ended::Failed(Fault::Deadline { limit }, LastWords { backtrace: Vec::new(), log })
+fn late<E, T>(limit: Duration, store: &Store<State>) -> CallEnd<E, T> {
+    let log = store.data().last_lines();
+    CallEnd::Failed(PluginFault::Deadline { limit }, CrashReport { backtrace: Vec::new(), log })
 }
 
 fn frame(frame: &wasmtime::FrameInfo) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The one engine of the process: how components are compiled and interrupted.
+//! The engine of the process, which compiles and interrupts components.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, WasmBacktraceDetails};
 use super::PluginError;
 use todohost_model::private_file;
 
-/// How often a running component gives way to others and to its deadline.
+/// Interval at which a running component yields to other tasks and to its deadline.
 const TICK: Duration = Duration::from_millis(10);
 const COMPILED: &str = "compiled";
 
-/// Makes the engine; without a usable cache it works and says so.
+/// Creates the engine. Without a usable cache, it logs a warning and compiles on each run.
 pub(super) fn new(cache_dir: &Path) -> Result<Engine, PluginError> {
     let mut config = Config::new();
     config.epoch_interruption(true);
@@ -31,7 +31,7 @@ pub(super) fn new(cache_dir: &Path) -> Result<Engine, PluginError> {
     Ok(engine)
 }
 
-/// Compiled code is native code: it is only read from a directory that nobody else may write.
+/// Compiled code is native code, so it is read only from a directory that other users cannot write.
 fn cache(cache_dir: &Path) -> wasmtime::Result<Cache> {
     let directory = cache_dir.join(COMPILED);
     private_file::directory(cache_dir)?;
@@ -41,7 +41,7 @@ fn cache(cache_dir: &Path) -> wasmtime::Result<Cache> {
     Cache::new(config)
 }
 
-/// Ends with the engine, which it does not keep alive.
+/// Starts the thread that increments the epoch. It ends with the engine, which it does not keep alive.
 fn tick(engine: &Engine) -> Result<(), PluginError> {
     let engine = engine.weak();
     std::thread::Builder::new()

@@ -1,4 +1,4 @@
-//! What can go wrong with a component, and whose fault it is.
+//! Errors of components, and the exit code of each.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,118 +13,115 @@ use crate::grant::GrantError;
 use todohost_model::event::Failure;
 use todohost_model::exit::Exit;
 
-/// What went wrong with a component.
+/// An error about a component.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PluginError {
     /// No plugin has this id.
-    #[error("there is no plugin `{name}`")]
+    #[error("unknown plugin `{name}`")]
     #[diagnostic(
         code(todohost::plugin::unknown),
-        help("{}", if known.is_empty() { "no core plugins were found beside the program: set TODOHOST_PLUGINS to their directory".to_owned() } else { format!("there are: {}; a plugin of your own is named by its path, e.g. plugins/{name}.wasm", known.join(", ")) })
+        help("{}", if known.is_empty() { "found no core plugins beside the program: set TODOHOST_PLUGINS to their directory".to_owned() } else { format!("expected one of: {}; or the path of your own plugin, e.g. plugins/{name}.wasm", known.join(", ")) })
     )]
     Unknown {
-        /// What was asked for.
+        /// The unknown name.
         name: String,
-        /// Ids that there are.
+        /// The ids of the core plugins.
         known: Vec<String>,
     },
     /// No or several core plugins have this role.
-    #[error("{} for {role}", if found.is_empty() { "there is no plugin".to_owned() } else { format!("there are several plugins ({})", found.join(", ")) })]
+    #[error("{} for {role}", if found.is_empty() { "found no plugin".to_owned() } else { format!("found several plugins ({})", found.join(", ")) })]
     #[diagnostic(code(todohost::plugin::not_sole), help("{}", one_for(*role, found, skipped)))]
     NotSole {
-        /// The role.
         role: Role,
-        /// Ids of those that have it.
+        /// Ids of the plugins with the role.
         found: Vec<String>,
-        /// What is wrong with files among the core plugins that are none.
+        /// Reasons why files in the directory of the core plugins were skipped.
         skipped: Vec<String>,
     },
-    /// The plugin cannot take this step.
+    /// The plugin does not export the role.
     #[error("plugin `{plugin}` does not export `{role}`; it exports {}", list(roles))]
     #[diagnostic(
         code(todohost::plugin::role),
-        help("name another plugin for this step in todohost.toml")
+        help("set another plugin for this step in todohost.toml")
     )]
     NoSuchRole {
         /// Plugin id.
         plugin: String,
-        /// What was asked of it.
+        /// The requested role.
         role: Role,
-        /// What it can.
+        /// The exported roles.
         roles: Vec<Role>,
     },
     /// The file cannot be read.
-    #[error("a plugin cannot be read: {source}")]
+    #[error("cannot read a plugin: {source}")]
     #[diagnostic(code(todohost::plugin::unreadable), help("check the path in todohost.toml"))]
     Unreadable {
-        /// Which file and why.
+        /// The error, with the file.
         source: std::io::Error,
     },
     /// The file is not a component.
     #[error("{} is not a plugin: {reason}", path.display())]
     #[diagnostic(
         code(todohost::plugin::not_a_component),
-        help("a plugin is a WebAssembly component; build it as the plugin guide says")
+        help("a plugin is a WebAssembly component; build it as described in docs/plugins.md")
     )]
     NotAComponent {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         reason: String,
     },
-    /// It was built for another version of the contract.
+    /// The component was built for another version of the contract.
     #[error(
-        "{} was built for todohost:plugin {found}, and this host speaks {}",
+        "{} was built for todohost:plugin {found}, but this host supports {}",
         path.display(), wit::API_VERSION
     )]
     #[diagnostic(
         code(todohost::plugin::api_version),
-        help("build the plugin again with the SDK of this version of todohost")
+        help("rebuild the plugin with the SDK of this version of todohost")
     )]
     ApiVersion {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// The version that it wants.
+        /// The component's version of the contract.
         found: String,
     },
-    /// It imports what no host gives.
-    #[error("{} imports `{import}`, which is not a part of todohost:plugin {}", path.display(), wit::API_VERSION)]
+    /// The component imports an interface that is not in the contract.
+    #[error("{} imports `{import}`, which is not part of todohost:plugin {}", path.display(), wit::API_VERSION)]
     #[diagnostic(code(todohost::plugin::import))]
     Import {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it imports.
         import: String,
     },
-    /// Its manifest cannot be used.
-    #[error("{} is not usable as a plugin: {source}", path.display())]
+    /// The manifest is missing or invalid.
+    #[error("cannot use {} as a plugin: {source}", path.display())]
     #[diagnostic(code(todohost::plugin::manifest))]
     Manifest {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error in the manifest.
         #[diagnostic_source]
         source: ManifestError,
     },
-    /// The file changed between being looked at and being loaded.
+    /// The file changed after its digest was read.
     #[error("{} changed while it was being loaded", path.display())]
     #[diagnostic(code(todohost::plugin::changed), help("run again"))]
     Changed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// It may not do what it wants to.
+    /// The component lacks a grant.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Grant(#[from] GrantError),
-    /// The engine that runs components cannot start.
-    #[error("the WebAssembly engine does not start: {reason}")]
+    /// The WebAssembly engine cannot start.
+    #[error("cannot start the WebAssembly engine: {reason}")]
     #[diagnostic(code(todohost::plugin::engine))]
     Engine {
-        /// Why.
+        /// The engine's message.
         reason: String,
     },
-    /// It answered with an error of its own.
+    /// The component returned an error.
     #[error("{}", error.message)]
     #[diagnostic(code(todohost::plugin::answered))]
     Answered {
@@ -134,7 +131,7 @@ pub enum PluginError {
         role: Role,
         /// The function, e.g. `target.detect`.
         export: String,
-        /// What it said.
+        /// The returned error.
         error: Box<wit::Error>,
     },
     /// The user stopped the call.
@@ -146,11 +143,13 @@ pub enum PluginError {
         /// The function.
         export: String,
     },
-    /// It misbehaved: never the user's fault.
+    /// The component failed in a way that is a defect of the component.
     #[error("plugin `{plugin}` {version} misbehaved in `{export}`: {fault}")]
     #[diagnostic(
         code(todohost::plugin::misbehaved),
-        help("this is a defect of the plugin: report it to its authors with the lines above")
+        help(
+            "this is a defect of the plugin: report it to the plugin's authors, with the lines above"
+        )
     )]
     Misbehaved {
         /// Plugin id.
@@ -159,74 +158,74 @@ pub enum PluginError {
         version: String,
         /// The function.
         export: String,
-        /// What it did.
-        fault: Fault,
-        /// What it left.
-        last_words: Box<LastWords>,
+        /// The kind of failure.
+        fault: PluginFault,
+        /// Backtrace and log.
+        crash: Box<CrashReport>,
     },
 }
 
-/// What a component that misbehaved left for those who look into it.
+/// The crash report of a component, for its authors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LastWords {
-    /// Where in the component, innermost first.
+pub struct CrashReport {
+    /// The frames in the component, innermost first.
     pub backtrace: Vec<String>,
-    /// The last lines of its log.
+    /// The last lines of its log and its standard error.
     pub log: Vec<String>,
 }
 
-/// How a component misbehaved.
+/// The defect of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It wanted more memory than it may have, and gave up.
+pub enum PluginFault {
+    /// The component needed more memory than its limit.
     Memory {
-        /// Bytes that it wanted in all.
+        /// Bytes requested in total.
         wanted: usize,
-        /// Bytes that it may have.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// It did not answer in time.
+    /// The component did not answer in time.
     Deadline {
-        /// The time that it had.
+        /// The deadline.
         limit: Duration,
     },
-    /// It panicked or broke a rule of WebAssembly.
+    /// The component panicked or trapped.
     Trap {
-        /// What the engine said.
+        /// The engine's message.
         reason: String,
     },
-    /// It could not be started.
+    /// The component could not be instantiated.
     Start {
-        /// What the engine said.
+        /// The engine's message.
         reason: String,
     },
-    /// The host's own part of a call failed.
+    /// The host's part of a call failed.
     Host {
-        /// What failed.
+        /// The failure.
         reason: String,
     },
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for PluginFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MIB: usize = 1024 * 1024;
         match self {
             Self::Memory { wanted, limit } => write!(
                 formatter,
-                "it wanted {} MiB of memory and may have {} MiB",
+                "it needs {} MiB of memory, more than its limit of {} MiB",
                 wanted.div_ceil(MIB),
                 limit / MIB
             ),
             Self::Deadline { limit } => write!(formatter, "it did not answer within {limit:?}"),
             Self::Trap { reason } => write!(formatter, "it crashed: {reason}"),
-            Self::Start { reason } => write!(formatter, "it does not start: {reason}"),
-            Self::Host { reason } => write!(formatter, "a host call broke: {reason}"),
+            Self::Start { reason } => write!(formatter, "it cannot start: {reason}"),
+            Self::Host { reason } => write!(formatter, "a host call failed: {reason}"),
         }
     }
 }
 
 impl PluginError {
-    /// Exit code of a run that ends with it.
+    /// Exit code of a run that ends with this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Unknown { .. } | Self::NotSole { .. } | Self::NoSuchRole { .. } => Exit::Usage,
@@ -236,7 +235,7 @@ impl PluginError {
         }
     }
 
-    /// The error as machines read it, with what the component said in place of our own wrapping.
+    /// The error as data. An error that the component returned keeps its own code and message.
     pub fn failure(&self) -> Failure {
         if let Self::Answered { error, .. } = self {
             return Failure {
@@ -247,9 +246,9 @@ impl PluginError {
             };
         }
         let mut causes = Vec::new();
-        if let Self::Misbehaved { last_words, .. } = self {
-            causes.extend(last_words.log.iter().map(|line| format!("log: {line}")));
-            causes.extend(last_words.backtrace.iter().map(|line| format!("at {line}")));
+        if let Self::Misbehaved { crash, .. } = self {
+            causes.extend(crash.log.iter().map(|line| format!("log: {line}")));
+            causes.extend(crash.backtrace.iter().map(|line| format!("at {line}")));
         }
         if let Self::Manifest { source, .. } = self {
             causes.push(source.to_string());
@@ -263,7 +262,7 @@ impl PluginError {
     }
 }
 
-/// What it means for the run that a step's component answered with an error.
+/// Exit code of a run in which a step's component returned an error.
 fn exit_of_answer(role: Role, export: &str, kind: wit::ErrorKind) -> Exit {
     use wit::ErrorKind::{Cancelled, Denied, Internal, InvalidInput, Unavailable, Unsupported};
     let about_images = export.ends_with("-images");
@@ -284,15 +283,15 @@ fn exit_of_answer(role: Role, export: &str, kind: wit::ErrorKind) -> Exit {
     }
 }
 
-/// How to come to the one plugin of a role.
+/// The help for a role without exactly one core plugin.
 fn one_for(role: Role, found: &[String], skipped: &[String]) -> String {
     if found.is_empty() && !skipped.is_empty() {
         return format!(
-            "install todohost again; it may be what is broken here: {}",
+            "reinstall todohost; some of its plugins are broken: {}",
             skipped.join("; ")
         );
     }
-    format!("name one in todohost.toml: [plugins] {role} = \"...\"")
+    format!("set one in todohost.toml: [plugins] {role} = \"...\"")
 }
 
 fn list(roles: &[Role]) -> String {

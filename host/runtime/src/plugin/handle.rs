@@ -1,4 +1,4 @@
-//! Typed calls, one handle per role: the functions of the contract with plain host types.
+//! Typed calls, with one handle per role.
 
 use std::sync::Arc;
 
@@ -37,12 +37,12 @@ macro_rules! handle {
                 Self { session: Session::new(plugin, context) }
             }
 
-            /// The plugin behind it.
+            /// The called plugin.
             pub fn info(&self) -> &PluginInfo {
                 self.session.plugin().info()
             }
 
-            /// What the calls so far touched.
+            /// Side effects and inputs of the calls so far.
             pub fn facts(&self) -> &CallFacts {
                 self.session.facts()
             }
@@ -51,7 +51,7 @@ macro_rules! handle {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// The plugin's own error, or how it misbehaved.
+                /// The error that the plugin returned, or its defect.
                 pub async fn $method(&mut self, $($argument: $type),*) -> Result<$output, PluginError> {
                     self.session
                         .call(stringify!($method), move |live| {
@@ -69,32 +69,32 @@ macro_rules! handle {
 handle! {
     /// Calls of a target.
     Target: target = Role::Target;
-    /// Cheap look at the cluster's state.
+    /// Reads the cluster's state cheaply.
     detect / call_detect(options: String) -> target::Status;
     /// Starts or creates the cluster.
     ensure / call_ensure(options: String) -> target::Status;
-    /// How to come to a Kubernetes client.
+    /// Returns the connection to the Kubernetes API.
     connect / call_connect(options: String) -> target::Connection;
-    /// How images get to the nodes.
+    /// Returns the route of images to the nodes.
     images_via / call_images_via(options: String) -> target::ImageRoute;
-    /// Which of the images the nodes lack.
+    /// Returns the images that the nodes lack.
     missing_images / call_missing_images(options: String, images: Vec<Image>) -> Vec<Image>;
-    /// Brings images to the nodes.
+    /// Delivers images to the nodes.
     deliver_images / call_deliver_images(options: String, images: Vec<Image>) -> Vec<target::Delivered>;
-    /// Takes images away; gives the references of those that went.
+    /// Removes images; returns the references of the removed ones.
     remove_images / call_remove_images(options: String, images: Vec<Image>) -> Vec<String>;
-    /// Where a service answers.
+    /// Returns the address of a Service.
     reach_service / call_reach_service(options: String, service: target::Service) -> target::Reach;
-    /// Takes the cluster away.
+    /// Deletes the cluster.
     teardown / call_teardown(options: String) -> ();
 }
 
 handle! {
     /// Calls of a builder.
     Build: build = Role::Build;
-    /// What the image depends on.
+    /// Returns the files on which the image depends.
     inputs / call_inputs(options: String, spec: build::ImageSpec) -> build::InputSet;
-    /// Builds it.
+    /// Builds the image.
     build / call_build(options: String, spec: build::ImageSpec) -> Image;
 }
 
@@ -108,18 +108,18 @@ handle! {
 handle! {
     /// Calls of an apply planner.
     Apply: apply = Role::Apply;
-    /// Decides on waves of operations.
+    /// Plans waves of operations.
     plan / call_plan(request: apply::Request) -> Vec<apply::Wave>;
 }
 
 handle! {
-    /// Calls of a verifier: cheap, many on one instance.
+    /// Calls of a verifier. One instance serves many calls.
     Verify: verify = Role::Verify;
     /// Judges an object.
     judge / call_judge(options: String, subject: verify::Subject) -> verify::Verdict;
-    /// Names the probes to make.
+    /// Returns the probes to make.
     probes / call_probes(options: String, objects: Vec<String>) -> Vec<verify::Probe>;
-    /// Says why an object failed.
+    /// Explains the failure of an object.
     explain / call_explain(options: String, subject: verify::Subject, logs: Vec<(String, String)>, usage: Vec<verify::Usage>) -> Vec<Finding>;
 }
 
@@ -131,10 +131,10 @@ handle! {
 }
 
 impl Check {
-    /// The checks that there are, with their phases.
+    /// Returns the plugin's checks, with their phases.
     ///
     /// # Errors
-    /// How the plugin misbehaved.
+    /// The plugin's defect.
     pub async fn checks(&mut self) -> Result<Vec<check::Spec>, PluginError> {
         self.session
             .call("checks", |live| {

@@ -1,6 +1,6 @@
-//! What a component's bytes say of it: roles, imports and manifest, without compiling it.
+//! Reads a component's roles, imports and manifest from its bytes, without compiling it.
 //!
-//! Untrusted input: sizes and counts are bounded, and the parser validates as it goes.
+//! The input is untrusted: sizes and counts are limited, and the parser validates the bytes.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,12 +11,12 @@ use super::manifest::{self, Manifest, ManifestError};
 use super::{PluginError, Role, wit};
 use crate::capability::Capability;
 
-/// Biggest component that is looked at.
+/// Maximum size of a component.
 pub(super) const MAX_BYTES: u64 = 256 * 1024 * 1024;
 const MAX_NAMES: usize = 2000;
 const PACKAGE: &str = "todohost:plugin/";
 
-/// What the bytes say.
+/// The result of reading a component.
 pub(super) struct Findings {
     pub roles: BTreeSet<Role>,
     pub imports: BTreeSet<Capability>,

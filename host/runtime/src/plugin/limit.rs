@@ -1,11 +1,11 @@
-//! What a component's instance may take of the machine, remembering what it was refused.
+//! Limits of a component's instance. Keeps the size of a refused request for memory.
 //!
-//! A component that runs out of memory and one that panics end in the same trap; only the refusal
-//! remembered here tells them apart.
+//! A component that runs out of memory and one that panics end in the same trap; only the refused request
+//! distinguishes them.
 
 use wasmtime::ResourceLimiter;
 
-/// Memory of one instance, in bytes. The biggest core component needs a third of it.
+/// Memory limit of one instance, in bytes. The largest core component needs a third of it.
 pub(super) const MEMORY: usize = 1024 * 1024 * 1024;
 const TABLE_ELEMENTS: usize = 1_000_000;
 
@@ -20,7 +20,7 @@ impl Limiter {
         Self { memory, refused: None }
     }
 
-    /// Bytes that were asked for and not given, and the limit.
+    /// Bytes of the refused request, and the limit.
     pub(super) fn refused(&self) -> Option<(usize, usize)> {
         self.refused.map(|wanted| (wanted, self.memory))
     }
@@ -58,7 +58,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        // More than one memory would each have the whole limit.
+        // The memory limit applies to each memory.
         4
     }
 }

@@ -1,7 +1,7 @@
-//! What a plugin says of itself: identity, options schema and requests.
+//! The manifest of a plugin: identity, options schema and requests.
 //!
-//! Owns the manifest's shape and finding it inside a component. A manifest is untrusted: it never
-//! grants anything and never says what roles a component has.
+//! Owns the manifest's shape and its validation. A manifest is untrusted: it grants nothing, and the roles of a
+//! component are read from its exports.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ use crate::capability::Capability;
 
 /// Name of the custom section that carries the manifest.
 pub const SECTION: &str = "todohost:manifest";
-/// In a grant: the secret that the option `secret` names.
+/// Variable of a grant: the secret that the option `secret` names.
 pub const NAMED_SECRET: &str = "$secret";
 const MAX_MANIFEST_BYTES: usize = 256 * 1024;
 const MAX_ENTRIES: usize = 256;
 
-/// A plugin's own description of itself.
+/// A plugin's description by its author.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Manifest {
@@ -29,18 +29,18 @@ pub struct Manifest {
     pub id: String,
     /// Version of the plugin, not of the contract.
     pub version: semver::Version,
-    /// One line.
+    /// Description of one line.
     #[serde(default)]
     pub description: String,
-    /// Its options.
+    /// The options that the plugin takes.
     #[serde(default)]
     pub options: Options,
-    /// What it wants to be allowed to do.
+    /// The permissions that the plugin needs.
     #[serde(default)]
     pub requests: Requests,
 }
 
-/// How a plugin describes its options.
+/// The description of a plugin's options.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
@@ -49,7 +49,7 @@ pub struct Options {
     pub schema: Option<String>,
 }
 
-/// Capabilities by their particulars. The same shape says what is requested and what is granted.
+/// Permissions in detail. Requests and grants have the same shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Requests {
@@ -59,10 +59,10 @@ pub struct Requests {
     /// Globs of the user's files; `~` stands for the home directory.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub user_files_read: Vec<String>,
-    /// What may be read in the cluster.
+    /// Objects of the cluster that the plugin reads.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cluster_read: Vec<ClusterScope>,
-    /// What may be written in the cluster.
+    /// Objects of the cluster that the plugin writes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cluster_write: Vec<ClusterScope>,
     /// `host:port` patterns.
@@ -74,8 +74,8 @@ pub struct Requests {
     /// `secret:PATH` for the host named inside that secret, connected to from a pod that the host makes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tcp_connect_from_cluster: Vec<String>,
-    /// Secret value paths whose real value may be seen; `$secret` stands for the one path, without any pattern, that the
-    /// option `secret` names, or the default that the options' schema has for it.
+    /// Value paths of secrets that are revealed to the plugin. `$secret` stands for the single path (not a pattern) in the
+    /// option `secret`, or for that option's default in the schema.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reveal: Vec<String>,
     /// Programs with the shapes of their arguments.
@@ -103,16 +103,16 @@ pub struct ProcessScope {
     /// `*` inside an argument matches any text; `**` any number of arguments.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Variables that are passed on from the user's environment, or may be set by the plugin.
+    /// Variables that are passed on from the user's environment, or set by the plugin.
     #[serde(default)]
     pub env: Vec<String>,
 }
 
-/// Why a manifest cannot be used.
+/// The reason why a manifest is refused.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ManifestError {
-    /// There is none.
-    #[error("it carries no manifest")]
+    /// The component has no manifest.
+    #[error("it has no manifest")]
     #[diagnostic(
         code(todohost::plugin::manifest_missing),
         help(
@@ -120,39 +120,38 @@ pub enum ManifestError {
         )
     )]
     Missing,
-    /// It is too big to be one.
+    /// The manifest is too large.
     #[error("its manifest has {bytes} bytes, more than {MAX_MANIFEST_BYTES}")]
     #[diagnostic(code(todohost::plugin::manifest_too_big))]
     TooBig {
         /// Size found.
         bytes: usize,
     },
-    /// It is not text.
+    /// The manifest is not UTF-8.
     #[error("its manifest is not UTF-8")]
     #[diagnostic(code(todohost::plugin::manifest_not_text))]
     NotText,
-    /// It is not TOML of the right shape.
+    /// The manifest is not TOML of the right shape.
     #[error("its manifest is malformed: {reason}")]
     #[diagnostic(
         code(todohost::plugin::manifest_malformed),
         help("correct plugin.toml and rebuild the plugin")
     )]
     Malformed {
-        /// What the parser said, in one line.
+        /// The parser's message, in one line.
         reason: String,
     },
-    /// A field says something that no plugin may say.
-    #[error("its manifest says `{field} = {value:?}`: {reason}")]
+    /// A field has an invalid value.
+    #[error("its manifest has an invalid `{field} = {value:?}`: {reason}")]
     #[diagnostic(
         code(todohost::plugin::manifest_invalid),
         help("correct plugin.toml and rebuild the plugin")
     )]
     Invalid {
-        /// The field.
         field: &'static str,
-        /// What it says.
+        /// The field's value.
         value: String,
-        /// Why that is refused.
+        /// The rule that the value violates.
         reason: &'static str,
     },
 }
@@ -161,7 +160,7 @@ impl Manifest {
     /// Reads the text of a `plugin.toml`.
     ///
     /// # Errors
-    /// When it is too big, malformed, or says what no plugin may say.
+    /// If the text is too large, malformed, or has an invalid value.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooBig { bytes: bytes.len() });
@@ -197,10 +196,10 @@ impl Manifest {
         self.requests.validate()
     }
 
-    /// Checks options against the plugin's schema and says each mistake with its place.
+    /// Checks options against the plugin's schema.
     ///
     /// # Errors
-    /// The mistakes.
+    /// The mistakes, each with its place.
     pub fn validate_options(&self, options: &Value) -> Result<(), Vec<OptionMistake>> {
         let whole = |reason: String| vec![OptionMistake { reason, ..OptionMistake::default() }];
         let Some(schema) = &self.options.schema else {
@@ -222,7 +221,7 @@ impl Manifest {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 
-    /// The value path that the option `secret` names: what `$secret` in its requests stands for. It is one path.
+    /// The value path in the option `secret`: the value of `$secret` in the plugin's requests.
     pub fn named_secret(&self, options: &Value) -> Option<String> {
         let default = || {
             let schema: Value = serde_json::from_str(self.options.schema.as_ref()?).ok()?;
@@ -243,7 +242,7 @@ impl Manifest {
         let place = error.schema_path().as_str().trim_end_matches("/additionalProperties");
         let known = schema.pointer(&format!("{place}/properties")).and_then(Value::as_object);
         OptionMistake {
-            reason: format!("plugin `{}` knows no such option", self.id),
+            reason: format!("plugin `{}` does not have this option", self.id),
             unknown: unexpected.first().cloned(),
             known: known.into_iter().flat_map(|known| known.keys().cloned()).collect(),
             ..mistake
@@ -252,12 +251,12 @@ impl Manifest {
 }
 
 impl Requests {
-    /// Nothing at all.
+    /// Whether nothing is requested.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether something is said for a capability.
+    /// Whether there is a request for a capability.
     pub fn covers(&self, capability: Capability) -> bool {
         match capability {
             Capability::Env | Capability::Log => true,
@@ -274,7 +273,7 @@ impl Requests {
         }
     }
 
-    /// Each entry as one line of the form in which a manifest says it.
+    /// Each entry as one line, in the form of a manifest.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, entries) in self.lists() {
@@ -289,7 +288,7 @@ impl Requests {
         lines
     }
 
-    /// What of these is not in `granted`, entry by entry.
+    /// The entries that are not in `granted`.
     #[must_use]
     pub fn beyond(&self, granted: &Self) -> Self {
         fn rest<T: Clone + PartialEq>(wanted: &[T], granted: &[T]) -> Vec<T> {
@@ -330,7 +329,7 @@ impl Requests {
             if entries.len() > MAX_ENTRIES {
                 return invalid(field, "...", "it has too many entries");
             }
-            // Consent is asked for in lines: nothing may hide in one.
+            // The user consents to a list of lines, so an entry must not contain a line break.
             if let Some(entry) = entries.iter().find(|entry| {
                 entry.is_empty() || entry.len() > 512 || entry.chars().any(char::is_control)
             }) {
@@ -357,14 +356,13 @@ impl Requests {
         }
         let places = &self.tcp_connect_from_cluster;
         if let Some(place) = places.iter().find(|place| !place.starts_with("secret:")) {
-            let reason =
-                "from inside the cluster only the place that a secret names: `secret:PATH`";
+            let reason = "use `secret:PATH`: only the host inside a secret can be reached from inside the cluster";
             return invalid("tcp-connect-from-cluster", place, reason);
         }
         for scope in &self.process_exec {
             let name = &scope.program;
             if name.is_empty() || name.len() > 128 || !name.bytes().all(is_program_byte) {
-                return invalid("process-exec", name, "a program is named, not given by path");
+                return invalid("process-exec", name, "a program is a name, not a path");
             }
             if scope.args.iter().chain(&scope.env).any(|text| text.chars().any(char::is_control)) {
                 return invalid("process-exec", name, "arguments are printable");
@@ -382,14 +380,14 @@ impl Requests {
             return invalid(
                 "reveal",
                 path,
-                "a plugin that sees a secret's value may not send anything but to the host named in it",
+                "a plugin with a revealed secret must not send data to any host except the one inside the secret",
             );
         }
         Ok(())
     }
 }
 
-/// Programs are logical names: no separator, no drive, no leading dot trick.
+/// Whether a byte may be part of a program's name: no path separator, no drive.
 pub(crate) fn is_program_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+')
 }
@@ -493,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_a_grant_is_named() {
+    fn requests_beyond_a_grant_are_listed() {
         let wanted = with_requests(r#"workspace-read = ["a/**", "b/**"]"#).unwrap().requests;
         let granted = with_requests(r#"workspace-read = ["a/**"]"#).unwrap().requests;
         assert_eq!(wanted.beyond(&granted).lines(), [r#"workspace-read = ["b/**"]"#]);

@@ -1,8 +1,7 @@
-//! Which components there are, by id or path, without compiling any.
+//! Finds components by id or path, without compiling them.
 //!
-//! What a file says is remembered by path, size and times, so that big components are not hashed and
-//! parsed on each start. The digest is checked again when a component is loaded: the index saves
-//! time and is trusted with nothing.
+//! An index keeps the description of each file by path, size and times, so that large components are not hashed and
+//! parsed on each start. The index is not trusted: loading a component checks its digest again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,20 +19,20 @@ use todohost_model::private_file;
 const INDEX: &str = "plugins.json";
 const MAX_INDEXED: usize = 500;
 
-/// Where components are looked for.
+/// The places to search for components.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
     /// Id and SHA-256 of each core plugin that was built with this program; no other file is a core plugin.
     pub core: &'static [(&'static str, &'static str)],
-    /// Directory of the core plugins, where there is one.
+    /// Directory of the core plugins, if there is one.
     pub core_dir: Option<PathBuf>,
     /// The project; a plugin's path is relative to it.
     pub project_root: PathBuf,
-    /// Cache of this host, made where missing.
+    /// Cache of this host; created if missing.
     pub cache_dir: PathBuf,
 }
 
-/// The components that can be named.
+/// The known components.
 #[derive(Debug)]
 pub struct Registry {
     options: RegistryOptions,
@@ -42,19 +41,19 @@ pub struct Registry {
     index: Mutex<Index>,
 }
 
-/// A file among the core plugins that is none.
+/// A file in the directory of the core plugins that is not a usable plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Which file.
+    /// The file.
     pub path: PathBuf,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub reason: String,
 }
 
-/// What files said when they were last looked at.
+/// The descriptions of files at their last reading.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Index {
-    /// Another version of the contract reads components differently.
+    /// Version of the contract; an index of another version is dropped.
     api: String,
     files: BTreeMap<PathBuf, Indexed>,
     #[serde(skip)]
@@ -67,20 +66,20 @@ struct Indexed {
     info: PluginInfo,
 }
 
-/// Tells a file from what it was.
+/// Identifies a state of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     bytes: u64,
     modified: u128,
-    /// Time of the last change of any kind, which cannot be set by hand; 0 where there is none.
+    /// Time of the last change of any kind (`ctime`), which users cannot set; 0 on systems without it.
     changed: i128,
 }
 
 impl Registry {
-    /// Looks at the core plugins. A file that is none is skipped: it matters to those alone who need it.
+    /// Reads the core plugins. Skips unusable files; a command that needs one reports the reason.
     ///
     /// # Errors
-    /// When the directory of the core plugins cannot be read.
+    /// If the directory of the core plugins cannot be read.
     pub fn open(options: RegistryOptions) -> Result<Self, PluginError> {
         let index = Index::read(&options.cache_dir);
         let mut registry =
@@ -108,7 +107,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Of two with one id, the one that was built with this host is meant.
+    /// Adds a plugin. Of two plugins with the same id, the one that was built with this host wins.
     fn add(&mut self, info: PluginInfo) {
         let (kept, left) = match self.core.remove(&info.id) {
             None => (info, None),
@@ -117,7 +116,7 @@ impl Registry {
         };
         if let Some(left) = left {
             let (path, other) = (left.path, kept.path.display());
-            let reason = format!("{} calls itself `{}`, as {other} does", path.display(), left.id);
+            let reason = format!("{} has the id `{}` of {other}", path.display(), left.id);
             self.skipped.push(Skipped { path, reason });
         }
         self.core.insert(kept.id.clone(), kept);
@@ -128,7 +127,7 @@ impl Registry {
         self.core.values().cloned().collect()
     }
 
-    /// The files beside them that are no plugins.
+    /// The skipped files in the directory of the core plugins.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
@@ -136,14 +135,14 @@ impl Registry {
     /// The plugin with an id, or at a path relative to the project.
     ///
     /// # Errors
-    /// When there is none, or the file is not one.
+    /// If the id is unknown, or the file is not a plugin.
     pub fn resolve(&self, name: &str) -> Result<PluginInfo, PluginError> {
         if let Some(info) = self.core.get(name) {
             return Ok(info.clone());
         }
         let is_path = name.contains(['/', '\\']) || Path::new(name).extension().is_some();
         if !is_path {
-            // The file of the one that is meant may be there and say what is wrong with it.
+            // If the file of this name was skipped, return its error.
             if let Some(skipped) = self.skipped.iter().find(|skipped| is_file_of(skipped, name)) {
                 return self.look_at(&skipped.path);
             }
@@ -158,7 +157,7 @@ impl Registry {
     /// The only core plugin with a role.
     ///
     /// # Errors
-    /// When there is none or more than one.
+    /// If no plugin or more than one has the role.
     pub fn sole(&self, role: Role) -> Result<PluginInfo, PluginError> {
         let mut found: Vec<&PluginInfo> =
             self.core.values().filter(|info| info.roles.contains(&role)).collect();
@@ -199,7 +198,7 @@ impl Registry {
         Ok(info)
     }
 
-    /// An index that cannot be kept costs time on the next start, and nothing else.
+    /// Writes the index. A failure only makes the next start slower.
     fn save(&self) {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if !index.changed {
@@ -211,7 +210,7 @@ impl Registry {
             private_file::write(&self.options.cache_dir.join(INDEX), &text)
         });
         if let Err(error) = saved {
-            tracing::warn!(%error, "the index of plugins is not kept");
+            tracing::warn!(%error, "cannot write the index of plugins");
         }
     }
 }
@@ -253,7 +252,7 @@ fn is_file_of(skipped: &Skipped, id: &str) -> bool {
 }
 
 impl RegistryOptions {
-    /// What a component's bytes say of it.
+    /// Reads a component's description from its bytes.
     fn read(&self, path: &Path, bytes: &[u8]) -> Result<PluginInfo, PluginError> {
         let findings = introspect(path, bytes)?;
         let digest = digest(bytes);
@@ -271,7 +270,7 @@ impl RegistryOptions {
         })
     }
 
-    /// Trusted by content: wherever the file is, and whatever it calls itself.
+    /// Whether this is the digest of a core plugin; path and id do not count.
     fn trusts(&self, digest: &str) -> bool {
         self.core.iter().any(|(_, core)| *core == digest)
     }

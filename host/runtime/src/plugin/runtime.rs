@@ -1,6 +1,6 @@
-//! Loading: from a file that was looked at to a component that can be instantiated.
+//! Loads components: grants their requests, compiles and links them.
 //!
-//! Compiling is lazy, off the async threads and shared by all who wait for the same component.
+//! A component is compiled once, at its first call, outside of the async threads.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,26 +14,26 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
 use super::call::CallContext;
 use super::handle::{Apply, Build, Check, Render, Target, Verify};
-use super::{Fault, PluginError, PluginInfo, Role, State, engine, limit, registry, wit};
+use super::{PluginError, PluginFault, PluginInfo, Role, State, engine, limit, registry, wit};
 use crate::capability::Capability;
 use crate::grant::{Granter, Grants};
 use todohost_model::event::{Bus, EventKind};
 
-/// Compiling for longer than this is shown.
+/// A compilation longer than this is shown as progress.
 const SHOWN_AFTER: Duration = Duration::from_millis(300);
 
-/// How components are run.
+/// Options of the runtime.
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
-    /// Cache of this host; compiled code is kept in it.
+    /// Cache of this host, with the compiled code.
     pub cache_dir: PathBuf,
-    /// The user's configuration; the consents are in it.
+    /// The user's configuration, with the consents.
     pub config_dir: PathBuf,
-    /// Bytes of memory that one instance may have; at most and by default 1 GiB.
+    /// Memory limit of one instance in bytes; at most and by default 1 GiB.
     pub memory: Option<usize>,
 }
 
-/// Runs components: one engine for the process.
+/// Runs components, with one engine for the process.
 pub struct Runtime {
     engine: Engine,
     granter: Granter,
@@ -41,7 +41,7 @@ pub struct Runtime {
     loaded: Mutex<HashMap<String, Arc<Plugin>>>,
 }
 
-/// A component that may run. Compiled when it is first called.
+/// A component with its grants. It is compiled at its first call.
 pub struct Plugin {
     info: PluginInfo,
     grants: Grants,
@@ -54,7 +54,7 @@ impl Runtime {
     /// Starts the engine and reads the user's consents.
     ///
     /// # Errors
-    /// When the engine does not start or the consents are not readable.
+    /// If the engine cannot start, or the consents cannot be read.
     pub fn new(options: &RuntimeOptions) -> Result<Self, PluginError> {
         Ok(Self {
             granter: Granter::open(&options.config_dir)?,
@@ -64,10 +64,10 @@ impl Runtime {
         })
     }
 
-    /// Decides whether a component may run; the same component is loaded once.
+    /// Grants a component's requests. The same component is loaded once.
     ///
     /// # Errors
-    /// When a grant is missing.
+    /// If a grant is missing.
     pub fn load(&self, info: &PluginInfo) -> Result<Arc<Plugin>, PluginError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plugin) = loaded.get(&info.digest) {
@@ -86,76 +86,77 @@ impl Runtime {
 }
 
 impl Plugin {
-    /// What is known of it.
+    /// The component's description.
     pub fn info(&self) -> &PluginInfo {
         &self.info
     }
 
-    /// What it may do.
+    /// The component's grants.
     pub fn grants(&self) -> &Grants {
         &self.grants
     }
 
-    /// Compiles it now, e.g. while other steps run, so that the first call need not wait.
+    /// Compiles the component now, e.g. while other steps run, so that its first call does not wait.
     ///
     /// # Errors
-    /// When the file changed or is not a valid component.
+    /// If the file changed or is not a valid component.
     pub async fn warm(&self, bus: &Bus) -> Result<(), PluginError> {
         self.prepare(bus).await.map(drop)
     }
 
-    /// Calls it as a target.
+    /// A handle for the target's functions.
     ///
     /// # Errors
-    /// When it does not export the role.
+    /// If the component does not export the role.
     pub fn target(self: &Arc<Self>, context: CallContext) -> Result<Target, PluginError> {
         self.require(Role::Target).map(|plugin| Target::new(plugin, context))
     }
 
-    /// Calls it to build images.
+    /// A handle for the builder's functions.
     ///
     /// # Errors
-    /// When it does not export the role.
+    /// If the component does not export the role.
     pub fn build(self: &Arc<Self>, context: CallContext) -> Result<Build, PluginError> {
         self.require(Role::Build).map(|plugin| Build::new(plugin, context))
     }
 
-    /// Calls it to render manifests.
+    /// A handle for the renderer's functions.
     ///
     /// # Errors
-    /// When it does not export the role.
+    /// If the component does not export the role.
     pub fn render(self: &Arc<Self>, context: CallContext) -> Result<Render, PluginError> {
         self.require(Role::Render).map(|plugin| Render::new(plugin, context))
     }
 
-    /// Calls it to plan waves.
+    /// A handle for the apply planner's functions.
     ///
     /// # Errors
-    /// When it does not export the role.
+    /// If the component does not export the role.
     pub fn apply(self: &Arc<Self>, context: CallContext) -> Result<Apply, PluginError> {
         self.require(Role::Apply).map(|plugin| Apply::new(plugin, context))
     }
 
-    /// Calls it to judge what runs.
+    /// A handle for the verifier's functions.
     ///
     /// # Errors
-    /// When it does not export the role.
+    /// If the component does not export the role.
     pub fn verify(self: &Arc<Self>, context: CallContext) -> Result<Verify, PluginError> {
         self.require(Role::Verify).map(|plugin| Verify::new(plugin, context))
     }
 
-    /// Calls it as a check.
+    /// A handle for the check's functions.
     ///
     /// # Errors
-    /// When it does not export the role.
+    /// If the component does not export the role.
     pub fn check(self: &Arc<Self>, context: CallContext) -> Result<Check, PluginError> {
         self.require(Role::Check).map(|plugin| Check::new(plugin, context))
     }
 
-    /// Runs a command that the component named, under its grants, for the host alone: a kubeconfig is never shown to it.
+    /// Runs a command of the component under its grants, and returns the output to the host only. The component never
+    /// gets e.g. a kubeconfig.
     ///
     /// # Errors
-    /// When it is not granted, does not run or does not succeed.
+    /// If the command is not granted, cannot run or fails.
     pub async fn output_for_host(
         &self,
         context: &CallContext,
@@ -203,7 +204,7 @@ impl Plugin {
         let (info, linked) = (self.info.clone(), self.grants.linked().clone());
         let (engine, prepared) = (self.engine.clone(), Arc::clone(&self.prepared));
         let mut compiling = tokio::task::spawn_blocking(move || {
-            // Whoever comes second waits here, and finds it done.
+            // Concurrent callers wait here and then get the compiled component.
             let mut prepared = prepared.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(ready) = &*prepared {
                 return Ok(ready.clone());
@@ -233,21 +234,21 @@ impl Plugin {
             bus.send(line(true));
             done
         };
-        done.unwrap_or_else(|error| Err(self.misstart(error.to_string())))
+        done.unwrap_or_else(|error| Err(self.start_failure(error.to_string())))
     }
 
-    fn misstart(&self, reason: String) -> PluginError {
-        misstart(&self.info, reason)
+    fn start_failure(&self, reason: String) -> PluginError {
+        start_failure(&self.info, reason)
     }
 }
 
-fn misstart(info: &PluginInfo, reason: String) -> PluginError {
+fn start_failure(info: &PluginInfo, reason: String) -> PluginError {
     PluginError::Misbehaved {
         plugin: info.id.clone(),
         version: info.version.to_string(),
         export: "start".to_owned(),
-        fault: Fault::Start { reason },
-        last_words: Box::default(),
+        fault: PluginFault::Start { reason },
+        crash: Box::default(),
     }
 }
 
@@ -257,7 +258,7 @@ fn compile(
     capabilities: impl Iterator<Item = Capability>,
 ) -> Result<InstancePre<State>, PluginError> {
     let bytes = fs::read(&info.path).map_err(|source| PluginError::Unreadable { source })?;
-    // Grants go by digest: what runs must be what was granted.
+    // Grants are keyed by digest, so the compiled bytes must have the granted digest.
     if registry::digest(&bytes) != info.digest {
         return Err(PluginError::Changed { path: info.path.clone() });
     }
@@ -268,10 +269,10 @@ fn compile(
     let linker = link(engine, capabilities, info.wasi);
     linker
         .and_then(|linker| linker.instantiate_pre(&component))
-        .map_err(|error| misstart(info, format!("{error:#}")))
+        .map_err(|error| start_failure(info, format!("{error:#}")))
 }
 
-/// Only what was granted exists at all.
+/// Links only the granted capabilities; the component cannot call any other.
 fn link(
     engine: &Engine,
     capabilities: impl Iterator<Item = Capability>,

@@ -1,4 +1,4 @@
-//! What a store carries for the host functions that its component calls.
+//! The data of a store, for the host functions that its component calls.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use super::{Plugin, Role};
 use crate::capability::log::Throttle;
 use crate::grant::Scope;
 
-/// Handles that a component may hold at the same time.
+/// Maximum number of open handles of a component.
 const MAX_RESOURCES: usize = 256;
 const MAX_STDERR: usize = 16 * 1024;
-/// Lines of the log that are kept for an error.
+/// Log lines kept for a crash report.
 const TAIL: usize = 20;
 
-/// One instance's side of the host.
+/// The host's data of one instance.
 pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) context: CallContext,
@@ -32,7 +32,7 @@ pub(crate) struct State {
     pub(crate) throttle: Throttle,
     pub(crate) random: ChaCha20Rng,
     pub(crate) began: Instant,
-    /// Reads of the monotonic clock so far, which is all the time that passes for a pure role.
+    /// Reads of the monotonic clock so far. Each advances the clock of a pure role.
     pub(crate) moments: u64,
     pub(crate) role: Role,
     tail: VecDeque<String>,
@@ -46,15 +46,15 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let stderr = MemoryOutputPipe::new(MAX_STDERR);
-        // No files, no variables, no arguments, no network: only what a language's start-up insists on.
+        // Without files, variables, arguments and network. Only the start-up code of languages needs WASI.
         let wasi = WasiCtx::builder().stderr(stderr.clone()).build();
         Self {
             table,
-            scope: Arc::new(Scope::new(plugin.grants(), &context.world)),
+            scope: Arc::new(Scope::new(plugin.grants(), &context.environment)),
             facts: CallFacts::default(),
             plugin_id: plugin.info().id.clone(),
             throttle: Throttle::new(),
-            random: ChaCha20Rng::from_seed(context.environment.random),
+            random: ChaCha20Rng::from_seed(context.seed.random),
             began: Instant::now(),
             moments: 0,
             role,
@@ -66,24 +66,24 @@ impl State {
         }
     }
 
-    /// Each call sees the same clock and the same randomness, also in a used instance.
+    /// Resets clock and randomness, so that a call in a reused instance equals one in a new instance.
     pub(super) fn begin_call(&mut self) {
-        self.random = ChaCha20Rng::from_seed(self.context.environment.random);
+        self.random = ChaCha20Rng::from_seed(self.context.seed.random);
         self.moments = 0;
     }
 
-    pub(crate) fn remember(&mut self, line: String) {
+    pub(crate) fn keep_line(&mut self, line: String) {
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }
         self.tail.push_back(line);
     }
 
-    /// The last lines of its log and of its standard error, redacted.
-    pub(super) fn last_words(&self) -> Vec<String> {
+    /// The last lines of the component's log and standard error, redacted.
+    pub(super) fn last_lines(&self) -> Vec<String> {
         let stderr = self.stderr.contents();
         let stderr = String::from_utf8_lossy(&stderr);
-        let stderr = self.context.world.vault.redact(&stderr);
+        let stderr = self.context.environment.vault.redact(&stderr);
         let mut lines: Vec<String> = self.tail.iter().cloned().collect();
         lines.extend(stderr.lines().map(crate::capability::log::printable));
         lines.split_off(lines.len().saturating_sub(TAIL))

@@ -1,4 +1,4 @@
-//! Components that misbehave, each made here from a few lines of WebAssembly text.
+//! Tests with defective components, each built from a few lines of WebAssembly text.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::*;
-use crate::capability::{NoSecrets, World};
+use crate::capability::{CallEnvironment, NoSecrets};
 use crate::grant::{GrantError, Granter};
 use todohost_model::event::{Bus, Event, EventKind};
 use todohost_model::exit::Exit;
 
-/// Imports that a test component may have, as core functions.
+/// Possible imports of a test component, as core functions.
 const IMPORTS: [(&str, &str); 5] = [
     (
         "log",
@@ -38,7 +38,7 @@ const IMPORTS: [(&str, &str); 5] = [
     ("env", r#"(import "todohost:plugin/env@VERSION" "random" (func $random (param i32 i32)))"#),
 ];
 
-/// A check whose `run` is `body`; it finds nothing unless the body does something about it.
+/// A check with `body` as its function `run`. An empty body returns no findings.
 fn check(body: &str, imports: &[&str], version: &str) -> Vec<u8> {
     let functions = format!(
         r#"(func (export "todohost:plugin/check@VERSION#checks") (result i32) (i32.const 16))
@@ -174,23 +174,23 @@ impl Laptop {
             bus: self.bus.clone(),
             cancel: CancellationToken::new(),
             deadline,
-            world: Arc::new(World {
+            environment: Arc::new(CallEnvironment {
                 project_root: self.path("project"),
                 chart: Some("chart".to_owned()),
                 namespace: "app".to_owned(),
                 home: Some(self.path("home")),
                 kubeconfig: Vec::new(),
-                environment: std::collections::BTreeMap::new(),
+                variables: std::collections::BTreeMap::new(),
                 cluster: None,
                 relay: None,
                 vault: Arc::new(NoSecrets),
                 secret: None,
             }),
-            environment: EnvironmentSeed { now: 7, random: [1; 32] },
+            seed: EnvironmentSeed { now: 7, random: [1; 32] },
         }
     }
 
-    /// Runs a check of which nothing needs a grant of the user's.
+    /// Runs a check that needs no grant of the user.
     async fn run(
         &self,
         body: &str,
@@ -214,7 +214,7 @@ async fn run(plugin: &Arc<Plugin>, context: CallContext) -> Result<Vec<wit::Find
 const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
-async fn a_check_that_finds_nothing_is_fine() {
+async fn a_check_without_findings_succeeds() {
     let mut laptop = Laptop::new();
     assert_eq!(laptop.run("", &[], LONG).await.unwrap(), []);
     let called = laptop.drain().into_iter().any(|event| {
@@ -229,7 +229,7 @@ async fn an_endless_loop_ends_at_its_deadline() {
     let began = Instant::now();
     let error = laptop.run("(loop $l (br $l))", &[], Duration::from_millis(200)).await.unwrap_err();
     assert!(
-        matches!(&error, PluginError::Misbehaved { fault: Fault::Deadline { .. }, .. }),
+        matches!(&error, PluginError::Misbehaved { fault: PluginFault::Deadline { .. }, .. }),
         "{error}"
     );
     assert_eq!(error.exit(), Exit::Plugin);
@@ -254,12 +254,12 @@ async fn ctrl_c_ends_an_endless_loop() {
 }
 
 #[tokio::test]
-async fn who_eats_memory_is_told_so_and_not_called_a_crash() {
+async fn memory_exhaustion_is_reported_as_memory_limit_and_not_as_crash() {
     let laptop = Laptop::new();
     let body =
         "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 64)) (i32.const -1)))) (unreachable)";
     let error = laptop.run(body, &[], LONG).await.unwrap_err();
-    let PluginError::Misbehaved { fault: Fault::Memory { limit, .. }, .. } = &error else {
+    let PluginError::Misbehaved { fault: PluginFault::Memory { limit, .. }, .. } = &error else {
         panic!("{error}")
     };
     assert_eq!(*limit, 16 * 1024 * 1024);
@@ -267,11 +267,11 @@ async fn who_eats_memory_is_told_so_and_not_called_a_crash() {
 }
 
 #[tokio::test]
-async fn a_crash_is_a_defect_of_the_plugin_with_its_last_words() {
+async fn a_crash_is_reported_as_defect_of_the_plugin_with_its_last_log_lines() {
     let laptop = Laptop::new();
     let body = "(call $log (i32.const 4) (i32.const 256) (i32.const 22) (i32.const 0) (i32.const 0)) (unreachable)";
     let error = laptop.run(body, &["log"], LONG).await.unwrap_err();
-    let PluginError::Misbehaved { plugin, version, export, fault: Fault::Trap { .. }, last_words } =
+    let PluginError::Misbehaved { plugin, version, export, fault: PluginFault::Trap { .. }, crash } =
         &error
     else {
         panic!("{error}")
@@ -280,13 +280,13 @@ async fn a_crash_is_a_defect_of_the_plugin_with_its_last_words() {
         (plugin.as_str(), version.as_str(), export.as_str()),
         ("tested", "1.2.3", "check.run")
     );
-    assert_eq!(last_words.log, ["panicked at 'boom'\\u{1b}[2J"]);
-    assert!(last_words.backtrace.iter().any(|line| line.contains("run")), "{last_words:?}");
+    assert_eq!(crash.log, ["panicked at 'boom'\\u{1b}[2J"]);
+    assert!(crash.backtrace.iter().any(|line| line.contains("run")), "{crash:?}");
     assert_eq!(error.exit(), Exit::Plugin);
 }
 
 #[tokio::test]
-async fn each_call_of_a_check_has_an_instance_of_its_own() {
+async fn each_call_of_a_check_has_a_new_instance() {
     let laptop = Laptop::new();
     let body = "(if (global.get $calls) (then (unreachable))) (global.set $calls (i32.const 1))";
     let info = laptop.install(check(body, &[], wit::API_VERSION), "").unwrap();
@@ -299,9 +299,9 @@ async fn each_call_of_a_check_has_an_instance_of_its_own() {
 }
 
 #[tokio::test]
-async fn randomness_is_the_seed_s() {
+async fn randomness_depends_on_the_seed() {
     let laptop = Laptop::new();
-    // Crashes unless the first byte is that of the stream that the seed begins.
+    // Traps unless the first byte is that of the seed's stream.
     let mut expected = [0; 4];
     let mut stream =
         <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed([1; 32]);
@@ -315,10 +315,10 @@ async fn randomness_is_the_seed_s() {
 }
 
 #[tokio::test]
-async fn what_was_not_consented_to_does_not_run_until_it_is() {
+async fn a_plugin_runs_only_after_consent() {
     let laptop = Laptop::new();
     let component = check("", &["workspace"], wit::API_VERSION);
-    // The import is only there if it is called.
+    // The component has the import only if it is called.
     let used = check(
         "(call $read (i32.const 528) (i32.const 16) (i32.const 64))",
         &["workspace"],
@@ -345,7 +345,7 @@ async fn what_was_not_consented_to_does_not_run_until_it_is() {
     let plugin = laptop.runtime().load(&info).unwrap();
     run(&plugin, laptop.context(LONG)).await.unwrap();
 
-    // Another component is another digest: consent does not pass on to it.
+    // Consent to one digest does not apply to another.
     let other = check(
         "(drop (i32.const 1)) (call $read (i32.const 528) (i32.const 16) (i32.const 64))",
         &["workspace"],
@@ -356,10 +356,10 @@ async fn what_was_not_consented_to_does_not_run_until_it_is() {
 }
 
 #[tokio::test]
-async fn paths_beyond_the_grant_are_denied_by_name() {
+async fn paths_beyond_the_grant_are_denied() {
     for (at, length, granted) in [(528, 16, Some(true)), (512, 11, Some(false)), (560, 10, None)] {
         let mut laptop = Laptop::new();
-        // Crashes where the answer is not as expected: 0 is success.
+        // Traps if the answer is not the expected one: 0 is success.
         let wrong = if granted == Some(true) { "" } else { "(i32.eqz" };
         let end = if granted == Some(true) { "" } else { ")" };
         let body = format!(
@@ -386,7 +386,7 @@ async fn paths_beyond_the_grant_are_denied_by_name() {
 }
 
 #[test]
-fn a_check_never_runs_programs_whatever_it_asks_for() {
+fn a_check_never_runs_programs_even_if_it_requests_them() {
     let laptop = Laptop::new();
     let body = "(call $version (i32.const 512) (i32.const 2) (i32.const 64))";
     let request = "[[requests.process-exec]]\nprogram = \"docker\"";
@@ -397,7 +397,7 @@ fn a_check_never_runs_programs_whatever_it_asks_for() {
 }
 
 #[test]
-fn what_is_imported_must_be_requested() {
+fn imports_must_be_requested() {
     let laptop = Laptop::new();
     let body = "(call $read (i32.const 528) (i32.const 16) (i32.const 64))";
     let info = laptop.install(check(body, &["workspace"], wit::API_VERSION), "").unwrap();
@@ -406,14 +406,14 @@ fn what_is_imported_must_be_requested() {
 }
 
 #[test]
-fn a_plugin_for_another_contract_is_told_so() {
+fn a_plugin_for_another_contract_is_refused() {
     let laptop = Laptop::new();
     let error = laptop.install(check("", &[], "0.0.2"), "").unwrap_err();
     assert!(matches!(&error, PluginError::ApiVersion { found, .. } if found == "0.0.2"), "{error}");
 }
 
 #[test]
-fn what_is_no_plugin_is_told_so() {
+fn a_file_that_is_not_a_plugin_is_refused() {
     let laptop = Laptop::new();
     let registry = laptop.registry();
     for (bytes, reason) in [
@@ -437,7 +437,7 @@ fn what_is_no_plugin_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_file_that_changed_since_it_was_granted_does_not_run() {
+async fn a_file_that_changed_after_its_grant_does_not_run() {
     let laptop = Laptop::new();
     let info = laptop.install(check("", &[], wit::API_VERSION), "").unwrap();
     let plugin = laptop.runtime().load(&info).unwrap();
@@ -447,7 +447,7 @@ async fn a_file_that_changed_since_it_was_granted_does_not_run() {
 }
 
 #[test]
-fn the_index_knows_a_changed_file() {
+fn the_index_detects_a_changed_file() {
     let laptop = Laptop::new();
     let first = laptop.install(check("", &[], wit::API_VERSION), "").unwrap();
     assert!(laptop.path("cache/plugins.json").exists());
@@ -498,7 +498,7 @@ async fn a_redirect_is_checked_like_the_first_address() {
         (&first, "/", 100, wit::ErrorKind::Denied as u8),
     ];
     for (grant, path, limit, expected) in cases {
-        // The address is the id that the check is called with. Crashes where the answer is another.
+        // The check's id is the address. Traps if the answer is not the expected one.
         let body = format!(
             "(call $get (local.get 0) (local.get 1) (i32.const 0) (i32.const 0)
                 (i32.const 10000) (i32.const {limit}) (i32.const 64))
@@ -521,9 +521,9 @@ async fn a_redirect_is_checked_like_the_first_address() {
 }
 
 #[tokio::test]
-async fn a_verifier_s_instance_serves_many_calls_until_it_crashes() {
+async fn an_instance_of_a_verifier_is_reused_until_it_crashes() {
     use wit::verify::Health::{Healthy, Progressing};
-    // Says how often it was called: 0 is healthy, 1 is progressing; the third time it crashes.
+    // Returns the number of earlier calls as a verdict: 0 is healthy, 1 is progressing. The third call traps.
     let functions = r#"
         (func (export "todohost:plugin/verify@VERSION#judge")
             (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)

@@ -1,9 +1,9 @@
-//! The contract `todohost:plugin` as Rust types: plain data that a step takes and gives.
+//! The contract `todohost:plugin` as Rust types.
 //!
-//! Generated from `wit/` in one go for every role, so that all roles share one set of types. What a
-//! component may import is decided elsewhere (`grant`), interface by interface.
+//! Generated from `wit/` for all roles together, so that they share one set of types. `grant` decides which interfaces a
+//! component may import.
 
-/// Version of the package `todohost:plugin` that this host speaks.
+/// Version of the package `todohost:plugin` that this host supports.
 pub const API_VERSION: &str = "0.0.1";
 
 pub(crate) mod bindings {
@@ -28,7 +28,7 @@ pub(crate) mod bindings {
         with: {
             "todohost:plugin/log.progress": crate::capability::log::ProgressLine,
             "todohost:plugin/process.child": crate::capability::process::ChildLines,
-            "todohost:plugin/tcp.connection": crate::capability::tcp::Connection,
+            "todohost:plugin/tcp.connection": crate::capability::tcp::TcpConnection,
         },
         additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
@@ -40,7 +40,7 @@ pub use bindings::todohost::plugin::types::{
     Command, Error, ErrorKind, Finding, Image, Label, ObjectRef, Outcome,
 };
 
-/// Types only: there is nothing to call in it.
+/// The interface has only types, no functions.
 impl imports::types::Host for super::State {}
 
 impl Error {
@@ -49,13 +49,13 @@ impl Error {
         Self { kind, code: code.into(), message: message.into(), causes: Vec::new(), help: None }
     }
 
-    /// The same with what the user can do.
+    /// Adds the help: the command or edit for the user.
     #[must_use]
     pub fn with_help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
-    /// The same with an error and its sources as causes.
+    /// Adds an error and its sources as causes.
     #[must_use]
     pub fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
         let mut next = Some(error);
@@ -82,7 +82,7 @@ impl From<todohost_model::object::ObjectRef> for ObjectRef {
 }
 
 impl Finding {
-    /// The finding as an event, said to come from `source`.
+    /// The finding as an event of the check or plugin `source`.
     pub fn into_event(self, source: &str) -> todohost_model::event::Finding {
         use todohost_model::event::FindingOutcome;
         todohost_model::event::Finding {

@@ -9,7 +9,7 @@ use crate::ui;
 use todohost_engine;
 use todohost_engine::plan::{Deletion, Goal, Planner};
 use todohost_engine::{AfterFailure, LOCK_TIMEOUT, Outcome, Run, RunError, SavedPlan, plan};
-use todohost_model::event::{Difference, EventKind};
+use todohost_model::event::{Difference, EventKind, Level};
 use todohost_model::exit::Exit;
 use todohost_project::TimeLimit;
 use todohost_release::OwnershipPolicy;
@@ -108,7 +108,7 @@ impl Cli {
                 "{} given with --set stays in the shell's history; --secret PATH=env:NAME does not",
                 run.values.typed_secrets.join(", ")
             );
-            self.bus.send(EventKind::Note { level: "info".to_owned(), message });
+            self.bus.send(EventKind::Note { level: Level::Info, message });
         }
     }
 

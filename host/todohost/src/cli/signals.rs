@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use todohost_model::event::{Bus, EventKind};
+use todohost_model::event::{Bus, EventKind, Level};
 
 /// Cancels at the first signal and returns at the second. Children run in process groups of their own, so
 /// the terminal's Ctrl-C reaches this process alone.
@@ -13,7 +13,7 @@ pub(super) async fn second_stop(bus: &Bus, cancel: &CancellationToken) {
     };
     signals.next().await;
     let message = "stopping and rolling back; press Ctrl-C again to quit now without rolling back";
-    bus.send(EventKind::Note { level: "warn".to_owned(), message: message.to_owned() });
+    bus.send(EventKind::Note { level: Level::Warn, message: message.to_owned() });
     cancel.cancel();
     signals.next().await;
 }

@@ -7,7 +7,7 @@ use super::Cli;
 use super::arguments::{Common, OutputFormat};
 use crate::ui;
 use todohost_engine::{Run, RunError, Selection, TargetStatus};
-use todohost_model::event::EventKind;
+use todohost_model::event::{EventKind, Level};
 use todohost_model::text;
 use todohost_project::{AUTO, Project};
 use todohost_release::OwnershipPolicy;
@@ -126,7 +126,7 @@ impl Cli {
         };
         let Selection { target, reason } = choice;
         let message = format!("target {target}: {reason}");
-        self.bus.send(EventKind::Note { level: "info".to_owned(), message });
+        self.bus.send(EventKind::Note { level: Level::Info, message });
         Ok(target)
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::judgements::Judgements;
 use super::{Detail, Renderer, line, targets, waiting};
 use todohost_model::event::{
-    Event, EventKind, Finding, FindingOutcome, HookPhase, Readiness, StepOutcome,
+    Event, EventKind, Finding, FindingOutcome, HookPhase, Level, Readiness, StepOutcome,
 };
 use todohost_model::object::ObjectChange;
 use todohost_model::text::{clean, duration, size};
@@ -81,7 +81,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
         }
         EventKind::StepOutput { line } => format!("    {step} | {}", clean(line)),
         EventKind::PluginLog { plugin, level, message }
-            if verbose || matches!(level.as_str(), "warn" | "error") =>
+            if verbose || matches!(level, Level::Warn | Level::Error) =>
         {
             format!("    {plugin} {level}: {}", clean(message))
         }
@@ -139,7 +139,7 @@ pub(super) fn line_of(event: &Event, detail: Detail) -> Option<String> {
             };
             format!("    {} {moment} hook {end}", clean(&object))
         }
-        EventKind::Note { level, message } if level == "warn" => {
+        EventKind::Note { level, message } if *level == Level::Warn => {
             format!("warning: {}", clean(message))
         }
         EventKind::Note { message, .. } => clean(message).into_owned(),
@@ -268,7 +268,7 @@ mod tests {
                 since_ms: 0,
             },
             EventKind::StepOutput { line: evil.into() },
-            EventKind::Note { level: "warn".into(), message: evil.into() },
+            EventKind::Note { level: Level::Warn, message: evil.into() },
             EventKind::StepFinished {
                 outcome: StepOutcome::Failed,
                 detail: evil.into(),
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn lines_of_several_targets_name_their_target() {
-        let note = EventKind::Note { level: "info".into(), message: "x".into() };
+        let note = EventKind::Note { level: Level::Info, message: "x".into() };
         let event = Event { target: Some("kind".into()), ..event(note) };
         assert_eq!(marked(&event, "one\n  two"), "[kind] one\n[kind]   two");
         assert_eq!(marked(&Event { target: None, ..event }, "one\n  two"), "one\n  two");
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn quiet_output_shows_only_the_end() {
-        let note = EventKind::Note { level: "info".into(), message: "x".into() };
+        let note = EventKind::Note { level: Level::Info, message: "x".into() };
         assert_eq!(line_of(&event(note), Detail::Quiet), None);
     }
 }

@@ -1,49 +1,49 @@
-//! A tar archive that passes by: which of its bytes belong to which entry, so that entries can be left out.
+//! Splits a stream of tar into pieces by entry, so that entries can be left out.
 //!
-//! Knows the headers of ustar, GNU and pax archives as far as names and sizes go. What is no archive passes as a whole.
+//! Reads names and sizes from the headers of ustar, GNU and pax archives. Other data passes unchanged.
 
 use std::sync::Arc;
 
 const BLOCK: usize = 512;
-/// Headers that only say something of the next one are held back until that came.
+/// Maximum size of an extension header, which is held back until the next header is complete.
 const MAX_HELD: u64 = 1024 * 1024;
 
-/// Bytes in the order in which they came.
+/// Consecutive bytes of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// The entry that they belong to; `None` for what belongs to none.
+    /// The entry of these bytes; `None` for bytes outside of entries.
     pub entry: Option<Arc<str>>,
     pub bytes: Arc<[u8]>,
 }
 
-enum State {
-    /// In front of a header, or inside of one.
+enum Position {
+    /// Before or inside of a header.
     Header,
-    /// Inside of what follows a header that describes the next one.
+    /// Inside of an extension, which describes the next header.
     Extension { kind: u8, left: u64, body: Vec<u8> },
-    /// Inside of an entry's content and what fills its last block up.
+    /// Inside of an entry's content or the padding of its last block.
     Content { entry: Option<Arc<str>>, left: u64 },
-    /// Behind the last entry, or inside of what is no archive.
+    /// After the last entry, or inside of data that is not an archive.
     Rest,
 }
 
-/// Cuts an archive into pieces as its bytes come.
+/// Splits an archive into pieces while its bytes arrive.
 pub(super) struct Entries {
-    state: State,
-    /// Bytes that were not given on yet: a part of a header, and extensions in front of it.
+    position: Position,
+    /// Extensions that wait for their header.
     held: Vec<u8>,
-    /// Bytes of the header itself.
+    /// The part of a header that has arrived.
     header: Vec<u8>,
-    /// What an extension said the next entry's name is.
+    /// The next entry's name, if an extension has it.
     name: Option<String>,
 }
 
 impl Entries {
     pub(super) fn new() -> Self {
-        Self { state: State::Header, held: Vec::new(), header: Vec::new(), name: None }
+        Self { position: Position::Header, held: Vec::new(), header: Vec::new(), name: None }
     }
 
-    /// The pieces that are whole with these bytes.
+    /// The pieces that these bytes complete.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> Vec<Piece> {
         let mut pieces = Vec::new();
         while !bytes.is_empty() {
@@ -54,31 +54,31 @@ impl Entries {
         pieces
     }
 
-    /// What was held back at the end.
+    /// The bytes that are still held back at the end of the stream.
     pub(super) fn finish(mut self) -> Option<Piece> {
         self.held.append(&mut self.header);
         (!self.held.is_empty()).then(|| Piece { entry: None, bytes: self.held.into() })
     }
 
-    /// How many of so many bytes belong to the state.
+    /// The number of the offered bytes that belong to the current position.
     fn wants(&self, offered: usize) -> usize {
         let most = |left: u64| usize::try_from(left).unwrap_or(usize::MAX).min(offered);
-        match &self.state {
-            State::Header => (BLOCK - self.header.len()).min(offered),
-            State::Extension { left, .. } | State::Content { left, .. } => most(*left),
-            State::Rest => offered,
+        match &self.position {
+            Position::Header => (BLOCK - self.header.len()).min(offered),
+            Position::Extension { left, .. } | Position::Content { left, .. } => most(*left),
+            Position::Rest => offered,
         }
     }
 
     fn take(&mut self, taken: &[u8], pieces: &mut Vec<Piece>) {
-        match &mut self.state {
-            State::Header => {
+        match &mut self.position {
+            Position::Header => {
                 self.header.extend_from_slice(taken);
                 if self.header.len() == BLOCK {
                     self.begin(pieces);
                 }
             }
-            State::Extension { kind, left, body } => {
+            Position::Extension { kind, left, body } => {
                 self.held.extend_from_slice(taken);
                 body.extend_from_slice(taken);
                 *left -= taken.len() as u64;
@@ -86,43 +86,44 @@ impl Entries {
                     if let Some(name) = extended_name(*kind, body) {
                         self.name = Some(name);
                     }
-                    self.state = State::Header;
+                    self.position = Position::Header;
                 }
             }
-            State::Content { entry, left } => {
+            Position::Content { entry, left } => {
                 pieces.push(Piece { entry: entry.clone(), bytes: taken.into() });
                 *left -= taken.len() as u64;
                 if *left == 0 {
-                    self.state = State::Header;
+                    self.position = Position::Header;
                 }
             }
-            State::Rest => pieces.push(Piece { entry: None, bytes: taken.into() }),
+            Position::Rest => pieces.push(Piece { entry: None, bytes: taken.into() }),
         }
     }
 
-    /// A header is whole.
+    /// Handles a complete header.
     fn begin(&mut self, pieces: &mut Vec<Piece>) {
         let header = std::mem::take(&mut self.header);
         let size = if is_header(&header) { number(&header[124..136]) } else { None };
         let kind = header[156];
-        // Two empty blocks end an archive; they are no header either.
+        // The two empty blocks at the end of an archive have no valid size either.
         let padded = size.and_then(|size| size.checked_next_multiple_of(BLOCK as u64));
         let Some(left) = padded else {
             self.give(None, &header, pieces);
-            self.state = State::Rest;
+            self.position = Position::Rest;
             return;
         };
         if matches!(kind, b'x' | b'L' | b'K') && left <= MAX_HELD && left > 0 {
             self.held.extend_from_slice(&header);
             let body = Vec::new();
-            self.state = State::Extension { kind, left, body };
+            self.position = Position::Extension { kind, left, body };
             return;
         }
-        // One for all that follow belongs to none of them.
+        // A global extension (`g`) belongs to no single entry.
         let entry =
             (kind != b'g').then(|| self.name.take().unwrap_or_else(|| plain_name(&header)).into());
         self.give(entry.clone(), &header, pieces);
-        self.state = if left == 0 { State::Header } else { State::Content { entry, left } };
+        self.position =
+            if left == 0 { Position::Header } else { Position::Content { entry, left } };
     }
 
     fn give(&mut self, entry: Option<Arc<str>>, header: &[u8], pieces: &mut Vec<Piece>) {
@@ -132,7 +133,7 @@ impl Entries {
     }
 }
 
-/// Whether the sum that a header says of itself is right.
+/// Whether a block has the checksum of a header.
 fn is_header(block: &[u8]) -> bool {
     let sum = |from: &[u8]| from.iter().map(|byte| u64::from(*byte)).sum::<u64>();
     let blanks = 8 * u64::from(b' ');
@@ -140,7 +141,7 @@ fn is_header(block: &[u8]) -> bool {
         && block.iter().any(|byte| *byte != 0)
 }
 
-/// A number in octal digits, or in plain bytes where it is too big for them.
+/// A number in octal digits, or in big-endian bytes if it is too large for the digits.
 fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
         let (high, low) = field.split_at(field.len() - 8);
@@ -160,19 +161,19 @@ fn until_zero(field: &[u8]) -> String {
 
 fn plain_name(header: &[u8]) -> String {
     let name = until_zero(&header[..100]);
-    // Only ustar has a prefix; GNU keeps times there.
+    // Only ustar has a prefix; GNU archives have times in these bytes.
     let prefix =
         if &header[257..263] == b"ustar\0" { until_zero(&header[345..500]) } else { String::new() };
     if prefix.is_empty() { name } else { format!("{prefix}/{name}") }
 }
 
-/// The name that an extension gives to the next entry, where it gives one.
+/// The name that an extension gives to the next entry, if any.
 fn extended_name(kind: u8, body: &[u8]) -> Option<String> {
     match kind {
         b'L' => Some(until_zero(body)),
         b'x' => {
             let mut records = body;
-            // Each is its own length, a blank, `key=value` and a line end.
+            // A record is its length, a blank, `key=value` and a line end.
             while let Some(blank) = records.iter().position(|byte| *byte == b' ') {
                 let length: usize = std::str::from_utf8(&records[..blank]).ok()?.parse().ok()?;
                 let record = records.get(blank + 1..length)?;
@@ -191,7 +192,7 @@ fn extended_name(kind: u8, body: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// An archive with these entries, as the crate that others use writes it: long names take extensions.
+    /// An archive with these entries, written by the crate `tar`, which uses extensions for long names.
     fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, content) in entries {
@@ -202,7 +203,7 @@ mod tests {
         builder.into_inner().unwrap()
     }
 
-    /// The archive less some entries, cut at every `step` bytes.
+    /// The archive without some entries, read in chunks of `step` bytes.
     fn without(archive: &[u8], left_out: &[&str], step: usize) -> Vec<u8> {
         let mut entries = Entries::new();
         let mut pieces: Vec<Piece> =
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_left_out_wherever_the_bytes_are_cut() {
+    fn entries_are_left_out_for_every_chunk_size() {
         let long = format!("blobs/{}", "a".repeat(200));
         let whole = archive(&[
             ("index.json", b"{}"),
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pax_name_wins() {
+    fn a_pax_name_replaces_the_name_in_the_header() {
         let record = b"27 path=blobs/sha256/other\n";
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(tar::EntryType::XHeader);
@@ -255,12 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_passes_as_a_whole() {
+    fn data_that_is_not_an_archive_passes_unchanged() {
         for bytes in [b"just text".to_vec(), vec![7; 5000], vec![0; 1024], Vec::new()] {
             assert_eq!(without(&bytes, &["just"], 64), bytes);
         }
         let mut broken = archive(&[("a", &[1; 600]), ("b", b"x")]);
-        // The second header says a size that is none.
+        // The second header has an invalid size.
         let second = 512 + 1024;
         broken[second + 124..second + 136].fill(0xff);
         assert_eq!(without(&broken, &["b"], 77), broken);

@@ -1,4 +1,4 @@
-//! A running program whose lines a component reads as they come.
+//! A running program and its output, which a component reads line by line.
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::spawn::{Call, Group, failed};
+use super::spawn::{Group, PermittedCommand, failed};
 use crate::plugin::wit::imports::process::Source;
 use crate::plugin::wit::{Error, ErrorKind};
 
 const MAX_LINE: u64 = 256 * 1024;
-/// Lines that wait to be read; then the program waits.
+/// Lines in the buffer. If it is full, the program blocks.
 const BUFFERED: usize = 256;
 
-/// A running program; dropping it ends it and all that it started.
+/// A running program. Dropping it ends the program and its child processes.
 pub struct ChildLines {
     group: Group,
     program: String,
@@ -28,7 +28,7 @@ pub struct ChildLines {
 }
 
 impl ChildLines {
-    pub(super) fn spawn(call: &Call, limit: Duration) -> Result<Self, Error> {
+    pub(super) fn spawn(call: &PermittedCommand, limit: Duration) -> Result<Self, Error> {
         let mut group = Group::spawn(call, Stdio::null())?;
         let child = group.child().map_err(|error| failed(call, &error))?;
         let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
@@ -52,7 +52,7 @@ impl ChildLines {
         })
     }
 
-    /// The next line of either stream; `None` once both are at their end.
+    /// The next line of either stream; `None` if both have ended.
     pub(super) async fn next_line(&mut self) -> Result<Option<(Source, String)>, Error> {
         match timeout_at(self.ends, self.lines.recv()).await {
             Ok(line) => Ok(line),
@@ -64,12 +64,12 @@ impl ChildLines {
         self.group.kill();
     }
 
-    /// Its exit code; `None` where a signal ended it.
+    /// The exit code; `None` if a signal ended the program.
     pub(super) async fn wait(&mut self) -> Result<Option<i32>, Error> {
         if let Some(status) = self.ended {
             return Ok(status.code());
         }
-        // Nobody reads on: the program must not wait for a reader.
+        // The component stopped reading; do not let the program block on its output.
         self.lines.close();
         match timeout_at(self.ends, self.group.wait()).await {
             Ok(Ok(status)) => {
@@ -78,7 +78,7 @@ impl ChildLines {
                 Ok(status.code())
             }
             Ok(Err(error)) => {
-                let message = format!("`{}` cannot be waited for", self.program);
+                let message = format!("cannot wait for `{}`", self.program);
                 Err(Error::new(ErrorKind::Internal, "todohost.process.failed", message)
                     .caused_by(&error))
             }
@@ -103,7 +103,7 @@ async fn read(
     let mut open = true;
     loop {
         line.clear();
-        // A line that is too long comes in pieces.
+        // A line longer than `MAX_LINE` arrives in pieces.
         match (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_come_from_both_streams_and_then_end() {
+    async fn lines_of_both_streams_are_read_to_the_end() {
         let mut child =
             ChildLines::spawn(&shell("echo one; echo two >&2; exit 4"), Duration::from_secs(20))
                 .unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_nobody_reads_can_end() {
+    async fn a_program_can_end_without_a_reader() {
         let script = "i=0; while [ $i -lt 5000 ]; do echo line; i=$((i+1)); done";
         let mut child = ChildLines::spawn(&shell(script), Duration::from_secs(20)).unwrap();
         assert_eq!(child.wait().await.unwrap(), Some(0));

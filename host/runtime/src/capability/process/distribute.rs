@@ -1,4 +1,4 @@
-//! One program's output as the input of several, all at the same time, each less what it has already.
+//! Feeds one program's output to several programs at the same time. Each gets only the archive entries that it lacks.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -9,27 +9,30 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use super::archive::{Entries, Piece};
-use super::spawn::{Call, Group, Kept, Output, collect, failed};
+use super::spawn::{Group, Kept, Output, PermittedCommand, collect, failed};
 use crate::plugin::wit::Error;
 
-/// Pieces that wait for a program that reads slower than the others; then those wait, too.
+/// Pieces in the buffer of a sink. If it is full, the source and the other sinks wait.
 const WAITING: usize = 32;
 const CHUNK: usize = 64 * 1024;
 
-/// A program that is fed, and entries of the archive that it has already.
+/// A program to feed, and the archive entries that it has already.
 pub(super) struct Sink {
-    pub call: Call,
+    pub call: PermittedCommand,
     pub without: BTreeSet<String>,
 }
 
-/// A program that was fed, and with how much.
-pub(super) struct Fed {
+/// The output of a sink, and the number of bytes that it got.
+pub(super) struct SinkOutput {
     pub output: Output,
     pub bytes: u64,
 }
 
 /// Runs the source and all sinks to their ends.
-pub(super) async fn distribute(source: &Call, sinks: &[Sink]) -> Result<(Output, Vec<Fed>), Error> {
+pub(super) async fn distribute(
+    source: &PermittedCommand,
+    sinks: &[Sink],
+) -> Result<(Output, Vec<SinkOutput>), Error> {
     let mut group = Group::spawn(source, Stdio::null())?;
     let child = group.child().map_err(|error| failed(source, &error))?;
     let (stdout, stderr) = (child.stdout().take(), child.stderr().take());
@@ -43,7 +46,7 @@ pub(super) async fn distribute(source: &Call, sinks: &[Sink]) -> Result<(Output,
     }
     let give = async {
         let mut errors = Kept::default();
-        // Not `collect`: what the source wrote before its end has to get to all sinks, however slow they are.
+        // `collect` would stop reading after the source's end; a slow sink must still get all bytes.
         tokio::join!(give_out(stdout, senders), errors.fill(stderr));
         let status = group.wait().await.map_err(|error| failed(source, &error))?;
         let Kept { bytes: stderr, truncated } = errors;
@@ -54,7 +57,7 @@ pub(super) async fn distribute(source: &Call, sinks: &[Sink]) -> Result<(Output,
 
 type Sender<'a> = (mpsc::Sender<Arc<[u8]>>, &'a BTreeSet<String>);
 
-/// Reads to the end, so that the source never waits for a sink that has gone.
+/// Reads to the end, so that the source does not block after a sink has ended.
 async fn give_out(stream: Option<impl AsyncRead + Unpin>, senders: Vec<Sender<'_>>) {
     let Some(mut stream) = stream else { return };
     let mut entries = Entries::new();
@@ -73,17 +76,17 @@ async fn send(senders: &[Sender<'_>], piece: &Piece) {
     for (sender, without) in senders {
         let is_left_out = piece.entry.as_deref().is_some_and(|name| without.contains(name));
         if !is_left_out {
-            // A sink that has gone says why by its exit code.
+            // The exit code of a sink that has ended gives the reason.
             let _ = sender.send(Arc::clone(&piece.bytes)).await;
         }
     }
 }
 
 async fn feed(
-    call: &Call,
+    call: &PermittedCommand,
     mut group: Group,
     mut pieces: mpsc::Receiver<Arc<[u8]>>,
-) -> Result<Fed, Error> {
+) -> Result<SinkOutput, Error> {
     let child = group.child().map_err(|error| failed(call, &error))?;
     let (stdin, stdout, stderr) =
         (child.stdin().take(), child.stdout().take(), child.stderr().take());
@@ -103,7 +106,7 @@ async fn feed(
         .map_err(|error| failed(call, &error))?;
     let truncated = out.truncated || err.truncated;
     let output = Output { code: status.code(), stdout: out.bytes, stderr: err.bytes, truncated };
-    Ok(Fed { output, bytes })
+    Ok(SinkOutput { output, bytes })
 }
 
 #[cfg(all(test, unix))]
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_sink_gets_everything_however_slow_it_is() {
+    async fn slow_sinks_get_all_bytes() {
         let size = 3_000_000;
         let source = shell(&format!("head -c {size} /dev/zero; echo done >&2"));
         let sinks = [sink("wc -c", &[]), sink("sleep 3; wc -c", &[])];
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sink_gets_no_entry_that_it_has() {
+    async fn a_sink_does_not_get_entries_that_it_has() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["one", "two", "three"] {
             std::fs::write(folder.path().join(name), vec![b'x'; 100_000]).unwrap();
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sink_that_gives_up_does_not_hold_the_others() {
+    async fn a_failed_sink_does_not_block_the_others() {
         let source = shell("head -c 3000000 /dev/zero");
         let sinks = [sink("echo full >&2; exit 3", &[]), sink("wc -c", &[])];
         let (given, fed) = distribute(&source, &sinks).await.unwrap();
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_that_fails_is_told() {
+    async fn a_failed_source_is_reported() {
         let (given, fed) =
             distribute(&shell("echo gone >&2; exit 5"), &[sink("cat", &[])]).await.unwrap();
         assert_eq!((given.code, given.stderr.as_slice()), (Some(5), b"gone\n".as_slice()));

@@ -1,15 +1,15 @@
-//! Ends what is left running where this process is killed: programs are in process groups of their own, so that
-//! nothing else would end them.
+//! Ends running programs if this process is killed. Programs run in their own process groups, so nothing else would
+//! end them.
 //!
-//! Owns one watcher, a shell that is told of each group and ends those that are left once its input is closed, which
-//! the system does whatever happens to this process. On Windows the job that holds a program does the same.
+//! Owns one watcher, a shell that reads the process groups from its input. The system closes the input when this process
+//! ends for any reason, and the watcher then kills the remaining groups. On Windows, the job of a program does the same.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// It reads `+ GROUP` and `- GROUP`. Ctrl-C and a closed terminal are for others.
+/// The watcher reads `+ GROUP` and `- GROUP`. It ignores Ctrl-C and a closed terminal.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 groups=' '
@@ -26,30 +26,30 @@ done
 
 static WATCHER: LazyLock<Watcher> = LazyLock::new(Watcher::start);
 
-/// A process group that is ended with this process, until this is dropped.
+/// A process group that the watcher ends with this process, until this value is dropped.
 pub(super) struct Guarded(u32);
 
 impl Guarded {
     /// Guards the group that this process leads.
     pub(super) fn new(leader: u32) -> Self {
-        WATCHER.tell('+', leader);
+        WATCHER.send('+', leader);
         Self(leader)
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        WATCHER.tell('-', self.0);
+        WATCHER.send('-', self.0);
     }
 }
 
 struct Watcher {
-    /// Closed on every `exec`, so that no program holds it open.
+    /// Has close-on-exec, so that programs do not inherit it.
     input: Mutex<Option<ChildStdin>>,
 }
 
 impl Watcher {
-    /// Without a shell there is none, and what is left running is left.
+    /// Starts the shell. If there is none, programs outlive a killed host.
     fn start() -> Self {
         let child = Command::new("/bin/sh")
             .args(["-c", SCRIPT])
@@ -63,10 +63,10 @@ impl Watcher {
         Self { input: Mutex::new(child.ok().and_then(|mut child| child.stdin.take())) }
     }
 
-    fn tell(&self, sign: char, group: u32) {
+    fn send(&self, sign: char, group: u32) {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(input) = input.as_mut() {
-            // It ends only with this process, unless somebody ended it.
+            // Fails only if another process killed the watcher.
             let _ = writeln!(input, "{sign} {group}");
         }
     }
@@ -84,19 +84,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_ended_with_the_input_and_nothing_else_is() {
+    fn only_groups_that_are_still_guarded_are_killed() {
         let [mut left, mut over] = [sleeper(), sleeper()];
         let watcher = Watcher::start();
-        watcher.tell('+', over.id());
-        watcher.tell('+', left.id());
-        watcher.tell('-', over.id());
+        watcher.send('+', over.id());
+        watcher.send('+', left.id());
+        watcher.send('-', over.id());
         drop(watcher);
         let began = Instant::now();
         while left.try_wait().unwrap().is_none() {
             assert!(began.elapsed() < Duration::from_secs(30), "it still runs");
             std::thread::yield_now();
         }
-        assert!(over.try_wait().unwrap().is_none(), "what was over is somebody else's by now");
+        assert!(
+            over.try_wait().unwrap().is_none(),
+            "a group that is no longer guarded must keep running"
+        );
         over.kill().unwrap();
         over.wait().unwrap();
     }

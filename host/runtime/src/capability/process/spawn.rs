@@ -1,4 +1,4 @@
-//! Finding and running programs, alone or as a pipe.
+//! Finds and runs programs, alone or as a pipe.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,20 +14,20 @@ use tokio::time::timeout;
 use crate::plugin::manifest::is_program_byte;
 use crate::plugin::wit::{Error, ErrorKind};
 
-/// Output that is kept of each stream; the rest is read and dropped.
+/// Bytes kept of each stream; the rest is read and dropped.
 const MAX_OUTPUT: usize = 32 * 1024 * 1024;
-/// A program that is over may leave one behind that holds its output open.
+/// Time to read on after a program's end, because a child process may still hold its output open.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// A permitted call.
-pub(super) struct Call {
+/// A command that the grant permits.
+pub(super) struct PermittedCommand {
     pub program: PathBuf,
     pub args: Vec<String>,
     pub variables: Vec<(String, String)>,
     pub directory: PathBuf,
 }
 
-/// What a call left.
+/// The result of a command.
 pub(super) struct Output {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) struct Output {
     pub truncated: bool,
 }
 
-/// Finds a program in the user's `PATH`; never in the project, unless the path says so absolutely.
+/// Finds a program in the absolute directories of the user's `PATH`, so never in the current directory.
 pub(super) fn find(
     program: &str,
     environment: &BTreeMap<String, String>,
@@ -44,7 +44,7 @@ pub(super) fn find(
         Error::new(
             ErrorKind::NotFound,
             "todohost.process.not-found",
-            format!("the program `{program}` was not found"),
+            format!("cannot find the program `{program}`"),
         )
         .with_help(format!("install {program}, or add its directory to PATH"))
     };
@@ -52,7 +52,7 @@ pub(super) fn find(
         let message = format!("{program:?} is not the name of a program");
         return Err(Error::new(ErrorKind::InvalidInput, "todohost.process.bad-name", message));
     }
-    // Windows writes it `Path`.
+    // The name is `Path` on Windows.
     let path = environment.iter().find(|(name, _)| name.eq_ignore_ascii_case("PATH"));
     let (_, path) = path.ok_or_else(missing)?;
     std::env::split_paths(path)
@@ -80,7 +80,7 @@ fn is_executable(file: &Path) -> bool {
     file.is_file()
 }
 
-/// A running program. Unless it ended by itself, dropping this ends it and all that it started.
+/// A running program. If it is still running, dropping this value ends it and its child processes.
 pub(super) struct Group {
     child: Option<Box<dyn ChildWrapper>>,
     #[cfg(unix)]
@@ -88,7 +88,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn spawn(call: &Call, stdin: Stdio) -> Result<Self, Error> {
+    pub(super) fn spawn(call: &PermittedCommand, stdin: Stdio) -> Result<Self, Error> {
         let mut command = Command::new(&call.program);
         command
             .args(&call.args)
@@ -115,13 +115,13 @@ impl Group {
     pub(super) fn child(&mut self) -> io::Result<&mut dyn ChildWrapper> {
         match &mut self.child {
             Some(child) => Ok(&mut **child),
-            None => Err(io::Error::other("the program is over")),
+            None => Err(io::Error::other("the program has ended")),
         }
     }
 
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child()?.wait().await?;
-        // It ended by itself: what it left running, it meant to leave.
+        // The program ended without a signal of the host, so its remaining child processes are intended.
         self.child = None;
         #[cfg(unix)]
         drop(self.guarded.take());
@@ -130,7 +130,7 @@ impl Group {
 
     pub(super) fn kill(&mut self) {
         if let Some(child) = &mut self.child {
-            // Fails only where nothing is left to be ended.
+            // Fails only if the group has ended already.
             let _ = child.start_kill();
         }
     }
@@ -143,13 +143,13 @@ impl Drop for Group {
 }
 
 /// An error of the operating system about a call.
-pub(super) fn failed(call: &Call, error: &io::Error) -> Error {
-    let message = format!("`{}` does not run", call.program.display());
+pub(super) fn failed(call: &PermittedCommand, error: &io::Error) -> Error {
+    let message = format!("cannot run `{}`", call.program.display());
     Error::new(ErrorKind::Unavailable, "todohost.process.failed", message).caused_by(error)
 }
 
 /// Runs a program to its end.
-pub(super) async fn run(call: &Call, input: Option<Vec<u8>>) -> Result<Output, Error> {
+pub(super) async fn run(call: &PermittedCommand, input: Option<Vec<u8>>) -> Result<Output, Error> {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
     let mut group = Group::spawn(call, stdin)?;
     let child = group.child().map_err(|error| failed(call, &error))?;
@@ -157,7 +157,7 @@ pub(super) async fn run(call: &Call, input: Option<Vec<u8>>) -> Result<Output, E
         (child.stdin().take(), child.stdout().take(), child.stderr().take());
     let feed = async {
         if let (Some(mut sink), Some(input)) = (sink, input) {
-            // A program may end, or close its input, before it has read all: its exit code tells.
+            // A program may end or close its input before it has read everything; its exit code decides.
             let _ = sink.write_all(&input).await;
         }
     };
@@ -173,8 +173,8 @@ pub(super) async fn run(call: &Call, input: Option<Vec<u8>>) -> Result<Output, E
     })
 }
 
-/// Runs programs, each one's output the next one's input; the bytes stay with the operating system.
-pub(super) async fn pipe(calls: &[Call]) -> Result<Output, Error> {
+/// Runs programs as a pipe of the operating system.
+pub(super) async fn pipe(calls: &[PermittedCommand]) -> Result<Output, Error> {
     let mut groups = Vec::with_capacity(calls.len());
     let mut input = Stdio::null();
     for (at, call) in calls.iter().enumerate() {
@@ -204,14 +204,14 @@ pub(super) async fn pipe(calls: &[Call]) -> Result<Output, Error> {
     }
     let ended = futures::future::try_join_all(waits);
     let (ended, ()) = tokio::join!(ended, out.fill(stdout));
-    // The first one that failed says what was wrong; those after it only saw their input end.
+    // The first failed program has the cause; the programs after it only reached the end of their input.
     let code = ended?.iter().map(ExitStatus::code).find(|code| *code != Some(0)).unwrap_or(Some(0));
     let truncated = out.truncated || errors.iter().any(|error| error.truncated);
     let stderr = errors.into_iter().flat_map(|error| error.bytes).collect();
     Ok(Output { code, stdout: out.bytes, stderr, truncated })
 }
 
-/// Waits for the end of a program while its streams are served.
+/// Waits for the end of a program while `feed`, `out` and `err` serve its streams.
 pub(super) async fn collect(
     wait: impl Future<Output = io::Result<ExitStatus>>,
     feed: impl Future<Output = ()>,
@@ -240,7 +240,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Reads to the end, so that the program never waits for a reader.
+    /// Reads to the end, so that the program never blocks on its output.
     pub(super) async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>) {
         let Some(mut stream) = stream else { return };
         let mut buffer = vec![0; 64 * 1024];
@@ -252,10 +252,10 @@ impl Kept {
     }
 }
 
-/// A program with nothing but a path to others, for the tests of what runs programs.
+/// A command with `PATH` as its only variable, for tests.
 #[cfg(all(test, unix))]
-pub(super) fn call(program: &str, args: &[&str]) -> Call {
-    Call {
+pub(super) fn call(program: &str, args: &[&str]) -> PermittedCommand {
+    PermittedCommand {
         program: PathBuf::from(program),
         args: args.iter().map(|&arg| arg.to_owned()).collect(),
         variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
@@ -263,9 +263,9 @@ pub(super) fn call(program: &str, args: &[&str]) -> Call {
     }
 }
 
-/// The same of a script of the shell.
+/// A command that runs a shell script, for tests.
 #[cfg(all(test, unix))]
-pub(super) fn shell(script: &str) -> Call {
+pub(super) fn shell(script: &str) -> PermittedCommand {
     call("/bin/sh", &["-c", script])
 }
 
@@ -285,13 +285,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_environment_is_empty_but_for_what_is_passed_on() {
+    async fn the_environment_has_only_granted_variables() {
         let output = run(&call("/usr/bin/env", &[]), None).await.unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "PATH=/usr/bin:/bin\n");
     }
 
     #[tokio::test]
-    async fn a_pipe_hands_on_bytes_and_reports_the_first_failure() {
+    async fn a_pipe_passes_bytes_and_reports_the_first_failure() {
         let output = pipe(&[shell("printf 'b\\na\\n'"), shell("sort")]).await.unwrap();
         assert_eq!((output.code, output.stdout.as_slice()), (Some(0), b"a\nb\n".as_slice()));
         let output = pipe(&[shell("echo lost >&2; exit 7"), shell("cat")]).await.unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_dropped_dies_with_all_that_it_started() {
+    async fn dropping_a_running_program_kills_its_children() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("pid");
         let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
@@ -311,11 +311,11 @@ mod tests {
             }
         };
         tokio::select! {
-            _ = running => panic!("it ended by itself"),
+            _ = running => panic!("the script ended too early"),
             () = until_written => {}
         }
         let pid = std::fs::read_to_string(&file).unwrap().trim().to_owned();
-        // The orphan is a zombie until somebody reaps it: both mean that it no longer runs.
+        // A killed orphan is a zombie until init reaps it.
         let gone = || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             status.is_empty() || status.contains(") Z ")

@@ -1,4 +1,4 @@
-//! Walking directories for globs, in an order that does not depend on the file system.
+//! Walks directories for globs, in an order that does not depend on the file system.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(super) fn glob(
     let start = root.join(literal_start(pattern));
     match fs::canonicalize(&start) {
         Ok(real) if real.starts_with(&root) => {}
-        // Not there, or a link that leads out: nothing of it can be seen.
+        // The directory does not exist, or is a link out of the root.
         _ => return Ok(Vec::new()),
     }
     let mut entries = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn glob(
             continue;
         }
         let Ok(real) = fs::canonicalize(&path) else { continue };
-        // A link is shown as what it leads to, if that may be seen.
+        // A link has the size and kind of its target, if the target is granted.
         let Some(target) = relative(&root, &real) else { continue };
         if !readable(&target) {
             continue;
@@ -70,20 +70,20 @@ fn walk(start: &Path) -> Result<Vec<PathBuf>, Error> {
             let shown = start.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let error = error
                 .into_io_error()
-                .unwrap_or_else(|| std::io::Error::other("it cannot be walked"));
+                .unwrap_or_else(|| std::io::Error::other("cannot list the directory"));
             unreadable(&shown, &error)
         })?;
         paths.push(entry.into_path());
         if paths.len() > MAX_ENTRIES {
-            let message = format!("there are more than {MAX_ENTRIES} files in {}", start.display());
+            let message = format!("more than {MAX_ENTRIES} files in {}", start.display());
             return Err(Error::new(ErrorKind::Unsupported, "todohost.workspace.too-many", message)
-                .with_help("name a narrower pattern"));
+                .with_help("use a narrower pattern"));
         }
     }
     Ok(paths)
 }
 
-/// The directories that a pattern begins with, as far as it says them literally.
+/// The leading directories of a pattern that have no wildcard.
 fn literal_start(pattern: &str) -> String {
     let parts: Vec<&str> = pattern.split('/').collect();
     let literal =
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn globs_show_what_matches_and_is_granted() {
+    fn globs_list_granted_files_that_match() {
         let project = project();
         let granted = pattern::paths(["chart/**"]);
         let readable = |path: &str| granted.is_match(path);
@@ -139,7 +139,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_shows_nothing_that_is_not_granted() {
+    fn a_link_does_not_list_a_file_that_is_not_granted() {
         let project = project();
         std::os::unix::fs::symlink("../private/key", project.path().join("chart/key")).unwrap();
         let granted = pattern::paths(["chart/**"]);

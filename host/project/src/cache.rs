@@ -1,7 +1,7 @@
-//! What pure steps gave for the same inputs before (invariant I7).
+//! The cache of the results of pure steps (invariant I7).
 //!
-//! Owns a directory of answers, each named by the digest of its question. Losing it costs time only. Secret
-//! values never come here: whoever remembers something has placeholders in their place.
+//! Owns a directory of results, each in a file named by the digest of its inputs. Without the cache, a run is slower but
+//! has the same result. Results have placeholders in place of secret values.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,37 +11,37 @@ use serde::de::DeserializeOwned;
 
 use todohost_model::private_file;
 
-/// Answers that nobody asked for in this long are removed.
+/// Results older than this are removed.
 const KEPT: Duration = Duration::from_hours(30 * 24);
-/// Largest answer that is read back.
+/// Maximum size of a result that is read.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// Remembered answers of one kind of step.
+/// Cached results of one kind of step.
 #[derive(Clone, Debug)]
-pub struct Memo {
+pub struct Cache {
     directory: PathBuf,
 }
 
-impl Memo {
-    /// The answers of `step` below the cache directory.
+impl Cache {
+    /// The cache of `step`, below the directory `cache`.
     pub fn new(cache: &Path, step: &str) -> Self {
         Self { directory: cache.join("memo").join(step) }
     }
 
-    /// The answer to the question with this digest; `None` where it is unknown or no longer readable.
-    pub fn recall<T: DeserializeOwned>(&self, digest: &str) -> Option<T> {
+    /// The result for inputs with this digest; `None` if it is not cached or not readable.
+    pub fn get<T: DeserializeOwned>(&self, digest: &str) -> Option<T> {
         let file = self.file(digest);
         let size = fs_err::metadata(&file).ok()?.len();
         let bytes = (size <= LARGEST).then(|| fs_err::read(&file).ok()).flatten()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Keeps an answer. A cache that cannot be written costs time, never truth, so that is no error.
-    pub fn remember<T: Serialize>(&self, digest: &str, answer: &T) {
-        if let Ok(bytes) = serde_json::to_vec(answer)
+    /// Stores a result. A failure is ignored, because it only makes later runs slower.
+    pub fn put<T: Serialize>(&self, digest: &str, result: &T) {
+        if let Ok(bytes) = serde_json::to_vec(result)
             && private_file::write(&self.file(digest), &bytes).is_ok()
         {
-            self.forget_old();
+            self.remove_old();
         }
     }
 
@@ -49,7 +49,7 @@ impl Memo {
         self.directory.join(format!("{digest}.json"))
     }
 
-    fn forget_old(&self) {
+    fn remove_old(&self) {
         let Ok(entries) = fs_err::read_dir(&self.directory) else { return };
         let now = SystemTime::now();
         for entry in entries.flatten() {
@@ -69,13 +69,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_come_back_and_are_private() {
+    fn results_are_returned_and_are_private() {
         let cache = tempfile::tempdir().unwrap();
-        let memo = Memo::new(cache.path(), "render");
-        assert_eq!(memo.recall::<Vec<u8>>("d1"), None);
-        memo.remember("d1", &vec![1, 2]);
-        assert_eq!(memo.recall::<Vec<u8>>("d1"), Some(vec![1, 2]));
-        assert_eq!(memo.recall::<String>("d1"), None, "another shape is no answer");
+        let cached = Cache::new(cache.path(), "render");
+        assert_eq!(cached.get::<Vec<u8>>("d1"), None);
+        cached.put("d1", &vec![1, 2]);
+        assert_eq!(cached.get::<Vec<u8>>("d1"), Some(vec![1, 2]));
+        assert_eq!(cached.get::<String>("d1"), None, "a result of another type is not returned");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! The vault as capabilities use it, and the host's own errors in the contract's shape.
+//! Conversions: the vault as a `SecretBoundary`, and the host's errors as errors of the contract.
 
 use miette::Diagnostic;
 
@@ -41,7 +41,7 @@ impl From<SecretError> for Error {
     }
 }
 
-/// A diagnostic of the host in the contract's shape: `todohost::cluster::refused` is `todohost.cluster.refused`.
+/// Converts a diagnostic of the host: the code `todohost::cluster::refused` becomes `todohost.cluster.refused`.
 fn foreign(kind: ErrorKind, error: &dyn Diagnostic) -> Error {
     let code = error.code().map(|code| code.to_string().replace("::", ".")).unwrap_or_default();
     let mut converted = Error::new(kind, code, error.to_string());

@@ -1,7 +1,7 @@
-//! The one place that every powerful call of a component passes (invariant I3):
+//! The single path of every call that a component makes to a granted capability (invariant I3):
 //! grant check → journal → the real call within its deadline → event.
 //!
-//! `env` and `log` do not come here: they need no grant, cannot wait, and are events themselves.
+//! `env` and `log` do not use this path: they need no grant, cannot wait, and are events themselves.
 
 use std::time::{Duration, Instant};
 
@@ -12,27 +12,27 @@ use crate::plugin::State;
 use crate::plugin::wit::{Error, ErrorKind};
 use todohost_model::event::EventKind;
 
-/// One call on its way through.
-pub(crate) struct Passage {
-    /// Interface.
+/// A call of a component to the host.
+pub(crate) struct HostCall {
+    /// The interface.
     pub capability: Capability,
-    /// Function in it.
+    /// The function of the interface.
     pub function: &'static str,
     /// The arguments in one line.
     pub detail: String,
-    /// Most time that it may take.
+    /// Maximum duration.
     pub deadline: Duration,
 }
 
 impl State {
-    /// Lets a call through, or not.
-    pub(crate) async fn pass<T>(
+    /// Runs `call` if it is granted, within its deadline, and sends one event about it.
+    pub(crate) async fn call<T>(
         &mut self,
-        passage: Passage,
+        host_call: HostCall,
         granted: Result<(), Error>,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let Passage { capability, function, detail, deadline } = passage;
+        let HostCall { capability, function, detail, deadline } = host_call;
         let began = Instant::now();
         let allowed = granted.is_ok();
         let result = if let Err(denied) = granted {
@@ -45,7 +45,7 @@ impl State {
                 Err(Error::new(ErrorKind::Timeout, "todohost.call.timeout", message))
             })
         };
-        // One event for a call: its answer is known by now, or the lack of one.
+        // The event is sent after the call, so that it has the duration.
         self.context.bus.send(EventKind::HostCall {
             plugin: self.plugin_id.clone(),
             function: format!("{capability}.{function}"),
@@ -56,9 +56,9 @@ impl State {
         result
     }
 
-    /// A text as events may carry it: redacted, printable and in a bound.
+    /// A text for an event: redacted, printable and at most 500 characters long.
     pub(crate) fn shown(&self, text: &str) -> String {
-        let text = self.context.world.vault.redact(text);
+        let text = self.context.environment.vault.redact(text);
         let short = text.char_indices().nth(500).map_or(text.as_str(), |(end, _)| &text[..end]);
         super::log::printable(short)
     }
@@ -71,7 +71,7 @@ impl State {
             Capability::ClusterRead => facts.read_cluster = true,
             Capability::ClusterWrite => facts.wrote_cluster = true,
             Capability::HttpProbe | Capability::Tcp => facts.used_network = true,
-            // Which files were read is noted where they are.
+            // `workspace` records the files that were read.
             Capability::Log | Capability::Workspace => {}
         }
     }
