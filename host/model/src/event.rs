@@ -147,9 +147,9 @@ pub enum EventKind {
     },
     /// An object in the cluster was handled.
     ObjectChanged {
-        /// The object.
+        /// The changed object.
         object: ObjectRef,
-        /// The change.
+        /// The kind of change.
         change: ObjectChange,
         /// The reason, if it is not obvious.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,9 +157,9 @@ pub enum EventKind {
     },
     /// The state of an object that the run waits for changed.
     ObjectWaiting {
-        /// The object.
+        /// The waiting object.
         object: ObjectRef,
-        /// Its state.
+        /// Its readiness.
         state: Readiness,
         /// The reason in one word, e.g. `Unschedulable`.
         reason: String,
@@ -216,7 +216,7 @@ pub enum EventKind {
 /// The result of a run on one of its targets.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TargetEnd {
-    /// The target.
+    /// Name of the target.
     pub target: String,
     /// The result; never `skipped`.
     pub outcome: StepOutcome,
@@ -256,7 +256,7 @@ pub enum Readiness {
     Failing,
     /// A fault that is permanent.
     Failed,
-    /// Ready.
+    /// The object is ready.
     Ready,
 }
 
@@ -315,7 +315,7 @@ pub enum HookPhase {
 /// highest memory usage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Usage {
-    /// The object.
+    /// The object of the container.
     pub object: ObjectRef,
     /// The container's name.
     pub container: String,

@@ -1,8 +1,8 @@
-//! The double-render rule: what two renders that differ only in their placeholders may differ in.
+//! The double-render rule: the allowed differences between two renders that differ only in their placeholders.
 //!
 //! Whole placeholders in the data of a Secret, and hashes in annotations; nothing else. The two forms of
-//! a placeholder differ at every position and in what escaping and case functions do to them, so
-//! whatever a chart makes of a secret shows as a difference that is neither.
+//! a placeholder differ at every position, and escaping and case functions change them differently, so
+//! every transformation of a secret shows as a difference that is neither.
 
 use std::fmt;
 
@@ -15,31 +15,31 @@ use super::{Contents, Nonce, Vault};
 use todohost_model::event::{Finding, FindingOutcome};
 use todohost_model::object::{Object, ObjectRef};
 
-/// Stands for any placeholder where two texts are compared; no chart writes it.
+/// Replaces every placeholder in the comparison of two texts; no chart writes it.
 const MARK: char = '\u{F8FF}';
 
-/// Shortest piece of a placeholder that tells which secret a text was made from.
+/// Shortest piece of a placeholder that identifies the secret in a text.
 const TELLING: usize = 6;
 
-/// What a chart does with a secret that it may not.
+/// A forbidden use of a secret in a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretFault {
     /// It is somewhere else than in the data of a Secret.
     Leak,
-    /// What arrives in the Secret is made from it, and the host does not have the function.
+    /// The Secret holds a transformed value, and the host does not have the function.
     Transform,
 }
 
-/// A place where a chart breaks the rule.
+/// A place in a chart that breaks the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFinding {
-    /// What is wrong.
+    /// The forbidden use.
     pub fault: SecretFault,
-    /// Value path of the secret, where it could be told.
+    /// Value path of the secret, if it could be identified.
     pub path: Option<String>,
     /// Position of the object in the rendered list, for finding its template.
     pub index: usize,
-    /// The object, where it has a name.
+    /// The object, if it has a name.
     pub object: Option<ObjectRef>,
     /// JSON pointer in it.
     pub pointer: String,
@@ -48,13 +48,13 @@ pub struct SecretFinding {
 }
 
 impl SecretFinding {
-    /// What the thing that it went to is called: `DATABASE_URL`.
+    /// Name of the field that holds the secret: `DATABASE_URL`.
     pub fn field(&self) -> &str {
         let word = self.place.rsplit(' ').next().unwrap_or_default();
         if word.starts_with('/') { word.rsplit('/').next().unwrap_or_default() } else { word }
     }
 
-    /// What the user can do about it.
+    /// Advice for the user.
     pub const fn help(&self) -> &'static str {
         match self.fault {
             SecretFault::Leak => {
@@ -120,7 +120,7 @@ impl Vault {
     /// its placeholders and the checksums in it change exactly when a secret or the chart does.
     ///
     /// # Errors
-    /// Every place where the chart leaks or transforms a secret.
+    /// Every place at which the chart leaks or transforms a secret.
     pub fn compare(
         &self,
         first: &[Object],
@@ -226,7 +226,7 @@ impl Comparison<'_> {
             .iter()
             .zip(steps.iter().skip(1))
             .any(|(parent, step)| parent == "metadata" && step == "annotations");
-        // A placeholder, or its bytes in hexadecimal, is no hash of it.
+        // A placeholder, or its bytes in hexadecimal, is not a hash of it.
         annotation
             && hashes(one, other)
             && self.traces(one).is_none()
@@ -265,7 +265,7 @@ impl Comparison<'_> {
         });
     }
 
-    /// Which secret left its traces in `text`, in whatever encoding.
+    /// The secret that left traces in `text`, in any known encoding.
     fn traces(&self, text: &str) -> Option<String> {
         let readings = readings(text);
         self.contents.secrets.iter().find_map(|(path, entry)| {
@@ -287,7 +287,7 @@ fn decode_text(text: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(text).ok()?).ok()
 }
 
-/// The text and what it may be an encoding of, three layers deep.
+/// The text and its possible decodings, three layers deep.
 fn readings(text: &str) -> Vec<String> {
     let mut readings = vec![text.to_owned()];
     let mut layer = vec![text.to_owned()];

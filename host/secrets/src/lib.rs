@@ -1,8 +1,8 @@
 //! Secret values: kept here, named by placeholders everywhere else.
 //!
-//! Owns the vault: placeholders for the renderer, tokens for what components read from the cluster,
+//! Owns the vault: placeholders for the renderer, tokens for values that components read from the cluster,
 //! substitution on the way to the API server, the double-render rule, and redaction of text.
-//! It does not know where values come from (`values`), nor which component may have one revealed (`grant`).
+//! It knows neither the sources of values (`project`) nor the components that may read one (`runtime`).
 
 mod compare;
 mod needles;
@@ -44,7 +44,7 @@ impl SecretValue {
     }
 }
 
-/// What keys the hashes of a release; kept with it in the cluster, so that two laptops agree.
+/// The key of a release's hashes, stored with it in the cluster, so that two laptops agree.
 #[derive(Clone)]
 pub struct Salt(Zeroizing<[u8; 32]>);
 
@@ -52,7 +52,7 @@ impl Salt {
     /// A new one from the operating system's randomness.
     ///
     /// # Errors
-    /// Where the operating system has none.
+    /// If the operating system has no random numbers.
     pub fn random() -> Result<Self, SecretError> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| SecretError::Randomness)?;
@@ -64,13 +64,13 @@ impl Salt {
         Self(Zeroizing::new(bytes))
     }
 
-    /// For keeping it, and for seeding what must agree between two renders.
+    /// The bytes, to store the salt and to seed values that must agree between two renders.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// A secret is where it may not be, or cannot be put where it should.
+/// A secret is in a forbidden place, or does not fit its place.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SecretError {
     /// A placeholder outside of a Secret reached the way to the cluster.
@@ -84,12 +84,12 @@ pub enum SecretError {
     Leak {
         /// Value path of the secret.
         path: String,
-        /// Where to.
+        /// The place.
         object: String,
         /// JSON pointer in it.
         place: String,
     },
-    /// A value does not fit where it goes.
+    /// A value does not fit its place.
     #[error("secret {path} cannot be put into {object} {place}: {reason}")]
     #[diagnostic(
         code(todohost::secret::unfit),
@@ -98,7 +98,7 @@ pub enum SecretError {
     Unfit {
         /// Value path of the secret.
         path: String,
-        /// Where to.
+        /// The place.
         object: String,
         /// JSON pointer in it.
         place: String,
@@ -121,7 +121,7 @@ impl SecretError {
     }
 }
 
-/// The one place where secret values are. Shared by reference; it has its own locks.
+/// Holds all secret values. Shared by reference; it has its own locks.
 pub struct Vault {
     salt: Salt,
     contents: RwLock<Contents>,
@@ -130,10 +130,10 @@ pub struct Vault {
 #[derive(Default)]
 struct Contents {
     secrets: IndexMap<String, Entry>,
-    /// What tokens stand for: values read from the cluster.
+    /// The values behind tokens, read from the cluster.
     tokens: HashMap<String, Zeroizing<Vec<u8>>>,
     needles: needles::Needles,
-    /// The same for what the release's own Secrets hold.
+    /// The same for the release's own Secrets.
     guarded: needles::Needles,
 }
 
@@ -162,7 +162,7 @@ impl Vault {
         contents.needles = needles::Needles::of(&values);
     }
 
-    /// What components get in place of the value: `None` where there is none, empty where it is empty.
+    /// The placeholder that components get: `None` without a value, empty for an empty one.
     pub fn placeholder(&self, path: &str, nonce: Nonce) -> Option<String> {
         let contents = self.read();
         let entry = contents.secrets.get(path)?;
@@ -193,20 +193,20 @@ impl Vault {
         clean
     }
 
-    /// Keeps in mind what Secrets in the cluster hold, by what each is called, so that what the app prints does not
-    /// show it where the user gave no value: for `rollback` and `delete`, and for a value that is replaced.
+    /// Registers the values of Secrets in the cluster, by name, so that they are redacted in the app's output even if the
+    /// user gave none: for `rollback` and `delete`, and for replaced values.
     pub fn guard(&self, values: &[(String, SecretValue)]) {
         self.write().guarded = needles::Needles::of(values);
     }
 
-    /// What an app printed or answered, as [`Vault::redact`] has it and without what its Secrets hold. What is short
-    /// may be an honest word, e.g. a user's name, and stays.
+    /// Redacts the output of an app: as [`Vault::redact`], and also the values of its Secrets. Short values may be ordinary
+    /// words, e.g. a user's name, and stay.
     pub fn redact_output(&self, text: &str) -> String {
         let clean = self.redact(text);
         self.read().guarded.redact_long(&clean).unwrap_or(clean)
     }
 
-    /// Host and port that a secret URL names; `None` where it is not a URL with a host.
+    /// Host and port of a secret URL; `None` if it is not a URL with a host.
     ///
     /// A grant may name the secret by the last step of its path: `databaseUrl` for `secrets.databaseUrl`.
     pub fn connect_host(&self, secret: &str) -> Option<(String, u16)> {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_and_empty_are_told_apart() {
+    fn absent_and_empty_values_differ() {
         let vault = vault(&[("secrets.empty", "")]);
         assert_eq!(vault.placeholder("secrets.empty", Nonce::First).as_deref(), Some(""));
         assert_eq!(vault.placeholder("secrets.absent", Nonce::First), None);
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_holds_is_kept_out_of_what_apps_print_and_nowhere_else() {
+    fn values_of_the_cluster_are_redacted_only_in_output_of_apps() {
         let vault = vault(&[("secrets.a", "given value")]);
         let held = |key: &str, value: &str| {
             (format!("Secret/web {key}"), SecretValue::new(value.to_owned()))

@@ -1,4 +1,4 @@
-//! Finding secret values, and what tools make of them, in text.
+//! Finds secret values, and their usual encodings, in text.
 //!
 //! A value shorter than [`SHORTEST`] is not looked for: it would be found in every second line.
 
@@ -11,20 +11,20 @@ use url::form_urlencoded;
 
 use super::SecretValue;
 
-/// Shortest value that is redacted as it is.
+/// Shortest value that is redacted, in bytes.
 const SHORTEST: usize = 4;
 
 /// Shortest piece or encoding of a value that is redacted.
 const SHORTEST_DERIVED: usize = 8;
 
-/// Shortest line of a value of several lines that is redacted by itself.
+/// Shortest line of a multi-line value that is redacted alone.
 const SHORTEST_LINE: usize = 16;
 
 /// All forms of all secrets, searched for at the same time.
 #[derive(Default)]
 pub(super) struct Needles {
     search: Option<AhoCorasick>,
-    /// The same, less what is too short to be told from ordinary words of an object.
+    /// The same, without values too short to be distinguished from ordinary words of an object.
     search_long: Option<AhoCorasick>,
     labels: Vec<String>,
     labels_long: Vec<String>,
@@ -57,8 +57,8 @@ impl Needles {
         }
     }
 
-    /// The same for a string inside an object, where a short value may be an honest word; `None` where
-    /// nothing is found.
+    /// The same for a string inside an object, in which a short value may be an ordinary word; `None` if
+    /// no secret is found.
     pub(super) fn redact_long(&self, text: &str) -> Option<String> {
         let search = self.search_long.as_ref()?;
         search.is_match(text).then(|| search.replace_all(text, &self.labels_long))
@@ -73,7 +73,7 @@ fn searcher(forms: &BTreeMap<String, String>) -> Option<AhoCorasick> {
     AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(forms.keys()).ok()
 }
 
-/// The value, what is secret inside of it, and what tools print in place of it.
+/// The value, its secret parts, and the forms in which tools print them.
 fn forms_of(value: &str) -> Vec<String> {
     let mut forms = Vec::new();
     if value.len() < SHORTEST {
@@ -97,7 +97,7 @@ fn forms_of(value: &str) -> Vec<String> {
     forms
 }
 
-/// Errors of database clients name parts of a URL: its password counts by itself, as written and decoded.
+/// Errors of database clients name parts of a URL: its password counts alone, as written and decoded.
 fn url_passwords(value: &str) -> Vec<String> {
     let Some(password) =
         url::Url::parse(value).ok().and_then(|url| url.password().map(str::to_owned))
@@ -107,7 +107,7 @@ fn url_passwords(value: &str) -> Vec<String> {
     let decoded = form_urlencoded::parse(format!("p={}", password.replace('+', "%2B")).as_bytes())
         .next()
         .map(|(_, text)| text.into_owned());
-    // `Url` normalises what it parsed: the text between the last colon of the user part and the `@` is what was written.
+    // `Url` normalises the password. The original is the text between the last colon of the user part and the `@`.
     let written = value
         .split_once("://")
         .and_then(|(_, rest)| rest.split(['/', '?', '#']).next())
@@ -146,7 +146,7 @@ fn escaped(piece: &str) -> Vec<String> {
     ]
 }
 
-/// Base64 of the piece by itself and from the middle of a longer text, at each of the three alignments.
+/// Base64 of the piece alone and within a longer text, at each of the three alignments.
 fn encoded(piece: &[u8]) -> Vec<String> {
     let mut forms = Vec::new();
     for engine in [&STANDARD, &URL_SAFE] {
@@ -155,7 +155,7 @@ fn encoded(piece: &[u8]) -> Vec<String> {
         forms.push(whole);
         for before in 0..3 {
             let text = engine.encode([&vec![0; before], piece].concat());
-            // Characters that also hold bits of what stands before or behind are not known.
+            // Characters that also hold bits of the neighbouring text are unknown.
             let from = [0, 2, 3][before];
             let to = (before + piece.len()) * 8 / 6;
             if let Some(middle) = text.get(from..to) {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_long_value_count_by_themselves() {
+    fn lines_of_a_long_value_are_redacted_alone() {
         let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END KEY-----\n";
         let clean =
             needles(&[("secrets.key", key)]).redact("read MIIEvQIBADANBgkqhkiG9w0BAQEFAASC then");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_secret_wins_where_one_contains_another() {
+    fn the_longest_of_nested_secrets_wins() {
         let needles =
             needles(&[("secrets.short", "hunter2"), ("secrets.long", "hunter2-and-more")]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What stands for a secret value where the value may not go.
+//! Placeholders: they replace a secret value in places that must not hold it.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -11,15 +11,15 @@ use super::{Salt, SecretValue};
 pub enum Nonce {
     /// The form that manifests and digests keep: letters only, stable for a salt, a path and a value.
     First,
-    /// The form that only serves to compare. It has what URLs escape and what case functions change.
+    /// The form for the comparison only. It has characters that URLs escape and that case functions change.
     Second,
 }
 
 /// Length of every placeholder and token.
 pub(super) const LENGTH: usize = 40;
 
-/// Letters that are no hexadecimal digits and whose image under a rotation by 13 is none either: no
-/// piece of a placeholder looks like a hash, a number, a date or a word that YAML reads as something else.
+/// Letters that are not hexadecimal digits, neither as they stand nor rotated by 13: no piece of a
+/// placeholder looks like a hash, a number, a date or a word with a meaning in YAML.
 const LETTERS: &[u8; 14] = b"ghijklmtuvwxyz";
 
 /// Characters that survive every quoting of YAML, JSON and Go templates, yet not escaping as part of a

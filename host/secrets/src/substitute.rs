@@ -11,7 +11,7 @@ use todohost_model::object::{Object, ObjectRef};
 /// `kubectl apply` keeps the whole object here, data of Secrets included.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// What names an object is never redacted: without it nothing could be said about the object at all.
+/// Fields that identify an object are never redacted, since no message could name it otherwise.
 const IDENTITY: [&str; 5] =
     ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace", "/metadata/uid"];
 
@@ -23,10 +23,10 @@ pub(super) fn is_secret(object: &Object) -> bool {
 
 impl Vault {
     /// The object as the API server gets it: placeholders and tokens in the data of a Secret become values.
-    /// `stringData` moves into `data`, where the API server keeps it anyway, so that both compare.
+    /// `stringData` moves into `data`, as on the API server, so that both compare.
     ///
     /// # Errors
-    /// `Leak` where a placeholder or token is anywhere else, `Unfit` where a value would break the text around it.
+    /// `Leak` if a placeholder or token is anywhere else, `Unfit` if a value would break the text around it.
     pub fn substitute(&self, object: Object) -> Result<Object, SecretError> {
         let contents = self.read();
         if !is_secret(&object) {
@@ -45,7 +45,7 @@ impl Vault {
                 Some(bytes) => {
                     STANDARD.encode(contents.fill(&object, &place, bytes)?.as_slice()).into()
                 }
-                // Not what a Secret may hold: the API server says so better than we could.
+                // Invalid in a Secret: the API server reports it better.
                 None => value,
             };
             filled.insert(key, value);
@@ -84,7 +84,7 @@ impl Vault {
     }
 
     /// A desired object as components may see it: as [`Vault::substitute`] makes it, with a token for each value, so
-    /// that it is equal to what is live exactly where nothing changes. Other objects stay as they are.
+    /// that it equals the live object exactly if nothing changes. Other objects stay unchanged.
     ///
     /// # Errors
     /// As [`Vault::substitute`].
@@ -130,7 +130,7 @@ impl Vault {
         }
         let token = placeholder::letters(&self.salt, &[b"token", &bytes]);
         let mut contents = self.write();
-        // What a component saw and gave back is a token already.
+        // A value that a component returned is already a token.
         let token = match std::str::from_utf8(&bytes) {
             Ok(text) if contents.tokens.contains_key(text) => text.to_owned(),
             _ => {
@@ -152,7 +152,7 @@ impl Contents {
     ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
-            // What is no text has no placeholder in it.
+            // Binary data holds no placeholder.
             Err(binary) => return Ok(Zeroizing::new(binary.into_bytes())),
         };
         if let Some(bytes) = self.tokens.get(&text) {
@@ -183,7 +183,7 @@ impl Contents {
         Ok(Zeroizing::new(filled.as_bytes().to_vec()))
     }
 
-    /// Errors where a placeholder or token is anywhere in `value`.
+    /// Errors if a placeholder or token is anywhere in `value`.
     fn refuse(&self, object: &Object, value: &Value, place: &str) -> Result<(), SecretError> {
         match value {
             Value::String(text) => self.refuse_text(object, text, place),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_turn_back_into_what_they_stand_for() {
+    fn tokens_turn_back_into_their_values() {
         let vault = vault();
         let mut bytes =
             vec![b"".to_vec(), b"text".to_vec(), URL.as_bytes().to_vec(), b"{\"a\":1}".to_vec()];
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_components_see_of_other_objects_has_no_value_either() {
+    fn other_objects_are_redacted_for_components_as_well() {
         let vault = vault();
         let mut live = secret(&json!({ "U": STANDARD.encode(URL) }));
         live["metadata"]["annotations"] = json!({ LAST_APPLIED: live.to_string(), "note": URL });

@@ -26,9 +26,9 @@ pub struct Difference {
 /// The change of one object.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ObjectDifference {
-    /// The object.
+    /// The changed object.
     pub object: ObjectRef,
-    /// The change.
+    /// The kind of change.
     pub change: ObjectChange,
     /// The reason for the change, if it is not obvious.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What charts do with secrets, each as two renders of the same little template.
+//! Uses of secrets in charts, each as two renders of the same small template.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -109,8 +109,8 @@ fn checksum_annotations_pass_and_change_exactly_with_the_secret() {
             secret,
         ]
     };
-    let one = judge(template).expect("a checksum is no leak");
-    assert_eq!(one, judge(template).expect("a checksum is no leak"), "stable");
+    let one = judge(template).expect("a checksum is not a leak");
+    assert_eq!(one, judge(template).expect("a checksum is not a leak"), "stable");
 
     let vault = vault();
     let changed = |path: &str, value: &str| {
@@ -169,7 +169,7 @@ fn leaks_into_names_keys_labels_and_annotations_are_found() {
 }
 
 #[test]
-fn what_a_chart_makes_of_a_secret_is_found() {
+fn transformed_secrets_are_found() {
     let transforms: [(&str, Transform); 15] = [
         ("trunc 1", |text| text[..1].to_owned()),
         ("trunc 8", |text| text[..8].to_owned()),
@@ -200,7 +200,7 @@ fn what_a_chart_makes_of_a_secret_is_found() {
 }
 
 #[test]
-fn the_secret_is_named_where_its_traces_tell() {
+fn traces_identify_the_secret() {
     for transform in [str::to_uppercase, |text: &str| text[..12].to_owned(), query, b64] {
         let finding = fault(|_, jwt| vec![text_secret(&json!({ "K": transform(jwt) }))]);
         assert_eq!(finding.path.as_deref(), Some("secrets.jwtSecret"));
