@@ -48,7 +48,7 @@ fn takes_back(strike: Strike) {
     let strikes = proxy.struck();
     assert_eq!(finished.code(), Some(11), "{strike:?}\n{}\n{strikes:#?}", finished.output());
     assert!(finished.stderr.contains("exit code 4"), "{strike:?}\n{}", finished.output());
-    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    assert!(finished.stderr.contains("rolled back to revision 1"), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"], "{strike:?}\n{}", finished.output());
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"], "{strike:?}\n{}", finished.output());

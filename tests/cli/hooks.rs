@@ -169,7 +169,7 @@ fn post_upgrade_failure_rolls_back() {
     let before = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     fails(&world, "post-upgrade");
     let finished = world.deploy().args(["--set", "greeting=bye"]).run().expect_code(11);
-    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    assert!(finished.stderr.contains("rolled back to revision 1"), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"]);
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);

@@ -218,7 +218,7 @@ fn during_an_upgrade_without_answer_rolls_back() {
     assert_cancelled(&world, &finished);
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"], "{}", finished.output());
-    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    assert!(finished.stderr.contains("rolled back to revision 1"), "{}", finished.output());
 }
 
 #[test]

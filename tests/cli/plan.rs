@@ -67,7 +67,7 @@ fn apply_uses_the_plan_and_not_the_current_sources() {
     assert_eq!(container["env"][0]["value"], "planned");
     // A second time is refused, because the release has a newer revision.
     let finished = carry_out(&world).expect_code(3);
-    assert!(finished.stderr.contains("the release moved"), "{}", finished.output());
+    assert!(finished.stderr.contains("the release changed"), "{}", finished.output());
 }
 
 #[test]

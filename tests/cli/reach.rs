@@ -5,7 +5,7 @@ use todohost_testkit::{Finished, Host};
 use super::world::World;
 
 const FORWARD: &str = "  todohost forward shop-web --target docker-desktop";
-const INDISTINGUISHABLE: &str = "nothing tells the two apart";
+const INDISTINGUISHABLE: &str = "in another cluster would answer the same";
 
 /// A deploy that exposes the app at a port of this machine.
 fn deploy(world: &World, port: u16) -> Host {

@@ -82,7 +82,7 @@ fn no_rollback_keeps_a_failed_upgrade_and_the_next_deploy_continues_it() {
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\n",
     );
     let finished = world.deploy().args(["--no-rollback"]).run().expect_code(11);
-    assert!(finished.stderr.contains("is left as it is"), "{}", finished.output());
+    assert!(finished.stderr.contains("kept failed revision 2"), "{}", finished.output());
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_ne!(before["spec"], after["spec"]);
     assert_eq!(world.revisions(), ["1 deployed", "2 failed"]);
@@ -119,7 +119,7 @@ fn image_removed_before_a_rollback_is_reported() {
     breaks(&world);
     world.tools.unset(image);
     let finished = world.deploy().run().expect_code(11);
-    let expected = format!("{image} of revision 1 is no longer there");
+    let expected = format!("image {image} (revision 1) is gone");
     assert!(finished.stderr.contains(&expected), "{}", finished.output());
 }
 

@@ -48,7 +48,7 @@ fn failed_upgrade_is_rolled_back() {
     world.assert_no_leak(&finished);
     let after = world.cluster.get("deployments.apps", "shop", "shop-web").unwrap();
     assert_eq!(before["spec"], after["spec"], "{}", finished.output());
-    assert!(finished.stderr.contains("revision 1 is in force again"), "{}", finished.output());
+    assert!(finished.stderr.contains("rolled back to revision 1"), "{}", finished.output());
 }
 
 #[test]

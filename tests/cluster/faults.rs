@@ -92,7 +92,7 @@ fn failed_upgrade_is_rolled_back_under_every_fault_with_its_true_cause() {
         let finished = deploy(&real, &proxy, "hello-again").run().expect_code(11);
         let (output, strikes) = (finished.output(), proxy.struck());
         assert!(!strikes.is_empty(), "{strike:?} struck nothing");
-        for part in ["the new version cannot start", "revision 1 is in force again"] {
+        for part in ["the new version cannot start", "rolled back to revision 1"] {
             assert!(output.contains(part), "{strike:?}: no {part} in:\n{output}");
         }
         let after = real.object("deployment", "shop-web");

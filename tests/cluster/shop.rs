@@ -141,7 +141,7 @@ fn interrupt_during_verify_rolls_back() {
 fn interrupt_during_verify_with_keep_keeps_the_objects() {
     let real = Real::shop("stop-keep");
     let finished = interrupted_while_it_waits(&real, &["--keep"]);
-    let expected = "what revision 1 made is left as it is";
+    let expected = "kept failed revision 1";
     assert!(finished.output().contains(expected), "{}", finished.output());
     assert_eq!(real.revisions(), ["1 failed"]);
     assert!(real.object("deployment", "shop-web").is_object());

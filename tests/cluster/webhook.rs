@@ -197,7 +197,10 @@ fn webhook_denials_and_outage_are_reported_and_rolled_back() {
     warden.wait_for("scale deployment/warden --replicas=0", "scaled");
     warden.wait_until(false);
     let refused = real.deploy_parcel(&["greeting=bye"]).run().expect_code(5);
-    for part in ["the cluster's webhook warden.example.org did not answer", "help: see that what"] {
+    for part in [
+        "the cluster's webhook warden.example.org did not answer",
+        "help: check that the webhook's Service",
+    ] {
         assert!(refused.stderr.contains(part), "no {part} in:\n{}", refused.output());
     }
     assert_as_before(&real, &refused.output());

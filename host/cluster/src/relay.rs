@@ -1,8 +1,18 @@
-//! Connections from inside the cluster: a short-lived pod of the host's own, through which bytes are passed on.
+//! Connections from inside the cluster, through a short-lived pod that the host makes.
 //!
-//! Owns that pod from its creation to its removal, and the streams that lead through it. The pod has no rights, no token
-//! and no secret: it learns a host and a port, and its programs are those of an image that its node has already; nothing
-//! is pulled. A pod that a killed run left behind ends on its own, and a later run removes it.
+//! Owns that pod from its creation to its removal, and the streams that lead through it. The check `database` connects
+//! twice, from this machine and from a pod, because a database may be reachable from only one of the two.
+//!
+//! The pod runs in the app's namespace, in which its network policies hold, or in `default` if the namespace does not
+//! exist yet. It is restricted, and has neither rights, a service account token nor secrets. It uses images that its
+//! node already has, those of the app's pods first; each runs in a container that sleeps, and the first with Python,
+//! Node, bash or nc passes bytes on through `exec`. Nothing is pulled, and the users' own pods are not used. The pod
+//! learns a host and a port. TLS and log-in happen between the host and the server, so neither the cluster's objects
+//! nor the pod hold the password.
+//!
+//! Only `doctor` makes this pod: a deploy has the app's own pods to show which servers they reach, and a deploy without
+//! changes must not make a pod. The pod is deleted when the check ends, in every case. If the run is killed, the pod
+//! ends itself within minutes, and a later run deletes it.
 
 mod line;
 mod place;
