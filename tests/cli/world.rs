@@ -82,7 +82,8 @@ impl World {
             .variable("TODOHOST_PLUGINS", under_test::plugins())
             .variable("PATH", self.tools.path())
             .variable("NO_COLOR", "1")
-            .patience(Duration::from_secs(90))
+            // The first runs compile the plugins, several of them at a time.
+            .patience(Duration::from_mins(3))
     }
 
     /// Runs a command line, split at blanks.
