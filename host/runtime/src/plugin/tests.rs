@@ -263,7 +263,7 @@ async fn memory_exhaustion_is_reported_as_memory_limit_and_not_as_crash() {
         panic!("{error}")
     };
     assert_eq!(*limit, 16 * 1024 * 1024);
-    assert!(error.to_string().contains("may have 16 MiB"), "{error}");
+    assert!(error.to_string().contains("its limit of 16 MiB"), "{error}");
 }
 
 #[tokio::test]
