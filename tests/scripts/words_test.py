@@ -94,9 +94,9 @@ class Words(unittest.TestCase):
 
     def test_each_pattern_is_found(self) -> None:
         self.assertEqual(self.rules("See what runs."), ["what"])
-        self.assertEqual(self.rules("A pod whose image is gone, and whoever made it."), ["who", "who"])
+        self.assertEqual(self.rules("A pod whose image is gone, and whoever made it."), ["who"])
         self.assertEqual(self.rules("The user is told."), ["tell"])
-        self.assertEqual(self.rules("There is\nno pod."), ["is-no"])
+        self.assertEqual(self.rules("That is\nno pod."), ["is-no"])
         self.assertEqual(self.rules("Where it fails, stop."), ["where"])
         self.assertEqual(self.rules("It restarts by itself."), ["by-itself"])
         self.assertEqual(self.rules("It stays as it is."), ["as-it-is"])
@@ -108,6 +108,7 @@ class Words(unittest.TestCase):
             "What is it?",
             "Who owns it, and what for?",
             "It is no longer there.",
+            "There is no pod with an owner whose name is free.",
             "No pod is no more than one.",
         ):
             self.assertEqual(self.rules(text), [], text)
