@@ -111,7 +111,7 @@ fn places(finished: &Finished) -> Vec<String> {
     let mut places: Vec<String> = lines
         .filter_map(|event| {
             let (_, nodes) =
-                event["message"].as_str()?.strip_prefix("bring ")?.split_once(" to ")?;
+                event["message"].as_str()?.strip_prefix("copy ")?.split_once(" to ")?;
             Some(nodes.to_owned())
         })
         .collect();
