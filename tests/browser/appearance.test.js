@@ -81,14 +81,19 @@ for (const [look, options] of Object.entries(LOOKS)) {
   test(`the loading state is shown until the page is loaded (${look})`, async () => {
     await inWindow(async (page) => {
       await register(page);
-      // The loading state is prefetched with the link.
-      const beforehand = page.waitForResponse(
-        (response) =>
-          new URL(response.url()).pathname === "/" && response.request().headers()["next-router-prefetch"],
+      // The loading state is prefetched with the link, in the second of two requests. The page ends that request itself
+      // once it has read enough, so it may end either way.
+      const isPrefetch = (request) =>
+        new URL(request.url()).pathname === "/"
+        && request.headers()["next-router-prefetch"]
+        && !request.headers()["next-router-segment-prefetch"]
+        && new URL(request.frame().url()).pathname === "/nowhere";
+      const beforehand = Promise.any(
+        ["requestfinished", "requestfailed"].map((end) => page.waitForEvent(end, isPrefetch)),
       );
       await page.goto("/nowhere");
       await page.getByText(NOT_FOUND).waitFor();
-      await (await beforehand).finished();
+      await beforehand;
       let answer;
       const held = new Promise((resolve) => (answer = resolve));
       await page.route(

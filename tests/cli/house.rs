@@ -75,6 +75,22 @@ fn only_one_module_reads_environment_variables() {
     assert_eq!(readers, Vec::<PathBuf>::new());
 }
 
+/// The target directory is shared by checkouts, so a path from compile time may lead into another one.
+#[test]
+fn no_program_keeps_the_path_of_its_checkout() {
+    let here = todohost_tests::workspace();
+    let files = ["host", "plugins", "tests", "xtask"].map(|folder| sources(&here.join(folder)));
+    let of_checkout = concat!("env!(\"CARGO_", "MANIFEST_DIR\")");
+    let keepers: Vec<PathBuf> = files
+        .into_iter()
+        .flatten()
+        // The macro reads a file at compile time and keeps its content.
+        .filter(|path| !path.ends_with("sdk/src/export.rs"))
+        .filter(|path| std::fs::read_to_string(path).unwrap().contains(of_checkout))
+        .collect();
+    assert_eq!(keepers, Vec::<PathBuf>::new());
+}
+
 /// Every text between `before` and `after` on one line.
 fn between<'a>(text: &'a str, before: &str, after: char) -> Vec<&'a str> {
     let parts = text.lines().flat_map(|line| line.split(before).skip(1));

@@ -22,10 +22,11 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The folder of this workspace.
+/// The folder of this workspace. Test programs run in the folder of their package, in whichever checkout that is: a path
+/// from compile time would be that of the checkout in which the program was compiled.
 pub fn workspace() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().unwrap_or(tests).to_owned()
+    let tests = std::env::current_dir().expect("tests have a working directory");
+    tests.parent().unwrap_or(&tests).to_owned()
 }
 
 /// Cargo's folder of the profile of this test: one level above the folder of its executable.

@@ -121,11 +121,17 @@ fn places(finished: &Finished) -> Vec<String> {
 
 /// A deploy during the delivery of the image to this node.
 fn bringing(own: &Own, node: &Node) -> Running {
-    let mut running = own.deploy().spawn();
-    wait_until("an import", || {
-        assert!(running.runs(), "it ended before");
-        node.runs("images import")
-    });
+    running_until(own.deploy().spawn(), "an import", || node.runs("images import"))
+}
+
+/// A run at the moment of an event outside of it.
+fn running_until(mut running: Running, event: &str, mut is_so: impl FnMut() -> bool) -> Running {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(running.runs(), "it ended before {event}: {}", running.finish().output());
+        assert!(Instant::now() < until, "this never happened: {event}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     running
 }
 
@@ -196,14 +202,11 @@ fn are_started_again(own: &Own, nodes: &[Node; 2]) {
 
 /// A deploy that creates the cluster, at the moment when kubeadm runs in a node other than `before`.
 fn creating(own: &Own, before: &str) -> Running {
-    let mut running = own.deploy().spawn();
     let node = own.control_plane();
-    wait_until("Kubernetes is set up", || {
-        assert!(running.runs(), "it ended before");
+    running_until(own.deploy().spawn(), "Kubernetes is set up", || {
         let began = created_at(&node);
         !began.is_empty() && began != before && node.runs("kubeadm init")
-    });
-    running
+    })
 }
 
 /// Creation time of a node's container; empty without a container.

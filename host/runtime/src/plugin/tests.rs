@@ -72,7 +72,7 @@ fn component(role: &str, functions: &str, imports: &[&str], version: &str) -> Ve
     .replace("VERSION", version);
     let mut module = wat::parse_str(&text).unwrap();
     let mut resolve = Resolve::default();
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let directory = Path::new("../../wit");
     let mut package = String::new();
     let header = "package todohost:plugin@0.0.1;";
     for file in ["types", "host", "steps"] {

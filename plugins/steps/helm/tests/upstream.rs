@@ -20,9 +20,8 @@ static RENDERER: LazyLock<Renderer> = LazyLock::new(Renderer::load);
 /// A project with charts in it.
 fn project() -> TempDir {
     let root = tempfile::tempdir().expect("a temporary directory");
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    upstream::copy(&here.join("tests/charts"), &root.path().join("charts"));
-    upstream::copy(&here.join("../../../helm/todo-app"), &root.path().join("helm/todo-app"));
+    upstream::copy(Path::new("tests/charts"), &root.path().join("charts"));
+    upstream::copy(Path::new("../../../helm/todo-app"), &root.path().join("helm/todo-app"));
     root
 }
 

@@ -24,7 +24,7 @@ impl World {
     }
 
     pub fn fixture(name: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let root = Path::new("tests/fixtures").join(name);
         Self::at(&root, &[""])
     }
 
