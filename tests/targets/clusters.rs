@@ -125,14 +125,15 @@ fn bringing(own: &Own, node: &Node) -> Running {
 }
 
 /// A run at the moment of an event outside of it.
-fn running_until(mut running: Running, event: &str, mut is_so: impl FnMut() -> bool) -> Running {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(running.runs(), "it ended before {event}: {}", running.finish().output());
-        assert!(Instant::now() < until, "this never happened: {event}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    running
+fn running_until(running: Running, event: &str, mut is_so: impl FnMut() -> bool) -> Running {
+    let mut running = Some(running);
+    wait_until(event, || {
+        if let Some(ended) = running.take_if(|running| !running.runs()) {
+            panic!("it ended before {event}: {}", ended.finish().output());
+        }
+        is_so()
+    });
+    running.unwrap()
 }
 
 #[test]

@@ -70,16 +70,8 @@ async fn apply_reports_changes() {
 
     // Another manager takes the field.
     let output = Command::new("kubectl")
-        .args([
-            "--context",
-            client.context(),
-            "-n",
-            &namespace.name,
-            "patch",
-            "configmap",
-            "a",
-            "--field-manager=a-person",
-        ])
+        .args(["--context", client.context(), "--namespace", &namespace.name])
+        .args(["patch", "configmap", "a", "--field-manager=a-person"])
         .args(["-p", r#"{"data":{"key":"by hand"}}"#])
         .output()
         .unwrap();
